@@ -1,0 +1,1 @@
+"""Raw videos to prepared clips, prepared clips to samples."""

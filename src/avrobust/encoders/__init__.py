@@ -1,0 +1,1 @@
+"""Networks from one modality of a clip to its embedding."""

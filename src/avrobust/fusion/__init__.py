@@ -1,0 +1,1 @@
+"""Networks from the two embeddings to the feature that is classified."""

@@ -1,0 +1,63 @@
+"""The carriers that travel between layers, and the names of what can be attacked."""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+Modality = Literal["audio", "visual"]
+MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
+
+Condition = Literal["clean", "audio", "visual", "audiovisual"]
+CONDITIONS: tuple[Condition, ...] = ("clean", "audio", "visual", "audiovisual")
+
+
+class Clip(NamedTuple):
+    """A batch of clips as a model sees them, or one clip without the leading batch dimension."""
+
+    audio: Tensor  # (B, 1, S) waveform in [-1, 1]
+    visual: Tensor  # (B, T, 3, H, W) RGB frames in [0, 1]
+
+    def to(self, device: object) -> "Clip":
+        """The same clips on another device."""
+        return Clip(self.audio.to(device, non_blocking=True), self.visual.to(device, non_blocking=True))  # type: ignore[call-overload]
+
+
+class Features(NamedTuple):
+    """The embeddings of the two modalities."""
+
+    audio: Tensor  # (B, D)
+    visual: Tensor  # (B, D)
+
+
+class Sample(NamedTuple):
+    """One clip of a data set."""
+
+    clip: Clip
+    label: int
+    key: str  # "<class>/<id>", unique in its split
+
+
+class Batch(NamedTuple):
+    """Several samples stacked."""
+
+    clip: Clip
+    label: Tensor  # (B,) int64
+    key: tuple[str, ...]
+
+
+class Record(NamedTuple):
+    """What one model did with one clip under one condition: a row of examples.csv."""
+
+    key: str
+    condition: Condition
+    label: int
+    prediction: int
+    correct: bool
+    confidence: float  # probability of the predicted class
+    loss: float  # cross-entropy against the label, in nats
+    audio_distance: float  # largest change of the waveform, in the audio budget's units
+    visual_distance: float  # largest change of the frames, in the visual budget's units
+
+
+Classifier = Callable[[Clip], Tensor]  # clips to logits (B, C); all that evaluate() asks of a model
