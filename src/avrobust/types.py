@@ -1,9 +1,12 @@
 """The carriers that travel between layers, and the names of what can be attacked."""
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from __future__ import annotations  # so that what only reads results can import this without torch
 
-from torch import Tensor
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Modality = Literal["audio", "visual"]
 MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
@@ -12,13 +15,18 @@ Condition = Literal["clean", "audio", "visual", "audiovisual"]
 CONDITIONS: tuple[Condition, ...] = ("clean", "audio", "visual", "audiovisual")
 
 
+# Frames are normalised with these before a visual net, and the paper measures its visual eps after that division.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
 class Clip(NamedTuple):
     """A batch of clips as a model sees them, or one clip without the leading batch dimension."""
 
     audio: Tensor  # (B, 1, S) waveform in [-1, 1]
     visual: Tensor  # (B, T, 3, H, W) RGB frames in [0, 1]
 
-    def to(self, device: object) -> "Clip":
+    def to(self, device: object) -> Clip:
         """The same clips on another device."""
         return Clip(self.audio.to(device, non_blocking=True), self.visual.to(device, non_blocking=True))  # type: ignore[call-overload]
 
@@ -60,4 +68,4 @@ class Record(NamedTuple):
     visual_distance: float  # largest change of the frames, in the visual budget's units
 
 
-Classifier = Callable[[Clip], Tensor]  # clips to logits (B, C); all that evaluate() asks of a model
+Classifier = Callable[[Clip], "Tensor"]  # clips to logits (B, C); all that evaluate() asks of a model

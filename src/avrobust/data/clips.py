@@ -1,0 +1,135 @@
+"""Reads prepared clips as samples. A clip that cannot be read is named with its reason, never replaced by zeros."""
+
+from pathlib import Path
+from typing import NamedTuple, final
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from avrobust.data.layout import SAMPLE_RATE, Entry
+from avrobust.data.sampling import Augmentation, draw, middle, neighbours, window_start
+from avrobust.randomness import generator
+from avrobust.types import Batch, Clip, Sample
+
+TRAINING_RESIZE = 1.1  # the short side before the random crop, over the crop: 246 / 224
+
+
+class Skipped(NamedTuple):
+    """A clip that could not be read, and why."""
+
+    key: str
+    reason: str
+
+
+class Format(NamedTuple):
+    """The size of a sample."""
+
+    image_size: int = 224  # pixels a side
+    audio_samples: int = 65_535  # 5.94 s at 11,025 Hz
+    frames: int = 1
+    stride: int = 8  # frames between two frames of a sample
+
+
+class LoadedBatch(NamedTuple):
+    """A batch, and the clips that should have been in it."""
+
+    batch: Batch
+    skipped: tuple[Skipped, ...]
+
+
+@final
+class Clips(Dataset[Sample | Skipped]):
+    """The clips of one split.
+
+    Indexed by (epoch, position): in training, a clip's augmentation depends on seed, epoch and key alone, so that any
+    number of workers and any resumed run see the same samples. In evaluation the epoch changes nothing.
+    """
+
+    def __init__(
+        self, root: Path, entries: list[Entry], classes: list[str], form: Format, *, training: bool, seed: int = 0
+    ) -> None:
+        self.root, self.entries, self.form = root, entries, form
+        self.labels = {name: i for i, name in enumerate(classes)}
+        self.training, self.seed = training, seed
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: tuple[int, int]) -> Sample | Skipped:
+        epoch, position = index
+        entry = self.entries[position]
+        try:
+            return Sample(self._clip(entry, epoch), self.labels[entry.label], entry.key)
+        except (OSError, ValueError, soundfile.LibsndfileError) as error:
+            reason = " ".join(str(error).split())
+            return Skipped(entry.key, reason.replace(f"{self.root}/", ""))
+
+    def _clip(self, entry: Entry, epoch: int) -> Clip:
+        if entry.frames < 1:
+            raise ValueError("its split list promises no frame")
+        choice = None
+        if self.training:
+            choice = draw(entry.frames, self.form.audio_samples, generator(self.seed, "augment", epoch, entry.key))
+        frame = choice.frame if choice else middle(entry.frames)
+        audio = read_window(entry.audio_path(self.root), frame, self.form.audio_samples)
+        numbers = neighbours(frame, self.form.frames, self.form.stride, entry.frames)
+        pictures = [read_picture(entry.frame_path(self.root, n), self.form.image_size, choice) for n in numbers]
+        volume = choice.volume if choice else 1.0
+        return Clip((volume * audio).clamp(-1, 1), torch.stack(pictures))
+
+
+def read_window(path: Path, frame: int, samples: int) -> Tensor:
+    """The stretch of a WAV file centred on a frame, (1, samples) in [-1, 1]; nothing else of the file is read.
+
+    Raises:
+        ValueError: the file is empty, of another sample rate, or holds samples that are not finite.
+    """
+    with soundfile.SoundFile(path) as file:
+        if file.samplerate != SAMPLE_RATE:
+            raise ValueError(f"{path}: its sample rate is {file.samplerate}, not {SAMPLE_RATE}")
+        if not file.frames:
+            raise ValueError(f"{path}: no audio sample")
+        start = window_start(frame, samples, file.frames)
+        if file.frames >= samples:
+            file.seek(start)
+        audio: NDArray[np.float32] = file.read(samples, dtype="float32", always_2d=True).mean(1)
+    if not np.isfinite(audio).all():
+        raise ValueError(f"{path}: samples that are not finite")
+    if len(audio) < samples:
+        audio = np.take(audio, np.arange(start, start + samples), mode="wrap")
+    return torch.from_numpy(audio).unsqueeze(0)
+
+
+def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
+    """One frame, (3, size, size) in [0, 1]: a centre crop, or the crop and flip of a training sample.
+
+    Raises:
+        OSError: the file is missing or damaged.
+    """
+    with Image.open(path) as file:
+        picture = file.convert("RGB")
+    short = int(size * TRAINING_RESIZE) if choice else size
+    scale = short / min(picture.size)
+    width, height = (max(short, round(side * scale)) for side in picture.size)
+    top, left = (choice.top, choice.left) if choice else (0.5, 0.5)
+    x, y = round((width - size) * left), round((height - size) * top)
+    picture = picture.resize((width, height), Image.Resampling.BICUBIC).crop((x, y, x + size, y + size))
+    if choice and choice.flip:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return torch.from_numpy(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255)
+
+
+def collate(items: list[Sample | Skipped]) -> LoadedBatch:
+    """Stacks samples; those that could not be read are named beside. With none left the batch has no clip."""
+    samples = [item for item in items if isinstance(item, Sample)]
+    skipped = tuple(item for item in items if isinstance(item, Skipped))
+    if not samples:
+        empty = Clip(torch.empty(0), torch.empty(0))
+        return LoadedBatch(Batch(empty, torch.empty(0, dtype=torch.long), ()), skipped)
+    clip = Clip(torch.stack([s.clip.audio for s in samples]), torch.stack([s.clip.visual for s in samples]))
+    return LoadedBatch(Batch(clip, torch.tensor([s.label for s in samples]), tuple(s.key for s in samples)), skipped)

@@ -1,0 +1,62 @@
+"""The embedded data set: generated on first use, then prepared like any folder of videos."""
+
+import json
+from pathlib import Path
+
+from filelock import FileLock
+
+from avrobust.data.layout import Split
+from avrobust.data.prepare import prepare
+from avrobust.data.prepared import Prepared
+from avrobust.data.synthetic.generate import generate
+from avrobust.errors import UserError
+
+
+def synthetic(
+    root: str,
+    train: int = 312,
+    val: int = 104,
+    test: int = 104,
+    generation_seed: int = 0,
+    image_size: int = 224,
+    audio_samples: int = 65_535,
+    frames: int = 1,
+    stride: int = 8,
+) -> Prepared:
+    """Eleven drawn and synthesised instruments in MUSIC's shape: mp4 files in `root/videos`, prepared in `root`.
+
+    Args:
+        root: folder of the data set; made on first use.
+        train: clips of that split, as `val` and `test`.
+        val: see `train`.
+        test: see `train`.
+        generation_seed: of the films; has nothing to do with the seed of a training.
+        image_size: of a sample, see `Prepared`; as the rest.
+        audio_samples: see `Prepared`.
+        frames: see `Prepared`.
+        stride: see `Prepared`.
+
+    Raises:
+        UserError: `root` holds a data set that was generated with other settings.
+    """
+    folder = Path(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # jobs of a sweep start together; one generates
+        _ensure(folder, {"train": train, "val": val, "test": test}, generation_seed)
+    return Prepared(root, image_size=image_size, audio_samples=audio_samples, frames=frames, stride=stride)
+
+
+def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
+    """Generates and prepares what is missing; the file of settings is written last and says that all is there."""
+    done, settings = folder / "synthetic.json", {"clips": clips, "seed": seed}
+    if done.is_file():
+        if json.loads(done.read_text()) != settings:
+            raise UserError(
+                f"dataset.root={folder}: was generated with other settings ({done.read_text().strip()}); "
+                "choose another dataset.root or delete that folder"
+            )
+        return
+    videos = folder / "videos"
+    generate(videos, clips=clips, seed=seed)
+    prepare(videos, folder, labels=videos / "labels.csv")
+    done.write_text(json.dumps(settings) + "\n")

@@ -1,0 +1,65 @@
+"""ResNets from torchvision: the paper's ResNet-18, and a shallower one."""
+
+from pathlib import Path
+from typing import final
+from urllib.error import URLError
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights
+from torchvision.models.resnet import BasicBlock
+from torchvision.models.resnet import ResNet as TorchvisionResNet
+
+from avrobust.encoders.base import VisualEncoder
+from avrobust.errors import UserError
+
+
+@final
+class ResNet(VisualEncoder):
+    """A torchvision ResNet of basic blocks without its classifier; its own average pool gives 512 numbers a frame.
+
+    Args:
+        layers: blocks a stage; (2, 2, 2, 2) is ResNet-18.
+        weights: None for random ones, "imagenet" to fetch torchvision's (ResNet-18 only), or the path of a state dict.
+
+    Raises:
+        UserError: the weights cannot be had, or are not of this net.
+    """
+
+    def __init__(self, layers: tuple[int, int, int, int] = (2, 2, 2, 2), weights: str | None = None) -> None:
+        super().__init__()
+        self.dim = 512
+        self.net = TorchvisionResNet(BasicBlock, list(layers))
+        if weights is not None:
+            _load(self.net, weights)
+        self.net.fc = nn.Identity()
+
+    def encode_frames(self, frames: Tensor) -> Tensor:
+        return self.net(frames)  # type: ignore[no-any-return]
+
+
+def _load(net: nn.Module, weights: str) -> None:
+    state = _fetch() if weights == "imagenet" else _read(Path(weights))
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"visual.weights={weights}: these weights are not of this network ({reason})") from None
+
+
+def _fetch() -> dict[str, Tensor]:
+    try:
+        return ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)  # type: ignore[no-any-return]
+    except (URLError, OSError, RuntimeError) as error:
+        raise UserError(
+            f"visual.weights=imagenet: the ImageNet weights could not be fetched ({error}); "
+            "give a file (visual.weights=FILE) or train from random weights (visual=resnet18)"
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+    except Exception as error:  # torch.load raises many kinds for a file that is not a state dict
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"visual.weights={path}: cannot be read as a PyTorch state dict ({reason})") from None

@@ -1,0 +1,156 @@
+"""Attacks every clip under every threat and records what the model then says; measures each attack itself."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.threat import Budget, Threat, audio_budget, visual_budget
+from avrobust.metrics import average, average_with_clean, percent, wilson
+from avrobust.model import eval_mode
+from avrobust.randomness import generator
+from avrobust.types import CONDITIONS, Batch, Classifier, Clip, Condition, Record
+
+NO_THREAT = Threat()
+
+
+class BudgetExceededError(RuntimeError):
+    """An attack that claims to be bounded left its budget: its numbers would be worth nothing."""
+
+
+def evaluate(
+    model: Classifier,
+    batches: Iterable[Batch],
+    attack: Attack | None = None,
+    suite: Mapping[Condition, Threat] | None = None,
+    *,
+    objective: Objective = cross_entropy,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> list[Record]:
+    """What `model` predicts for each clip, clean and under each threat of `suite`.
+
+    Args:
+        model: any callable from Clip to logits (B, C). A module is evaluated in eval mode and left as it was.
+        batches: clips with labels and keys; audio in [-1, 1], frames in [0, 1].
+        attack: how the clips are perturbed; with None they are only looked at clean.
+        suite: the threats by condition, for example `avrobust.attacks.threat.suite(8 / 255, units="pixel")`.
+        objective: what the attacker maximises.
+        seed: of the attack's random draws, which also depend on condition and key, and on nothing else.
+        device: where the model lives.
+
+    Returns:
+        One record a clip and condition, the clean ones included.
+
+    Raises:
+        ValueError: a clean clip is not valid (range, not finite), or there is no clip at all.
+        BudgetExceededError: a bounded attack left its budget or the valid values.
+    """
+    records: list[Record] = []
+    with eval_mode(model):
+        for batch in batches:
+            if batch.key:
+                clip = batch.clip.to(device)
+                _refuse_invalid(clip, batch.key)
+                records += _record(model, clip, clip, batch, "clean", NO_THREAT)
+                if attack and suite:
+                    records += _attack_batch(model, batch._replace(clip=clip), attack, suite, objective, seed)
+    if not records:
+        raise ValueError("there was no clip to evaluate")
+    return records
+
+
+def _attack_batch(
+    model: Classifier,
+    batch: Batch,
+    attack: Attack,
+    suite: Mapping[Condition, Threat],
+    objective: Objective,
+    seed: int,
+) -> list[Record]:
+    clip, label = batch.clip, batch.label.to(batch.clip.audio.device)
+    records: list[Record] = []
+    for condition, threat in suite.items():
+        generators = [generator(seed, "attack", condition, key) for key in batch.key]
+        adversarial = attack(model, clip, label, threat, generators=generators, objective=objective)
+        if attack.bounded:
+            _refuse_excess(attack, adversarial, clip, threat, batch.key)
+        records += _record(model, adversarial, clip, batch, condition, threat)
+    return records
+
+
+@torch.no_grad()
+def _record(
+    model: Classifier, clip: Clip, clean: Clip, batch: Batch, condition: Condition, threat: Threat
+) -> list[Record]:
+    logits, label = model(clip).float().cpu(), batch.label
+    prediction = logits.argmax(1)
+    # A model that answers NaN has not recognised anything, whatever argmax makes of it.
+    correct = (prediction == label) & logits.isfinite().all(1)
+    columns: list[Sequence[object]] = [
+        label.tolist(),
+        prediction.tolist(),
+        correct.tolist(),
+        logits.softmax(1).amax(1).tolist(),
+        F.cross_entropy(logits, label, reduction="none").tolist(),
+        *(d.tolist() for d in _distances(clip, clean, threat)),
+    ]
+    return [Record(key, condition, *row) for key, *row in zip(batch.key, *columns, strict=True)]
+
+
+def _distances(clip: Clip, clean: Clip, threat: Threat) -> tuple[Tensor, Tensor]:
+    audio, visual = threat.audio or audio_budget(0), threat.visual or visual_budget(0)
+    return audio.distance(clip.audio, clean.audio), visual.distance(clip.visual, clean.visual)
+
+
+def _refuse_invalid(clip: Clip, keys: Sequence[str]) -> None:
+    for name, budget, x in zip(Clip._fields, (audio_budget(0), visual_budget(0)), clip, strict=True):
+        for key in _named(keys, ~budget.valid(x)):
+            raise ValueError(f"clip {key}: its {name} is not finite or not within [{budget.low:g}, {budget.high:g}]")
+
+
+def _refuse_excess(attack: Attack, adversarial: Clip, clean: Clip, threat: Threat, keys: Sequence[str]) -> None:
+    for key in _named(keys, ~threat.contains(adversarial, clean)):
+        raise BudgetExceededError(f"{type(attack).__name__} left its budget on clip {key}: {_describe(threat)}")
+
+
+def _named(keys: Sequence[str], marked: Tensor) -> list[str]:
+    return [key for key, mark in zip(keys, marked.tolist(), strict=True) if mark]
+
+
+def _describe(threat: Threat) -> str:
+    def one(budget: Budget | None) -> str:
+        return "untouched" if budget is None else f"eps {budget.eps:g}"
+
+    return f"audio {one(threat.audio)}, visual {one(threat.visual)}"
+
+
+class Summary(NamedTuple):
+    """A row of a robustness table: accuracies in percent."""
+
+    n: int
+    accuracy: dict[str, float]  # by condition
+    interval: dict[str, tuple[float, float]]  # 95 %, Wilson
+    average: float | None  # over xA, xV, xAV; None where one of them was not attacked
+    average_with_clean: float | None  # over those and clean
+
+
+def summarise(records: Iterable[Record]) -> Summary:
+    """Records to the row of the table; n is the number of clips."""
+    counts: dict[str, list[bool]] = {}
+    for record in records:
+        counts.setdefault(record.condition, []).append(record.correct)
+    present: list[str] = [c for c in CONDITIONS if c in counts]
+    accuracy = {c: percent(sum(counts[c]), len(counts[c])) for c in present}
+    interval = {c: wilson(sum(counts[c]), len(counts[c])) for c in present}
+    whole = len(present) == len(CONDITIONS)
+    return Summary(
+        n=len(counts["clean"]),
+        accuracy=accuracy,
+        interval=interval,
+        average=average(accuracy) if whole else None,
+        average_with_clean=average_with_clean(accuracy) if whole else None,
+    )

@@ -1,0 +1,49 @@
+"""The numbers that the paper published (Tian & Xu, CVPR 2021, Tables 1 to 3), each once, in paper.csv."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from avrobust.types import CONDITIONS
+
+EPS = 0.006  # of every published row; Table 1 takes twice that where one modality is attacked alone
+
+
+class Published(NamedTuple):
+    """One row of one of the paper's tables; accuracies in percent by condition."""
+
+    table: int
+    accuracy: dict[str, float]
+
+
+@cache
+def _rows() -> pd.DataFrame:
+    with files("avrobust.report").joinpath("paper.csv").open() as file:
+        return pd.read_csv(file)
+
+
+def published(config: Mapping[str, Any]) -> Published | None:
+    """The published row that a run's config corresponds to, if there is one.
+
+    The released code's MIM made the published MIM rows, so `mim` and `mim_released` both stand beside them.
+    """
+    if config["eps"] != EPS or config["split"] != "test":
+        return None
+    choices = config["choices"]
+    wanted = {
+        "dataset": choices["dataset"],
+        "fusion": choices["fusion"],
+        "defense": choices.get("defense", "none"),
+        "attack": choices["attack"].removesuffix("_released"),
+        "threat": choices["threat"],
+    }
+    rows = _rows()
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    if rows.empty:
+        return None
+    row = rows.iloc[0]
+    return Published(int(row["table"]), {c: float(row[c]) for c in CONDITIONS})

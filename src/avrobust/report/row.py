@@ -1,0 +1,67 @@
+"""One attack's row on the console: ours with its intervals, and the paper's beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from avrobust.console import out
+from avrobust.metrics import average, average_with_clean
+from avrobust.report.paper import Published, published
+from avrobust.types import CONDITIONS
+
+HEADINGS = ("clean", "xA", "xV", "xAV", "Avg 3", "Avg 4", "n")  # Avg 4 counts clean in, as Table 2 does
+
+
+def print_row(result: Mapping[str, Any]) -> None:
+    """Prints a result of `attack` as a table of its row, and what a reader has to know about it."""
+    table = Table("", box=SIMPLE_HEAD, title=title(result), title_justify="left")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_row("accuracy", *_accuracies(result), str(result["n"]))
+    table.add_row("95 %", *_intervals(result))
+    if row := published(result["config"]):
+        table.add_row(f"paper, Table {row.table}", *_published(row))
+    out.print(table)
+    for note in notes(result):
+        out.print(note)
+
+
+def title(result: Mapping[str, Any]) -> str:
+    """What was attacked and how, in a line."""
+    choices, eps = result["config"]["choices"], result["config"]["eps"]
+    attack = f"{choices['attack']}, threat {choices['threat']}, eps {eps:g}, {result['config']['split']} split"
+    return f"{choices['dataset']}, {choices['fusion']}: {attack}"
+
+
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """Remarks without which the row would mislead."""
+    found = []
+    if not result["bounded"]:
+        distance = result["largest_distance"]
+        moved = f"audio by {distance['audio']:.4g}, frames by {distance['visual']:.4g}"
+        found.append(f"NOT eps-bounded: this attack moved {moved} in the units of eps")
+    if result["skipped"]:
+        first = result["skipped"][0]
+        found.append(f"{len(result['skipped'])} clips could not be read, first {first['key']}: {first['reason']}")
+    return found
+
+
+def _accuracies(result: Mapping[str, Any]) -> list[str]:
+    values = [result["accuracy"].get(c) for c in CONDITIONS]
+    return [_percent(v) for v in (*values, result["average"], result["average_with_clean"])]
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _intervals(result: Mapping[str, Any]) -> list[str]:
+    bounds = [result["interval"].get(c) for c in CONDITIONS]
+    return [f"{b[0]:.0f} to {b[1]:.0f}" if b else "" for b in bounds]
+
+
+def _published(row: Published) -> list[str]:
+    values = [row.accuracy[c] for c in CONDITIONS]
+    return [_percent(v) for v in (*values, average(row.accuracy), average_with_clean(row.accuracy))]

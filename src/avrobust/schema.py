@@ -1,0 +1,48 @@
+"""The root of the configs: its keys and their types. Imports nothing heavy, so that --help answers at once."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from avrobust.recipe import Recipe
+
+
+@dataclass
+class TrainConfig:
+    """Keys of `python train.py`. Groups are checked against the signature of what they build (see `config`)."""
+
+    dataset: Any = MISSING
+    audio: Any = MISSING
+    visual: Any = MISSING
+    fusion: Any = MISSING
+    training: Recipe = field(default_factory=Recipe)
+    trainer: Any = MISSING
+    logger: Any = None
+    seed: int = 0
+    runs: str = "runs"  # where results go
+    name: str | None = None  # a label of your own, kept in the result
+    tags: list[str] = field(default_factory=list)
+    force: bool = False  # do it again even if a finished run is there
+    workers: int = 0  # processes that load clips beside the main one
+    batch_size: int = 32  # of evaluation; changes no number
+    experiment: Any = None
+    sweep: Any = None
+
+
+@dataclass
+class AttackConfig(TrainConfig):
+    """Keys of `python attack.py`."""
+
+    attack: Any = MISSING
+    threat: Any = MISSING
+    eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
+    split: str = "test"  # whose clips are attacked
+
+
+def register() -> None:
+    """Makes the schemas known to Hydra under the names that the primary configs list."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="attack_schema", node=AttackConfig)

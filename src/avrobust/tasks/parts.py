@@ -1,0 +1,129 @@
+"""The objects that every task builds from the config, each refused early and in one line if it does not fit."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+
+from avrobust.config import build
+from avrobust.console import warn
+from avrobust.data.clips import Clips, LoadedBatch
+from avrobust.data.layout import Split
+from avrobust.data.prepared import Prepared
+from avrobust.errors import UserError
+from avrobust.lit import EpochSampler, loader
+from avrobust.model import AVClassifier, eval_mode
+from avrobust.randomness import seed_for
+from avrobust.recipe import Recipe
+from avrobust.types import Batch, Clip, Sample
+
+Config = Mapping[str, Any]
+
+
+class Parts(NamedTuple):
+    """Data, untrained model and recipe of one config."""
+
+    data: Prepared
+    model: AVClassifier
+    recipe: Recipe
+
+
+def build_parts(config: Config) -> Parts:
+    """Builds what a training config describes; the data last, as it may take a while to generate.
+
+    Raises:
+        UserError: something does not fit; nothing has been trained yet.
+    """
+    recipe = build_recipe(config["training"])
+    model = None
+    if config["dataset"].get("classes"):  # known without touching the data: a wrong model is refused at once
+        model = build_model(config, len(config["dataset"]["classes"]))
+    data: Prepared = build("dataset", config["dataset"])
+    model = model or build_model(config, len(data.classes))
+    return Parts(data, model, recipe)
+
+
+def build_recipe(node: Mapping[str, Any]) -> Recipe:
+    """The training settings.
+
+    Raises:
+        UserError: a setting makes no sense.
+    """
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in node.items()}
+    try:
+        return Recipe(**settings)
+    except ValueError as error:
+        raise UserError(f"training: {error}") from None
+
+
+def build_model(config: Config, classes: int) -> AVClassifier:
+    """The untrained classifier; its weights depend on the seed alone, and no other random draw moves."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(config["seed"], "weights"))
+        audio, visual = build("audio", config["audio"]), build("visual", config["visual"])
+        fusion = build("fusion", config["fusion"])(audio_dim=audio.dim, visual_dim=visual.dim)
+        return AVClassifier(
+            audio if "audio" in fusion.uses else None,
+            visual if "visual" in fusion.uses else None,
+            fusion,
+            classes=classes,
+        )
+
+
+def device_for(config: Config) -> torch.device:
+    """The one device that evaluation uses: a GPU unless there is none or the trainer says cpu."""
+    return torch.device("cuda" if config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def report_overlaps(data: Prepared) -> None:
+    """Says which splits share clips; the released AVE lists do."""
+    for pair, count in data.overlaps().items():
+        warn(f"{data.root}: {pair} share {count} clips")
+
+
+def try_one_clip(model: AVClassifier, clips: Clips) -> None:
+    """Runs the first readable clip through the model, so that sizes that do not fit are refused before training.
+
+    Raises:
+        UserError: no clip can be read, or the model cannot take clips of this size.
+    """
+    reasons = []
+    for position in range(len(clips)):
+        sample = clips[0, position]
+        if isinstance(sample, Sample):
+            return _try(model, sample, clips)
+        reasons.append(sample)
+    first = reasons[0]
+    raise UserError(f"{clips.root}: none of {len(reasons)} clips can be read; the first, {first.key}: {first.reason}")
+
+
+def _try(model: AVClassifier, sample: Sample, clips: Clips) -> None:
+    one = Clip(*(x.unsqueeze(0) for x in sample.clip))
+    try:
+        with eval_mode(model), torch.no_grad():
+            model(one)
+    except RuntimeError as error:
+        form = clips.form
+        raise UserError(
+            f"the model cannot take clips of dataset.audio_samples={form.audio_samples} and "
+            f"dataset.image_size={form.image_size}: {' '.join(str(error).split())}"
+        ) from None
+
+
+class EvaluationBatches:
+    """The batches of one split in order, and afterwards the clips that could not be read."""
+
+    def __init__(self, config: Config, data: Prepared, split: Split) -> None:
+        clips = data.clips(split)
+        sampler = EpochSampler(len(clips), shuffle=False)
+        self.loader = loader(clips, sampler, config["batch_size"], config["workers"])
+        self.skipped: list[dict[str, str]] = []
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        loaded: LoadedBatch
+        for loaded in self.loader:
+            self.skipped += [s._asdict() for s in loaded.skipped]
+            yield loaded.batch

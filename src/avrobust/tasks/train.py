@@ -1,0 +1,177 @@
+"""Trains one classifier, or finds that it is trained already."""
+
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from rich.table import Table
+
+from avrobust.config import build
+from avrobust.console import err, out, track
+from avrobust.data.layout import SPLITS
+from avrobust.errors import UserError
+from avrobust.evaluation import evaluate, summarise
+from avrobust.lit import LitClassifier, LitData
+from avrobust.model import AVClassifier
+from avrobust.runs import Run, provenance, run_for
+from avrobust.tasks.metrics_file import MetricsFile
+from avrobust.tasks.parts import (
+    Config,
+    EvaluationBatches,
+    Parts,
+    build_parts,
+    device_for,
+    report_overlaps,
+    try_one_clip,
+)
+
+
+def train_task(config: Config) -> None:
+    """What `python train.py` does: trains, prints the accuracies."""
+    parts = build_parts(config)
+    report_overlaps(parts.data)
+    run = trained(config, parts)
+    result = run.result()
+    assert result is not None
+    out.print(_table(result))
+    out.print(f"{run.folder}")
+
+
+def trained(config: Config, parts: Parts) -> Run:
+    """The finished training run of this config; trains it if there is none, waits if another process is at it."""
+    run = run_for("train", config, parts.data.fingerprint())
+    with run.claim(force=config["force"]) as result:
+        if result is None:
+            _train(config, parts, run)
+    return run
+
+
+def load_trained(run: Run, model: AVClassifier) -> AVClassifier:
+    """Puts a run's weights into a model that was built from the same config.
+
+    Raises:
+        UserError: the checkpoint is missing or damaged.
+    """
+    try:
+        state = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["state_dict"])
+    except Exception as error:  # torch.load raises many kinds for a damaged file
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"{run.checkpoint}: not a checkpoint of this model ({type(error).__name__}: {reason}); "
+            "train it again with force=true"
+        ) from None
+    return model
+
+
+def _train(config: Config, parts: Parts, run: Run) -> None:
+    started = time.monotonic()
+    try_one_clip(parts.model, parts.data.clips("val"))
+    try_one_clip(parts.model, parts.data.clips("train", training=True, seed=config["seed"]))
+    run.write_config(config)
+    lit = LitClassifier(parts.model, parts.recipe)
+    best = _fit(config, parts, run, lit)
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+    lit.load_state_dict(state["state_dict"])
+    _save(run, lit.model, config, parts.data.classes, state["epoch"])
+    run.write_result(
+        {
+            "task": "train",
+            "run_id": run.run_id,
+            "config": dict(config),
+            "dataset": config["choices"]["dataset"],
+            "classes": parts.data.classes,
+            "overlaps": parts.data.overlaps(),
+            **_accuracies(config, parts, lit.model),
+            "epochs": parts.recipe.epochs,
+            "best_epoch": state["epoch"] + 1,
+            "parameters": sum(p.numel() for p in lit.model.parameters()),
+            "seconds": round(time.monotonic() - started, 1),
+            **provenance(),
+        }
+    )
+    shutil.rmtree(run.folder / "training")
+
+
+def _fit(config: Config, parts: Parts, run: Run, lit: LitClassifier) -> ModelCheckpoint:
+    """Trains, or goes on from the last finished epoch of an interrupted run."""
+    folder = run.folder / "training"
+    # Saved when the epoch is over, its metrics included, so that a resumed run repeats whole epochs alone.
+    best = ModelCheckpoint(
+        folder, "best", monitor="val/accuracy", mode="max", save_last=True, save_on_train_epoch_end=True
+    )
+    bars: list[Callback] = [RichProgressBar(leave=False)] if err.is_terminal else []
+    data = LitData(
+        parts.data,
+        batch_size=parts.recipe.batch_size,
+        eval_batch_size=config["batch_size"],
+        workers=config["workers"],
+        seed=config["seed"],
+    )
+    last = folder / "last.ckpt"
+    with _quiet_lightning():
+        trainer: pl.Trainer = build("trainer", config["trainer"])(
+            max_epochs=parts.recipe.epochs,
+            callbacks=[best, *bars],
+            logger=[MetricsFile(run.folder / "metrics.csv"), *_loggers(config, run)],
+            enable_progress_bar=bool(bars),
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            deterministic="warn",
+            benchmark=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        trainer.fit(lit, data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
+    return best
+
+
+def _loggers(config: Config, run: Run) -> list[Any]:
+    return [build("logger", config["logger"], run_id=run.run_id)] if config["logger"] else []
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Leaves out Lightning's advertisements and the advice that does not apply here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers")  # clips load fast enough without
+        warnings.filterwarnings("ignore", message=".*exists and is not empty")  # wanted: a resumed run
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")  # Lightning 2.6 on torch 2.11
+        yield
+
+
+def _accuracies(config: Config, parts: Parts, model: AVClassifier) -> dict[str, Any]:
+    """Accuracy on the centre crop of every split, in percent, and the clips that could not be read."""
+    device = device_for(config)
+    model.to(device)
+    accuracy, skipped, n = {}, [], {}
+    for split in SPLITS:
+        batches = EvaluationBatches(config, parts.data, split)
+        records = evaluate(model, track(batches, f"accuracy on {split}", len(batches)), device=device)
+        summary = summarise(records)
+        accuracy[split], n[split] = summary.accuracy["clean"], summary.n
+        skipped += batches.skipped
+    return {"accuracy": accuracy, "n": n, "skipped": skipped}
+
+
+def _save(run: Run, model: AVClassifier, config: Config, classes: list[str], epoch: int) -> None:
+    """Keeps the best epoch's weights, with what is needed to build the model again; plain values and tensors alone."""
+    aside = run.folder / ".checkpoint.ckpt"
+    state = {"state_dict": model.state_dict(), "config": dict(config), "classes": classes, "epoch": epoch}
+    torch.save(state, aside)
+    aside.replace(run.checkpoint)
+
+
+def _table(result: dict[str, Any]) -> Table:
+    table = Table("split", "accuracy %", "n", title=f"{result['run_id']}, best of {result['epochs']} epochs")
+    for split in SPLITS:
+        table.add_row(split, f"{result['accuracy'][split]:.2f}", str(result["n"][split]))
+    return table

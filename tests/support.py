@@ -1,0 +1,109 @@
+"""What several tests need: composed configs, tiny clips, a prepared data set on disk, and the command line."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import open_dict
+from PIL import Image
+
+from avrobust.app import GROUPS
+from avrobust.config import build, plain
+from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
+from avrobust.model import AVClassifier
+from avrobust.tasks.parts import build_model
+from avrobust.types import Batch, Clip
+
+PROJECT = Path(__file__).parents[1]
+CONFIGS = PROJECT / "configs"
+AUDIO_SAMPLES, IMAGE_SIZE = 4096, 32
+CLASSES = ("bell", "drum", "horn")
+
+
+def options(group: str) -> list[str]:
+    """Every option of a config group, found on disk, so that a new one is tested the day it appears."""
+    found = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+    assert found, group
+    return found
+
+
+def config_for(task: str, *overrides: str) -> dict[str, Any]:
+    """The checked plain config that a script would get for these overrides."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
+        config = compose(task, list(overrides), return_hydra_config=True)
+    chosen = config.hydra.runtime.choices
+    choices = {group: chosen[group] for group in GROUPS if chosen.get(group)}
+    with open_dict(config):
+        del config["hydra"]
+    return {**plain(config), "choices": choices}
+
+
+def built(group: str, option: str, **more: object) -> Any:
+    """One option of a group, built as a task builds it."""
+    task = "train" if group in ("audio", "visual", "fusion") else "attack"
+    return build(group, config_for(task, f"{group}={option}", *OFFLINE.get(option, ()))[group], **more)
+
+
+OFFLINE = {"resnet18_imagenet": ("visual.weights=null",)}  # tests have no network
+
+
+def model_for(*overrides: str, classes: int = 3, warm: bool = True) -> AVClassifier:
+    """A small model with random weights; `warm` gives its BatchNorm the statistics of random clips."""
+    narrow = ("visual=cnn", "audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]")
+    config = config_for("train", *narrow, *overrides)
+    model = build_model(config, classes)
+    if warm:
+        for parameter in model.head.parameters():
+            parameter.data.mul_(8)  # confident enough that attacks have something to turn
+        for seed in range(12):
+            model.train()(clip_of(16, seed=seed))
+    return model.eval()
+
+
+def clip_of(count: int, *, seed: int = 0, frames: int = 1) -> Clip:
+    """Random clips whose values come near both bounds."""
+    rng = torch.Generator().manual_seed(seed)
+    audio = torch.rand(count, 1, AUDIO_SAMPLES, generator=rng) * 2 - 1
+    return Clip(audio, torch.rand(count, frames, 3, IMAGE_SIZE, IMAGE_SIZE, generator=rng))
+
+
+def batch_of(count: int, *, seed: int = 0, classes: int = 3) -> Batch:
+    """Random clips with labels and keys."""
+    return Batch(clip_of(count, seed=seed), torch.arange(count) % classes, tuple(f"clip/{i}" for i in range(count)))
+
+
+def write_prepared(root: Path, counts: Sequence[tuple[str, int]] = (("train", 24), ("val", 9), ("test", 9))) -> None:
+    """A data set in the real layout whose classes are learnable: a tone and a coloured patch each, and noise."""
+    rng = np.random.default_rng(0)
+    for split, count in counts:
+        entries = [_write_clip(root, Entry(CLASSES[i % 3], f"{split} {i}", 20), i % 3, rng) for i in range(count)]
+        write_list(root / f"{split}.csv", entries)
+
+
+def _write_clip(root: Path, entry: Entry, label: int, rng: np.random.Generator) -> Entry:
+    entry.audio_path(root).parent.mkdir(parents=True, exist_ok=True)
+    entry.frames_path(root).mkdir(parents=True)
+    time = np.arange(int(2.5 * SAMPLE_RATE)) / SAMPLE_RATE
+    sound = 0.3 * np.sin(2 * np.pi * (300 + 400 * label) * time) + 0.05 * rng.normal(size=time.size)
+    soundfile.write(entry.audio_path(root), sound.clip(-1, 1), SAMPLE_RATE, subtype="PCM_16")
+    picture = rng.integers(0, 160, (40, 52, 3), dtype=np.uint8)
+    picture[10:30, 15:40, label] = 230
+    for number in range(1, entry.frames + 1):
+        Image.fromarray(picture).save(entry.frame_path(root, number))
+    return entry
+
+
+def run_script(*command: str, cwd: Path = PROJECT, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+    """Runs a script of the project as a user would, in a process of its own."""
+    # One thread: the tests run side by side on two cores.
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+    script, *arguments = command
+    line = [sys.executable, str(PROJECT / script), *arguments]
+    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)

@@ -1,0 +1,20 @@
+"""Trains one audio-visual classifier: python train.py fusion=gated_concat."""
+
+import hydra
+from omegaconf import DictConfig
+
+from avrobust.app import job, run
+
+# Nothing heavy is imported up here, so that --help and completion answer at once.
+
+
+@hydra.main(version_base="1.3", config_path="configs", config_name="train")
+def main(config: DictConfig) -> None:
+    """One training run."""
+    from avrobust.tasks.train import train_task
+
+    job(train_task, config)
+
+
+if __name__ == "__main__":
+    run(main)
