@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, get_type_hints
 
@@ -12,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from avrobust.errors import UserError
+from avrobust.errors import UserError, did_you_mean
 
 Node = dict[str, Any]
 
@@ -110,9 +109,3 @@ def _check_value(key: str, value: object, hint: Any) -> None:
     except ValidationError as error:
         messages = dict.fromkeys(str(e["msg"]) for e in error.errors())
         raise UserError(f"{key}={value}: {'; '.join(messages)}") from None
-
-
-def did_you_mean(name: str, choices: list[str]) -> str:
-    """The end of a sentence about an unknown name: the nearest choice, and all of them."""
-    near = get_close_matches(name, choices, n=1)
-    return (f"; did you mean {near[0]}?" if near else ";") + f" choices: {', '.join(choices)}"

@@ -41,8 +41,10 @@ def test_inside_budget_and_bounds(attack: Attack, model: AVClassifier, condition
     moved = ((adversarial.audio - BATCH.clip.audio).abs(), (adversarial.visual - BATCH.clip.visual).abs() / scale)
     if attack.bounded:
         assert max(float(m.max()) for m in moved) <= eps * (1 + 1e-4)
-    assert -1 <= adversarial.audio.min() and adversarial.audio.max() <= 1
-    assert 0 <= adversarial.visual.min() and adversarial.visual.max() <= 1
+    assert adversarial.audio.min() >= -1
+    assert adversarial.audio.max() <= 1
+    assert adversarial.visual.min() >= 0
+    assert adversarial.visual.max() <= 1
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

@@ -1,0 +1,69 @@
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from avrobust.data.pool import Lost, run_all
+
+
+def work(job: str) -> str:
+    """Does what its job says."""
+    if job.startswith("crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if job.startswith("exit"):
+        os._exit(0)
+    if job.startswith("hang"):
+        time.sleep(60)
+    if job.startswith("raise"):
+        raise ValueError(job)
+    if job.startswith("linger "):
+        time.sleep(1.0)
+        Path(job.removeprefix("linger ")).touch()
+    return job.upper()
+
+
+def run(jobs: list[str], workers: int = 2, seconds: float = 30.0) -> dict[str, str | Lost]:
+    return dict(run_all(work, jobs, workers=workers, limit=lambda _: seconds))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_job_is_done_once(workers: int) -> None:
+    jobs = [f"job {i}" for i in range(20)]
+    done = list(run_all(work, jobs, workers=workers, limit=lambda _: 30.0))
+    assert sorted(done) == sorted((job, job.upper()) for job in jobs)
+
+
+def test_a_crash_costs_one_job() -> None:
+    jobs = ["a", "crash 1", "b", "crash 2", "c", "exit", "d"]
+    found = run(jobs)
+    assert {job for job, result in found.items() if result == Lost("decoder crashed")} == {"crash 1", "crash 2", "exit"}
+    assert all(found[job] == job.upper() for job in "abcd")
+
+
+def test_a_hang_costs_one_job() -> None:
+    begin = time.monotonic()
+    found = run(["a", "hang", "b"], seconds=1.0)
+    assert found == {"a": "A", "hang": Lost("decoder hung"), "b": "B"}
+    assert time.monotonic() - begin < 20
+
+
+def test_an_exception_ends_the_run() -> None:
+    with pytest.raises(ValueError, match="raise it"):
+        run(["a", "raise it", "b"])
+
+
+def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    for _ in run_all(work, ["a", f"linger {mark}"], workers=2, limit=lambda _: 30.0):
+        break
+    time.sleep(1.5)
+    assert not mark.exists()
+
+
+def test_what_runs_is_told() -> None:
+    seen: list[list[str]] = []
+    assert len(list(run_all(work, ["a", "b"], workers=1, limit=lambda _: 30.0, watch=seen.append))) == 2
+    assert ["a"] in seen
+    assert ["b"] in seen

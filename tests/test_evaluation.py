@@ -1,0 +1,133 @@
+from collections.abc import Sequence
+from typing import final
+
+import pytest
+import torch
+from torch import Generator, nn
+
+from avrobust.attacks.base import Attack, Loss
+from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.mim_released import MIMReleased
+from avrobust.attacks.pgd import PGD
+from avrobust.attacks.threat import Threat, suite
+from avrobust.evaluation import BudgetExceededError, evaluate, summarise
+from avrobust.types import Batch, Clip, Record
+from tests.support import batch_of, model_for
+
+
+@final
+class Cheat(Attack):
+    """Claims to be bounded and is not."""
+
+    def perturb(self, loss: Loss, clip: Clip, threat: Threat, generators: Sequence[Generator] | None) -> Clip:
+        return clip._replace(audio=(clip.audio + 0.5).clamp(-1, 1))
+
+
+def test_an_attack_that_leaves_its_budget_is_refused() -> None:
+    with pytest.raises(
+        BudgetExceededError, match=r"Cheat left its budget on clip clip/0: audio eps 0.01, visual untou"
+    ):
+        evaluate(model_for(), [batch_of(2)], Cheat(), {"audio": suite(0.01)["audio"]})
+
+
+def test_an_attack_that_touches_the_other_modality_is_refused() -> None:
+    with pytest.raises(BudgetExceededError):
+        evaluate(model_for(), [batch_of(2)], Cheat(), {"visual": suite(0.9)["visual"]})
+
+
+def test_the_unbounded_attack_is_let_through_and_measured() -> None:
+    records = evaluate(model_for(), [batch_of(4)], MIMReleased(), suite(0.01))
+    joint = [r for r in records if r.condition == "audiovisual"]
+    # 10 steps of eps / 8, and up to eps more a step where a pixel is below the mean: 1.25 and 11.25 eps.
+    assert max(r.audio_distance for r in joint) == pytest.approx(0.0125, rel=1e-3)
+    assert max(r.visual_distance for r in joint) == pytest.approx(0.1125, rel=1e-3)
+
+
+def test_records_name_every_clip_and_condition() -> None:
+    batch = batch_of(5)
+    records = evaluate(model_for(), [batch], FGSM(), suite(0.01))
+    assert sorted((r.key, r.condition) for r in records) == sorted(
+        (key, condition) for key in batch.key for condition in ("clean", "audio", "visual", "audiovisual")
+    )
+    assert all(r.audio_distance == 0 and r.visual_distance == 0 for r in records if r.condition == "clean")
+    assert all(r.visual_distance == 0 for r in records if r.condition == "audio")
+    assert all(r.audio_distance == pytest.approx(0.01, rel=1e-3) for r in records if r.condition == "audio")
+
+
+def test_records_are_what_the_model_says() -> None:
+    batch, model = batch_of(5), model_for()
+    with torch.no_grad():
+        logits = model(batch.clip)
+    for i, record in enumerate(evaluate(model, [batch])):
+        assert record.label == batch.label[i]
+        assert record.prediction == logits[i].argmax()
+        assert record.correct == (record.label == record.prediction)
+        assert record.confidence == pytest.approx(float(logits[i].softmax(0).max()))
+        assert record.loss == pytest.approx(float(-logits[i].log_softmax(0)[batch.label[i]]), rel=1e-4)
+
+
+def test_batch_size_changes_no_verdict() -> None:
+    model, batch = model_for(), batch_of(6)
+    parts = [
+        Batch(Clip(*(x[i : i + 1] for x in batch.clip)), batch.label[i : i + 1], batch.key[i : i + 1]) for i in range(6)
+    ]
+    attack = PGD(3, random_start=True)
+    whole, split = (evaluate(model, batches, attack, suite(0.03)) for batches in ([batch], parts))
+    by_name = {(r.key, r.condition): r for r in split}
+    for record in whole:
+        other = by_name[record.key, record.condition]
+        assert (record.prediction, record.correct) == (other.prediction, other.correct)
+        assert record.loss == pytest.approx(other.loss, rel=1e-2, abs=1e-3)
+
+
+def test_seed_moves_random_starts_and_nothing_else() -> None:
+    model, batch = model_for(), batch_of(4)
+    runs = [evaluate(model, [batch], PGD(1, random_start=True), suite(0.05), seed=s) for s in (0, 0, 1)]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+    assert [r for r in runs[0] if r.condition == "clean"] == [r for r in runs[2] if r.condition == "clean"]
+
+
+def test_the_model_keeps_its_mode() -> None:
+    model = model_for().train()
+    evaluate(model, [batch_of(2)], FGSM(), suite(0.01))
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        batch_of(1).clip._replace(audio=torch.full((1, 1, 4096), 1.5)),
+        batch_of(1).clip._replace(visual=torch.full((1, 1, 3, 32, 32), float("nan"))),
+        batch_of(1).clip._replace(visual=torch.full((1, 1, 3, 32, 32), 255.0)),
+    ],
+)
+def test_invalid_clips_are_refused(broken: Clip) -> None:
+    with pytest.raises(ValueError, match=r"clip clip/0: its .* is not finite or not within"):
+        evaluate(model_for(), [batch_of(1)._replace(clip=broken)])
+
+
+def test_nothing_to_evaluate_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no clip to evaluate"):
+        evaluate(model_for(), [])
+
+
+def test_a_model_that_answers_nan_has_recognised_nothing() -> None:
+    class Broken(nn.Module):
+        def forward(self, clip: Clip) -> torch.Tensor:
+            return torch.full((len(clip.audio), 3), torch.nan)
+
+    assert not any(r.correct for r in evaluate(Broken(), [batch_of(3)]))
+
+
+def test_summary() -> None:
+    def row(condition: str, correct: bool) -> Record:
+        return Record("k", condition, 0, 0, correct, 1.0, 0.0, 0.0, 0.0)  # type: ignore[arg-type]
+
+    counts = {"clean": 4, "audio": 3, "visual": 2, "audiovisual": 0}
+    summary = summarise(row(c, i < k) for c, k in counts.items() for i in range(4))
+    assert summary.n == 4
+    assert summary.accuracy == {"clean": 100.0, "audio": 75.0, "visual": 50.0, "audiovisual": 0.0}
+    assert summary.average == pytest.approx(125 / 3)
+    assert summary.average_with_clean == pytest.approx(56.25)
+    assert summary.interval["audio"] == pytest.approx((30.06, 95.44), abs=0.01)  # Wilson, 3 of 4
