@@ -55,7 +55,7 @@ def _refuse(error: BaseException) -> NoReturn:
 def explain(error: BaseException) -> str:
     """One line that says what was wrong and what the choices are."""
     text = str(error)
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; can it be read and written, and is runs= the folder you want?"
     for reason in (error, error.__cause__):
         if isinstance(reason, OmegaConfBaseException) and isinstance(reason.parent_node, DictConfig):

@@ -1,0 +1,383 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from filelock import FileLock
+from PIL import Image
+
+from avrobust.data.layout import SPLITS, Entry, read_list
+from avrobust.data.manifest import Row
+from avrobust.data.prepare import Summary, _mend, prepare
+from avrobust.errors import UserError
+from tests.data.videos import noisy, number, steady, write_video
+
+AVROBUST = [sys.executable, "-c", "import sys; from avrobust.cli import main; sys.exit(main())"]
+
+
+def run(videos: Path, root: Path, **options: object) -> Summary:
+    return prepare(videos, root, workers=2, **options)
+
+
+def entries(root: Path) -> list[Entry]:
+    return [entry for split in SPLITS for entry in read_list(root / f"{split}.csv")]
+
+
+def assert_whole(root: Path, entry: Entry, number_of_first: int = 0) -> None:
+    """The clip has the frames and the sound that its list promises, and the frames are in order."""
+    files = sorted(path.name for path in entry.frames_path(root).iterdir())
+    assert files == [f"{i:06d}.jpg" for i in range(1, entry.frames + 1)]
+    sound = soundfile.info(entry.audio_path(root))
+    assert (sound.samplerate, sound.channels, sound.subtype) == (11_025, 1, "PCM_16")
+    assert sound.frames == round(entry.frames * 11_025 / 8)
+    seen = [number(np.asarray(Image.open(entry.frame_path(root, i + 1)))) for i in range(entry.frames)]
+    assert seen == list(range(number_of_first, number_of_first + entry.frames))
+
+
+def manifest(root: Path) -> dict[str, dict[str, str]]:
+    with (root / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        return {row["source"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second of video, copied about by the tests."""
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+@pytest.fixture
+def videos(tmp_path: Path, clip: Path) -> Path:
+    """Two classes of five clips."""
+    folder = tmp_path / "videos"
+    for label in ("flute", "tuba"):
+        (folder / label).mkdir(parents=True)
+        for i in range(5):
+            shutil.copy(clip, folder / label / f"{i}.mp4")
+    return folder
+
+
+def test_class_folders_become_the_layout(videos: Path, tmp_path: Path) -> None:
+    (videos / "labels.csv").write_text("not in a class folder")
+    (videos / "flute" / ".hidden.mp4").write_text("hidden")
+    (videos / ".trash").mkdir()
+    (videos / "tuba" / "deeper").mkdir()
+    summary = run(videos, tmp_path / "root")
+    root = tmp_path / "root"
+    assert (summary.made, len(summary.prepared), summary.drawn) == (10, 10, True)
+    assert summary.sizes == {"train": 6, "val": 2, "test": 2}
+    assert {entry.key for entry in entries(root)} == {f"{label}/{i}" for label in ("flute", "tuba") for i in range(5)}
+    assert {entry.label for entry in read_list(root / "train.csv")} == {"flute", "tuba"}
+    for entry in entries(root):
+        assert entry.frames == 8
+        assert_whole(root, entry)
+    assert {path.name for path in root.iterdir()} == {
+        "audio", "frames", "manifest.csv", "prepare.json", "train.csv", "val.csv", "test.csv"
+    }  # fmt: skip
+    row = manifest(root)["flute/0.mp4"]
+    assert (row["class"], row["stem"], row["frames"], row["samples"], row["status"]) == (
+        "flute",
+        "0",
+        "8",
+        "11025",
+        "ok",
+    )
+    assert row["split"] in SPLITS
+    assert json.loads((root / "prepare.json").read_text())["short_side"] == 256
+
+
+def test_a_labels_file_decides(tmp_path: Path, clip: Path) -> None:
+    videos = tmp_path / "videos"
+    for name in ("deep/er/a.mp4", "top.mp4", "deep/a.mp4", "unlisted/x.mp4"):
+        (videos / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, videos / name)
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "path,label,split,who\n"
+        "deep/er/a.mp4,one,train,ann\n"
+        "deep/a.mp4,one,valid,bob\n"
+        "top.mp4,two,test,ann\n"
+        "top.mp4,two,train,ann\n"
+        "top.mp4,one,test,ann\n"
+        "gone.mp4,two,test,ann\n"
+    )
+    root = tmp_path / "root"
+    summary = run(videos, root, labels=labels)
+    assert not summary.drawn
+    assert read_list(root / "train.csv") == [Entry("one", "a_2", 8), Entry("two", "top", 8)]
+    assert read_list(root / "val.csv") == [Entry("one", "a", 8)]
+    assert read_list(root / "test.csv") == [Entry("one", "top", 8), Entry("two", "top", 8)]
+    assert summary.reasons == {"no such file": ["gone.mp4"]}
+    assert [row.source for row in summary.rows if " " in row.split] == ["top.mp4"]
+    other = run(videos, tmp_path / "other", labels=labels, label_column="who")
+    assert {(row.label, row.stem) for row in other.prepared} == {("ann", "a"), ("ann", "top"), ("bob", "a")}
+
+
+def test_one_stem_twice_in_a_class_is_two_clips(tmp_path: Path, clip: Path) -> None:
+    folder = tmp_path / "videos" / "flute"
+    write_video(folder / "a.webm", times=steady(2, 8), codec="libvpx-vp9", sound_codec="libopus", rate=48_000)
+    shutil.copy(clip, folder / "a.mp4")
+    shutil.copy(clip, folder / "a")
+    shutil.copy(clip, folder / "a_2.txt")
+    run(tmp_path / "videos", tmp_path / "root")
+    rows = manifest(tmp_path / "root")
+    assert {source: (row["stem"], row["frames"]) for source, row in rows.items()} == {
+        "flute/a": ("a", "8"),
+        "flute/a.mp4": ("a_3", "8"),
+        "flute/a.webm": ("a_4", "16"),
+        "flute/a_2.txt": ("a_2", "8"),
+    }
+    for entry in entries(tmp_path / "root"):
+        assert_whole(tmp_path / "root", entry)
+
+
+def test_unusable_videos_are_listed_and_the_others_kept(videos: Path, tmp_path: Path, clip: Path) -> None:
+    whole = run(videos, tmp_path / "whole")
+    (videos / "flute" / "0.mp4").write_bytes(b"")
+    (videos / "flute" / "1.mp4").write_text("text")
+    write_video(videos / "tuba" / "4.mp4", sound=np.zeros((1, 0)))
+    summary = run(videos, tmp_path / "root")
+    assert summary.reasons == {
+        "empty file": ["flute/0.mp4"],
+        "not a readable media file": ["flute/1.mp4"],
+        "no audio track": ["tuba/4.mp4"],
+    }
+    assert "Invalid data" in manifest(tmp_path / "root")["flute/1.mp4"]["note"]
+    splits = {row.source: row.split for row in whole.rows}
+    assert [row.split for row in summary.prepared] == [splits[row.source] for row in summary.prepared]
+    assert len(entries(tmp_path / "root")) == 7
+
+
+def row(label: str, stem: str, split: str, status: str) -> Row:
+    return Row(f"{label}/{stem}", label, stem, split, 8, 11_025, status, "", 1, 1)  # type: ignore[arg-type]
+
+
+def test_a_class_without_train_clips_left_gets_one_back() -> None:
+    rows = [
+        row("a", "1", "train", "skipped"),
+        row("a", "2", "val", "ok"),
+        row("a", "3", "test", "ok"),
+        row("b", "1", "train", "ok"),
+        row("b", "2", "test", "ok"),
+        row("c", "1", "test", "skipped"),
+    ]
+    assert [row.split for row in _mend(rows)] == ["train", "train", "test", "train", "test", "test"]
+
+
+def test_done_clips_are_not_done_again_and_changed_ones_are(videos: Path, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    run(videos, root)
+    stamps = {entry.key: entry.audio_path(root).stat().st_mtime_ns for entry in entries(root)}
+    assert run(videos, root).made == 0
+    write_video(videos / "flute" / "0.mp4", times=steady(2, 8))
+    entries(root)[0].audio_path(root)  # the lists are still there
+    Entry("flute", "1", 8).audio_path(root).unlink()
+    shutil.rmtree(Entry("tuba", "1", 8).frames_path(root))
+    assert run(videos, root).made == 3
+    for entry in entries(root):
+        assert entry.frames == (16 if entry.key == "flute/0" else 8)
+        assert_whole(root, entry)
+        redone = entry.audio_path(root).stat().st_mtime_ns != stamps[entry.key]
+        assert redone == (entry.key in ("flute/0", "flute/1", "tuba/1"))
+
+
+def test_frames_are_capped(tmp_path: Path) -> None:
+    write_video(tmp_path / "videos" / "a" / "x.mp4", paint=noisy((160, 120)))
+    run(tmp_path / "videos", tmp_path / "root", short_side=90)
+    with Image.open(Entry("a", "x", 8).frame_path(tmp_path / "root", 1)) as frame:
+        assert frame.size == (120, 90)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"short_side": 100}, "was prepared with short_side 256, not 100"),
+        ({"short_side": 0}, "--short-side"),
+        ({"seed": -1}, "--seed -1"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(videos: Path, tmp_path: Path, options, message: str) -> None:
+    shutil.rmtree(videos / "tuba")
+    run(videos, tmp_path / "root")
+    with pytest.raises(UserError, match=message):
+        run(videos, tmp_path / "root", **options)
+
+
+def test_folders_that_make_no_sense_are_refused(videos: Path, tmp_path: Path, clip: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "flat").mkdir()
+    shutil.copy(clip, tmp_path / "flat" / "a.mp4")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "train.csv").write_text("precious")
+    (tmp_path / "file").write_text("")
+    for folder, root, message in [
+        ("missing", "root", "missing: no such folder"),
+        ("empty", "root", "empty: no clips"),
+        ("flat", "root", "flat: no clips; expected .*flat/<class>/<clip>"),
+        ("videos", "videos/root", "inside the folder of videos"),
+        ("videos", "videos", "inside the folder of videos"),
+        ("videos", "foreign", "foreign: holds 'train.csv'"),
+        ("videos", "file", "file: "),
+    ]:
+        with pytest.raises(UserError, match=message) as caught:
+            run(tmp_path / folder, tmp_path / root)
+        assert "\n" not in str(caught.value)
+    assert (tmp_path / "foreign" / "train.csv").read_text() == "precious"
+    assert sorted(path.name for path in videos.iterdir()) == ["flute", "tuba"]
+
+
+def test_another_set_of_videos_does_not_displace_the_first(videos: Path, tmp_path: Path, clip: Path) -> None:
+    run(videos, tmp_path / "root")
+    (tmp_path / "others" / "harp").mkdir(parents=True)
+    shutil.copy(clip, tmp_path / "others" / "harp" / "a.mp4")
+    with pytest.raises(UserError, match="clips of other videos"):
+        run(tmp_path / "others", tmp_path / "root")
+    assert len(entries(tmp_path / "root")) == 10
+
+
+@pytest.mark.parametrize("label", ["..", "", "a/b", "."])
+def test_a_label_cannot_leave_the_root(tmp_path: Path, clip: Path, label: str) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(clip, tmp_path / "videos" / "a.mp4")
+    (tmp_path / "labels.csv").write_text(f"path,label\na.mp4,{label}\n")
+    with pytest.raises(UserError, match="cannot be a class"):
+        run(tmp_path / "videos", tmp_path / "root", labels=tmp_path / "labels.csv")
+    assert not (tmp_path / "root").exists()
+
+
+def test_nothing_usable_is_an_error_that_says_where_to_look(tmp_path: Path) -> None:
+    (tmp_path / "videos" / "a").mkdir(parents=True)
+    (tmp_path / "videos" / "a" / "x.mp4").touch()
+    with pytest.raises(UserError, match=r"no usable video; a/x.mp4: empty file \(all in .*manifest.csv\)"):
+        run(tmp_path / "videos", tmp_path / "root")
+    assert manifest(tmp_path / "root")["a/x.mp4"]["status"] == "skipped"
+
+
+def test_two_runs_at_once_are_refused(videos: Path, tmp_path: Path) -> None:
+    (tmp_path / "root" / ".prepare").mkdir(parents=True)
+    with (
+        FileLock(tmp_path / "root" / ".prepare" / "lock"),
+        pytest.raises(UserError, match="another `avrobust prepare`"),
+    ):
+        run(videos, tmp_path / "root")
+
+
+def test_names_that_are_not_utf8_are_skipped(tmp_path: Path, clip: Path) -> None:
+    folder = tmp_path / "videos" / "a"
+    folder.mkdir(parents=True)
+    shutil.copy(clip, folder / "x.mp4")
+    try:
+        shutil.copy(clip, os.fsencode(folder) + b"/\xff.mp4")
+    except OSError:
+        pytest.skip("this file system wants UTF-8")
+    assert run(tmp_path / "videos", tmp_path / "root").reasons == {"a name that is not UTF-8": [r"a/\udcff.mp4"]}
+
+
+def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
+    """As a user runs it: names with spaces, commas, quotes, brackets and other scripts; no terminal, so no bar."""
+    names = ["a b.mp4", "c,d.mp4", 'it\'s "q".mp4', "[red]x[bold].mp4", "скрипка.mp4", "夜%d:1.mp4", "-x.mp4"]
+    folder = tmp_path / "my videos" / "Church bell, [old]"
+    folder.mkdir(parents=True)
+    for name in names:
+        shutil.copy(clip, folder / name)
+    (folder / "[b]bad[i].mp4").touch()
+    command = [*AVROBUST, "prepare", "my videos", "root", "--workers", "2", "--seed", "5"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = result.stdout.splitlines()
+    assert first.startswith("prepared 7 clips of 1 classes in root (7 now; ")
+    assert first.endswith("drawn with seed 5); skipped 1")
+    assert second == "  skipped 1, empty file: Church bell, [old]/[b]bad[i].mp4"
+    assert {entry.stem for entry in entries(tmp_path / "root")} == {Path(name).stem for name in names}
+    for entry in entries(tmp_path / "root"):
+        assert_whole(tmp_path / "root", entry)
+
+
+def start(videos: Path, root: Path) -> "subprocess.Popen[str]":
+    """Starts the program on many clips and comes back when some are done."""
+    command = [*AVROBUST, "prepare", str(videos), str(root), "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+        if (root / "manifest.csv").exists() and len((root / "manifest.csv").read_text().splitlines()) > 3:
+            return process
+    process.kill()
+    raise AssertionError("no clip was finished")
+
+
+CLIPS = 40
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on(tmp_path: Path, how: signal.Signals) -> None:
+    videos, root = tmp_path / "videos", tmp_path / "root"
+    clip = write_video(videos / "a" / "0.mp4", times=steady(4, 8))
+    for i in range(1, CLIPS):
+        shutil.copy(clip, clip.with_name(f"{i}.mp4"))
+    process = start(videos, root)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[how]
+    if how == signal.SIGINT:
+        assert err == "avrobust: interrupted; the same command goes on where this one stopped\n"
+    time.sleep(0.5)
+    done = list((root / "audio" / "a").iterdir())
+    stamps = {path: path.stat().st_mtime_ns for path in done}
+    recorded = {root / "audio" / "a" / f"{row['stem']}.wav" for row in manifest(root).values()}
+    assert 3 <= len(recorded) <= len(done) < CLIPS
+    for path in done:
+        assert_whole(root, Entry("a", path.stem, 32))
+    assert not (root / "train.csv").exists()
+    with (root / "manifest.csv").open("a") as file:
+        file.write("a/7.mp4,a,7,,3")  # as if killed in the middle of a row
+    summary = run(videos, root)
+    assert (summary.made, len(summary.prepared)) == (CLIPS - len(recorded), CLIPS)
+    assert len(entries(root)) == CLIPS
+    for entry in entries(root):
+        assert_whole(root, entry)
+    assert all(path.stat().st_mtime_ns == stamps[path] for path in recorded)
+    assert not (root / ".prepare").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare", "nowhere", "root"], "avrobust: {cwd}/nowhere: no such folder of videos\n"),
+        (["prepare", "videos"], "avrobust prepare: the following arguments are required: ROOT (see"),
+        (["prepare", "a", "b", "--colour", "x"], "avrobust: unrecognized arguments: --colour x"),
+        (["prepare", "a", "b", "--workers", "many"], "avrobust prepare: argument --workers: invalid int value: 'many'"),
+        (["repair"], "avrobust: argument COMMAND: invalid choice: 'repair'"),
+        ([], "avrobust: the following arguments are required: COMMAND"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_status_2(tmp_path, monkeypatch, capfd, arguments, message) -> None:
+    from avrobust.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    out, err = capfd.readouterr()
+    assert err.startswith(message.format(cwd=tmp_path))
+    assert (out, err.count("\n")) == ("", 1)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from avrobust.cli import main\n"
+        "try: main(['prepare', '--help'])\n"
+        "except SystemExit: print(sorted({'av', 'numpy', 'torch', 'decord', 'rich'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.startswith("usage: avrobust prepare")
+    assert result.stdout.endswith("[]\n")

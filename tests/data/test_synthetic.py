@@ -1,0 +1,253 @@
+"""The embedded data set: reproducible, whole, in synchrony, and its boxes where the instruments are."""
+
+import csv
+import itertools
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+import pytest
+
+from avrobust.data.layout import FRAME_RATE
+from avrobust.data.synthetic import plan as planning
+from avrobust.data.synthetic.difficulty import DIFFICULTY
+from avrobust.data.synthetic.film import Picture, film
+from avrobust.data.synthetic.generate import CLIPS, FPS, Settings, generate, make_film
+from avrobust.data.synthetic.plan import CLASSES, ClipSpec, plan
+from avrobust.data.synthetic.recording import melody, record
+from avrobust.data.synthetic.score import Note, perform
+from avrobust.data.synthetic.tones import RATE
+from avrobust.errors import UserError
+
+SECONDS, SIZE = 2.0, 64
+
+
+class Decoded(NamedTuple):
+    frames: np.ndarray  # (T, H, W, 3) uint8
+    sound: np.ndarray  # (S,)
+
+
+def decode(path: Path) -> Decoded:
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    with av.open(str(path)) as container:
+        sound = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
+    return Decoded(np.stack(frames), np.concatenate(sound))
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def films(videos: Path) -> list[Path]:
+    return sorted(path.relative_to(videos) for path in videos.rglob("*.mp4"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One clip of each class and split; the first two classes have two to train on."""
+    videos = tmp_path_factory.mktemp("videos")
+    generate(videos, clips={"train": 13, "val": 11, "test": 11}, seconds=SECONDS, size=SIZE, workers=2)
+    return videos
+
+
+def test_the_plan_has_the_sizes_of_music_spread_evenly() -> None:
+    specs = plan(CLIPS)
+    assert Counter(spec.split for spec in specs) == {"train": 312, "val": 104, "test": 104}
+    for split in ("train", "val", "test"):
+        counts = Counter(spec.label for spec in specs if spec.split == split)
+        assert set(counts) == set(CLASSES)
+        assert max(counts.values()) - min(counts.values()) <= 1
+    assert len({spec.path for spec in specs}) == 520
+
+
+def test_a_smaller_plan_is_part_of_a_larger_one() -> None:
+    assert set(plan({"train": 20, "test": 3})) <= set(plan(CLIPS))
+
+
+@pytest.mark.parametrize("clips", [{"trian": 3}, {"train": -1}])
+def test_a_wrong_plan_is_refused(clips: dict[str, int]) -> None:
+    with pytest.raises(UserError, match="clips"):
+        plan(clips)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seconds": 0.2}, {"size": 63}])
+def test_wrong_numbers_are_refused_before_any_work(tmp_path: Path, wrong: dict[str, float]) -> None:
+    with pytest.raises(UserError, match="generate"):
+        generate(tmp_path / "videos", **wrong)  # type: ignore[arg-type]
+    assert not (tmp_path / "videos").exists()
+
+
+def test_every_clip_is_listed_with_label_and_split(made: Path) -> None:
+    listed = rows(made / "labels.csv")
+    assert Counter(row["split"] for row in listed) == {"train": 13, "val": 11, "test": 11}
+    assert sorted(Path(row["path"]) for row in listed) == films(made)
+    assert all(Path(row["path"]).parts[0] == row["label"] for row in listed)
+
+
+def test_films_are_mp4_with_one_h264_and_one_aac_stream_of_the_same_length(made: Path) -> None:
+    for path in films(made)[:6]:
+        with av.open(str(made / path)) as container:
+            assert "mp4" in container.format.name
+            assert [stream.codec.name for stream in container.streams] == ["h264", "aac"]
+            video, audio = container.streams
+            assert float(video.duration * video.time_base) == pytest.approx(SECONDS)
+            assert float(audio.duration * audio.time_base) == pytest.approx(SECONDS, abs=1e-3)
+        decoded = decode(made / path)
+        assert decoded.frames.shape == (SECONDS * FPS, SIZE, SIZE, 3)
+        assert 0 <= len(decoded.sound) - SECONDS * RATE < 1024  # the codec works in blocks of 1024
+
+
+def test_sound_is_not_late(tmp_path: Path) -> None:
+    """The AAC encoder's delay of 1024 samples is taken off again by whoever decodes the film."""
+    spec, settings = ClipSpec("train", "xylophone", 0), Settings(0, SECONDS, SIZE)
+    make_film(tmp_path, settings, spec)
+    played = record(
+        spec.label, melody(spec.label, spec.rng(0, "score"), SECONDS), spec.rng(0, "sound"), SECONDS, DIFFICULTY
+    )
+    heard = decode(tmp_path / spec.path).sound[: len(played)]
+    size = 2 * len(played)
+    match = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
+    assert np.argmax(match) == 0
+    assert np.corrcoef(heard, played)[0, 1] > 0.9
+
+
+def test_no_clip_is_silent_or_still(made: Path) -> None:
+    for path in films(made):
+        decoded = decode(made / path)
+        assert decoded.sound.std() > 0.005, path
+        assert np.abs(decoded.sound).max() <= 1.05, path  # coding may overshoot a little
+        assert decoded.frames.std(axis=(1, 2, 3)).min() > 5, path
+        assert np.abs(np.diff(decoded.frames.astype(int), axis=0)).mean() > 0.5, path
+
+
+def test_same_seed_same_clips_and_a_subset_is_a_part(made: Path, tmp_path: Path) -> None:
+    generate(tmp_path, clips={"train": 1, "test": 2}, seconds=SECONDS, size=SIZE, workers=1)
+    assert len(films(tmp_path)) == 3
+    for path in films(tmp_path):
+        ours, theirs = decode(tmp_path / path), decode(made / path)
+        np.testing.assert_array_equal(ours.frames, theirs.frames)
+        np.testing.assert_array_equal(ours.sound, theirs.sound)
+    boxes = {tuple(row.values()) for row in rows(made / "boxes.csv")}
+    assert {tuple(row.values()) for row in rows(tmp_path / "boxes.csv")} <= boxes
+
+
+def test_another_seed_makes_other_clips_in_place_of_the_old_ones(tmp_path: Path) -> None:
+    generate(tmp_path, clips={"train": 1}, seconds=SECONDS, size=SIZE)
+    (path,) = films(tmp_path)
+    before = decode(tmp_path / path)
+    generate(tmp_path, clips={"train": 1}, seconds=SECONDS, size=SIZE, seed=1)
+    after = decode(tmp_path / path)
+    assert not np.array_equal(before.frames, after.frames)
+    assert not np.array_equal(before.sound, after.sound)
+
+
+def test_clips_of_one_class_differ_from_each_other() -> None:
+    draws = {spec.rng(0, "sound").random() for spec in plan(CLIPS)}
+    assert len(draws) == 520
+    assert ClipSpec("train", "flute", 0).rng(0, "sound").random() != ClipSpec("train", "flute", 0).rng(0, "x").random()
+
+
+def test_boxes_lie_in_the_frame_one_for_each_prepared_frame(made: Path) -> None:
+    boxes = rows(made / "boxes.csv")
+    numbers = Counter(row["path"] for row in boxes)
+    assert set(numbers) == {row["path"] for row in rows(made / "labels.csv")}
+    assert set(numbers.values()) == {SECONDS * FRAME_RATE}
+    for row in boxes:
+        x0, y0, x1, y1 = (float(row[edge]) for edge in ("x0", "y0", "x1", "y1"))
+        assert 0 <= x0 < x1 <= 1, row
+        assert 0 <= y0 < y1 <= 1, row
+        assert (x1 - x0) * (y1 - y0) > 0.03, row
+
+
+STILL = DIFFICULTY.__class__(shake=0.0, noise=(0.0, 0.0), occluder_chance=0.0)
+
+
+def draw(label: str, number: int, notes: list[Note], seconds: float) -> list[Picture]:
+    """The pictures of a clip filmed from a tripod by a camera without noise."""
+    times = np.arange(round(seconds * FPS)) / FPS
+    rng = ClipSpec("train", label, number).rng(0, "picture")
+    return list(film(label, perform(notes, times), rng, SIZE, STILL))
+
+
+@pytest.mark.parametrize("label", CLASSES)
+def test_all_that_moves_is_inside_the_box_and_it_moves_with_the_sound(label: str) -> None:
+    """Nothing moves outside the union of two frames' boxes; inside, motion goes with the loudness."""
+    correlations = []
+    for number in range(3):
+        notes = [Note(1.5, 0.3, 60, 1.0), Note(1.8, 0.3, 67, 0.9), Note(2.1, 0.4, 62, 1.0)]
+        pictures = draw(label, number, notes, 4.0)
+        motion = []
+        for one, two in itertools.pairwise(pictures):
+            change = np.abs(one.pixels.astype(int) - two.pixels).sum(axis=2)
+            x0, y0 = (int(SIZE * min(one.box[i], two.box[i])) - 1 for i in (0, 1))
+            x1, y1 = (int(SIZE * max(one.box[i], two.box[i])) + 2 for i in (2, 3))
+            outside = change.copy()
+            outside[max(y0, 0) : y1, max(x0, 0) : x1] = 0
+            assert outside.max() <= 60, label  # a faint rim of the antialiased edge
+            motion.append(change.sum())
+        middle = (np.arange(len(motion)) + 0.5) / FPS
+        playing = (middle > 1.4) & (middle < 2.6)
+        correlations.append(np.corrcoef(motion, playing)[0, 1])
+    assert np.mean(correlations) > 0.3, correlations
+
+
+@pytest.mark.parametrize("label", CLASSES)
+def test_sound_follows_the_score(label: str) -> None:
+    """The recording is louder while notes sound than in the silence after them, for every instrument."""
+    spec = ClipSpec("train", label, 0)
+    clean = DIFFICULTY.__class__(snr_db=(30.0, 30.0), distractor_chance=0.0, wet=(0.0, 0.0))
+    notes = [Note(0.2, 0.5, 60, 1.0), Note(1.2, 0.5, 64, 1.0)]
+    sound = record(label, notes, spec.rng(0, "sound"), 3.0, clean)
+    playing = sound[int(0.25 * RATE) : int(0.6 * RATE)].std()
+    assert playing > 4 * sound[int(2.5 * RATE) :].std()
+
+
+def test_a_killed_run_leaves_no_half_clip_and_goes_on(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from avrobust.data.synthetic.generate import generate; "
+        f"generate(Path({str(tmp_path)!r}), clips={{'train': 400}}, seconds={SECONDS}, size={SIZE}, workers=1)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        deadline = time.monotonic() + 60
+        while len(films(tmp_path)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    found = films(tmp_path)
+    assert 2 <= len(found) < 400
+    for path in found:
+        assert len(decode(tmp_path / path).frames) == SECONDS * FPS
+    assert not (tmp_path / "labels.csv").exists()
+    before = {path: (tmp_path / path).stat().st_mtime_ns for path in found}
+    generate(tmp_path, clips={"train": len(found) + 1}, seconds=SECONDS, size=SIZE, workers=1)
+    assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in found}
+    assert len(rows(tmp_path / "labels.csv")) == len(found) + 1
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_damaged_film_is_made_anew(tmp_path: Path) -> None:
+    generate(tmp_path, clips={"train": 1}, seconds=SECONDS, size=SIZE)
+    (path,) = films(tmp_path)
+    whole = (tmp_path / path).read_bytes()
+    (tmp_path / path).write_bytes(whole[:1000])
+    generate(tmp_path, clips={"train": 1}, seconds=SECONDS, size=SIZE)
+    assert decode(tmp_path / path).frames.shape == (SECONDS * FPS, SIZE, SIZE, 3)
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    np.random.seed(3)  # noqa: NPY002 - the state that must not move
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    draw("cello", 0, [Note(0.2, 0.5, 50, 1.0)], 1.0)
+    assert (before == np.random.get_state()[1]).all()  # noqa: NPY002
+
+
+def test_classes_are_musics_in_the_released_order() -> None:
+    assert planning.CLASSES[0] == "flute"
+    assert planning.CLASSES[-1] == "trumpet"
+    assert len(set(planning.CLASSES)) == 11

@@ -1,0 +1,130 @@
+"""Training as users run it: the same numbers twice, and after a kill."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from avrobust.tasks.parts import build_parts
+from avrobust.tasks.train import load_trained, trained
+from tests.support import PROJECT, config_for, run_script
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
+    "ignore:.*lr_scheduler.step.*:UserWarning",
+)
+
+
+def overrides(prepared: Path, runs: Path, *more: str) -> list[str]:
+    narrow = ["audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]", "dataset.audio_samples=4096"]
+    short = ["training.epochs=5", "training.milestones=[2]", "training.batch_size=8", "dataset.image_size=32"]
+    return ["dataset=folder", f"dataset.root={prepared}", f"runs={runs}", "trainer=cpu", *narrow, *short, *more]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.ckpt", weights_only=True)["state_dict"]
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture(scope="module")
+def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one whole run."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = run_script("train.py", *overrides(prepared, runs))
+    assert done.returncode == 0, done.stderr
+    (folder,) = (runs / "train").iterdir()
+    return folder
+
+
+def test_the_files_of_a_run(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir() if not path.name.startswith(".")}
+    assert names == {"config.yaml", "result.json", "metrics.csv", "checkpoint.ckpt"}
+
+
+def test_the_result(finished: Path) -> None:
+    result = json.loads((finished / "result.json").read_text())
+    assert result["run_id"] == finished.name
+    assert result["accuracy"].keys() == {"train", "val", "test"}
+    assert result["n"] == {"train": 24, "val": 9, "test": 9}
+    assert result["parameters"] == sum(v.numel() for k, v in weights(finished).items() if is_parameter(k))
+    assert result["versions"]["torch"].startswith("2.11")
+    assert result["skipped"] == []
+
+
+def is_parameter(name: str) -> bool:
+    return not name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+
+
+def test_metrics_have_a_row_an_epoch(finished: Path) -> None:
+    with (finished / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3, 4]
+    assert all(float(row[name]) >= 0 for row in rows for name in ("train/loss", "val/loss", "train/accuracy"))
+
+
+def test_the_best_epoch_is_kept(finished: Path) -> None:
+    with (finished / "metrics.csv").open() as file:
+        accuracies = [float(row["val/accuracy"]) for row in csv.DictReader(file)]
+    result = json.loads((finished / "result.json").read_text())
+    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1
+    assert result["accuracy"]["val"] == pytest.approx(max(accuracies), abs=1e-3)
+
+
+def test_a_finished_run_is_not_done_again(finished: Path, prepared: Path) -> None:
+    before = (finished / "checkpoint.ckpt").stat().st_mtime_ns
+    done = run_script("train.py", *overrides(prepared, finished.parents[1]))
+    assert done.returncode == 0
+    assert finished.name in done.stdout
+    assert (finished / "checkpoint.ckpt").stat().st_mtime_ns == before
+
+
+def test_the_same_seed_gives_the_same_numbers(finished: Path, prepared: Path, tmp_path: Path) -> None:
+    config = config_for("train", *overrides(prepared, tmp_path, "workers=1"))
+    again = trained(config, build_parts(config))
+    assert again.run_id == finished.name
+    assert equal(weights(again.folder), weights(finished))
+    assert (again.folder / "metrics.csv").read_text() == (finished / "metrics.csv").read_text()
+
+
+def test_another_seed_gives_others(prepared: Path, tmp_path: Path) -> None:
+    config = config_for("train", *overrides(prepared, tmp_path, "seed=1", "training.epochs=1"))
+    other = config_for("train", *overrides(prepared, tmp_path, "seed=2", "training.epochs=1"))
+    runs = [trained(c, build_parts(c)) for c in (config, other)]
+    assert not equal(weights(runs[0].folder), weights(runs[1].folder))
+
+
+def test_a_killed_run_goes_on_to_the_same_result(finished: Path, prepared: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(PROJECT / "train.py"), *overrides(prepared, tmp_path)]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    metrics = tmp_path / "train" / finished.name / "metrics.csv"
+    deadline = time.monotonic() + 200
+    while not (metrics.is_file() and metrics.read_text().count("\n") >= 3):  # a header and two epochs
+        assert process.poll() is None, "finished before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (metrics.parent / "result.json").exists()
+
+    done = run_script("train.py", *overrides(prepared, tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert equal(weights(metrics.parent), weights(finished))
+    assert metrics.read_text() == (finished / "metrics.csv").read_text()
+    assert not (metrics.parent / "training").exists()
+
+
+def test_a_model_comes_back_from_its_checkpoint(finished: Path, prepared: Path) -> None:
+    config = config_for("train", *overrides(prepared, finished.parents[1]))
+    parts = build_parts(config)
+    model = load_trained(trained(config, parts), parts.model)
+    assert equal(model.state_dict(), weights(finished))
