@@ -1,0 +1,48 @@
+# Everything a fresh machine needs is Python 3.11 or 3.12, make and a network.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+FLAGS ?=
+
+.PHONY: setup demo test test-slow test-gpu lint format lock clean
+
+setup: $(READY)
+
+# Compiled bytecode saves every later start some five seconds.
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check "uv>=0.9,<1"
+	$(BIN)/uv pip sync --quiet --compile-bytecode requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --editable .
+	touch $(READY)
+
+# Generates the embedded data set, trains, attacks and prints the table of all finished runs.
+demo: $(READY)
+	$(BIN)/python attack.py sweep=demo
+	$(BIN)/avrobust report
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" $(FLAGS)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow $(FLAGS)
+
+test-gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu $(FLAGS)
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# No index address goes into the lock: installers use their own.
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --group test --group oracles --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,167 @@
+"""The scripts as a user types them, in processes of their own."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import PROJECT, run_script
+
+NARROW = ("audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]", "dataset.audio_samples=4096", "dataset.image_size=32")
+SHORT = ("training.epochs=2", "training.milestones=[]", "training.batch_size=8", "trainer=cpu")
+
+
+def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
+    return ("attack.py", "dataset=folder", f"dataset.root={prepared}", f"runs={runs}", *NARROW, *SHORT, *more)
+
+
+@pytest.fixture(scope="module")
+def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of a small multirun over two attacks, the model trained on the way."""
+    runs = tmp_path_factory.mktemp("runs")
+    script, *rest = attack(prepared, runs, "attack=fgsm,mim_released", "eps=0.05")
+    done = run_script(script, "-m", *rest)
+    assert done.returncode == 0, done.stderr
+    return runs
+
+
+def results(runs: Path, task: str) -> dict[str, dict[str, object]]:
+    return {path.parent.name: json.loads(path.read_text()) for path in (runs / task).glob("*/result.json")}
+
+
+def test_a_sweep_trains_once_and_attacks_each(swept: Path) -> None:
+    assert len(results(swept, "train")) == 1
+    attacks = [r["config"]["choices"]["attack"] for r in results(swept, "attack").values()]  # type: ignore[index]
+    assert sorted(attacks) == ["fgsm", "mim_released"]
+
+
+def test_the_files_of_an_attack(swept: Path) -> None:
+    for name in results(swept, "attack"):
+        found = {p.name for p in (swept / "attack" / name).iterdir() if not p.name.startswith(".")}
+        assert found == {"config.yaml", "examples.csv", "result.json"}
+
+
+def test_the_row_can_be_recomputed_from_the_examples(swept: Path) -> None:
+    for name, result in results(swept, "attack").items():
+        with (swept / "attack" / name / "examples.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == 4 * 9
+        for condition, accuracy in result["accuracy"].items():  # type: ignore[attr-defined]
+            mine = [r for r in rows if r["condition"] == condition]
+            assert sum(r["label"] == r["prediction"] for r in mine) / 9 * 100 == pytest.approx(accuracy)
+        accuracies = result["accuracy"]
+        mean = sum(accuracies[c] for c in ("audio", "visual", "audiovisual")) / 3  # type: ignore[index]
+        assert result["average"] == pytest.approx(mean)
+
+
+def test_the_unbounded_attack_is_marked(swept: Path) -> None:
+    done = run_script("src/avrobust/cli.py", "report", "--runs", str(swept))
+    assert done.returncode == 0, done.stderr
+    assert "mim_released (not eps-bounded)" in done.stdout
+    assert "fgsm (not" not in done.stdout
+
+
+def test_the_same_command_prints_the_row_again_without_work(prepared: Path, swept: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in swept.rglob("result.json")}
+    done = run_script(*attack(prepared, swept, "attack=mim_released", "eps=0.05"))
+    assert done.returncode == 0, done.stderr
+    assert "NOT eps-bounded" in done.stdout
+    assert {p: p.stat().st_mtime_ns for p in swept.rglob("result.json")} == before
+
+
+def test_no_warning_reaches_the_user(prepared: Path, tmp_path: Path) -> None:
+    done = run_script(*attack(prepared, tmp_path, "attack=fgsm"))
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def corrupt(runs: Path) -> None:
+    (checkpoint,) = (runs / "train").glob("*/checkpoint.ckpt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+
+
+def test_a_corrupt_checkpoint_is_named(prepared: Path, tmp_path: Path) -> None:
+    assert run_script(*attack(prepared, tmp_path, "attack=fgsm")).returncode == 0
+    corrupt(tmp_path)
+    done = run_script(*attack(prepared, tmp_path, "attack=fgsm", "eps=0.1"))
+    assert_one_line(done.stderr, "checkpoint.ckpt: not a checkpoint of this model")
+    assert done.returncode == 2
+
+
+def assert_one_line(stderr: str, expected: str) -> None:
+    assert expected in stderr
+    assert stderr.count("\n") == 1, stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            ("train.py", "fusion=gated_conct"),
+            "fusion=gated_conct: no such option; choices: audio_only, concat",
+        ),
+        (("train.py", "training.epoch=3"), "train.py: training.epoch: no such key; did you mean epochs?"),
+        (("attack.py", "eps=-0.1"), "attack.py: eps=-0.1: must be a finite number of at least 0"),
+        (("attack.py", "eps=abc"), "attack.py: eps=abc: is not a number"),
+        (("attack.py", "sweep=tabel1"), "attack.py: sweep=tabel1: no such option; choices: "),
+        (("attack.py", "split=dev"), "attack.py: split=dev: choices: train, val, test"),
+        (("train.py", "dataset=folder", "dataset.root=/no/such/root"), "dataset.root=/no/such/root: no folder"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_status_2(command: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    done = run_script(*command, f"runs={tmp_path / 'runs'}")
+    assert_one_line(done.stderr, expected)
+    assert done.returncode == 2
+    assert not list(tmp_path.glob("runs/*/*/result.json"))
+
+
+def test_an_empty_root_is_named(tmp_path: Path) -> None:
+    done = run_script("train.py", "dataset=folder", f"dataset.root={tmp_path}", f"runs={tmp_path / 'runs'}")
+    assert_one_line(done.stderr, "prepare the videos first: avrobust prepare VIDEOS")
+    assert done.returncode == 2
+
+
+def test_a_folder_of_results_that_cannot_be_written_is_named(prepared: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file, not a folder")
+    done = run_script(*attack(prepared, tmp_path / "runs"))
+    assert_one_line(done.stderr, f"{tmp_path / 'runs'}")
+    assert done.returncode == 2
+
+
+def test_a_model_that_cannot_take_the_clips_is_refused_before_training(prepared: Path, tmp_path: Path) -> None:
+    done = run_script(*attack(prepared, tmp_path, "dataset.audio_samples=64"))
+    assert_one_line(done.stderr, "the model cannot take clips of dataset.audio_samples=64")
+    assert done.returncode == 2
+
+
+def test_a_damaged_clip_is_left_out_counted_and_named(tmp_path: Path) -> None:
+    from tests.support import write_prepared
+
+    root = tmp_path / "set"
+    write_prepared(root)
+    next((root / "audio" / "bell").glob("test*.wav")).write_bytes(b"")
+    done = run_script(*attack(root, tmp_path / "runs", "attack=fgsm"))
+    assert done.returncode == 0, done.stderr
+    assert "1 clips could not be read, first bell/test" in done.stdout
+    (result,) = results(tmp_path / "runs", "attack").values()
+    assert result["n"] == 8
+    assert len(result["skipped"]) == 1  # type: ignore[arg-type]
+
+
+def test_smoke_runs_in_seconds(prepared: Path, tmp_path: Path) -> None:
+    done = run_script(*attack(prepared, tmp_path, "attack=fgsm", "trainer=smoke", "training.epochs=1"))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("script", ["train.py", "attack.py"])
+def test_help_answers_at_once_and_lists_the_choices(script: str) -> None:
+    done = run_script(script, "--help", timeout=20)
+    assert done.returncode == 0
+    assert "gated_concat" in done.stdout
+
+
+def test_every_file_of_the_repository_is_reached_from_any_folder(prepared: Path, tmp_path: Path) -> None:
+    done = run_script(*attack(prepared, tmp_path / "runs", "--cfg", "job"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (PROJECT / "configs" / "sweep").resolve() == PROJECT / "sweeps"
