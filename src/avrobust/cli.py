@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="avrobust", description="Audio-visual robustness: raw videos in, tables out.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_prepare(commands)
+    _add_report(commands)
     return parser
 
 
@@ -83,13 +84,25 @@ def _prepare(options: argparse.Namespace) -> None:
     out.print("\n".join(_told(summary, options)), markup=False)
 
 
+def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser("report", help="print the table of all finished attacks (Markdown)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="of results (%(default)s)")
+    parser.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from avrobust.report.collect import collect, markdown
+
+    sys.stdout.write(f"{markdown(collect(options.runs))}\n")
+
+
 def _told(summary: "Summary", options: argparse.Namespace) -> list[str]:
     """What a run of prepare did, in lines."""
     clips, skipped = summary.prepared, len(summary.rows) - len(summary.prepared)
     sizes = ", ".join(f"{size} {split}" for split, size in summary.sizes.items())
     drawn = f", drawn with seed {options.seed}" if summary.drawn else ""
     lines = [
-        f"prepared {len(clips)} clips of {len({clip.label for clip in clips})} classes in {options.root} "
+        f"prepared {len(clips)} clips, classes: {len({clip.label for clip in clips})}, in {options.root} "
         f"({summary.made} now; {sizes}{drawn}); skipped {skipped}"
     ]
     for reason, sources in summary.reasons.items():

@@ -1,67 +1,21 @@
-import csv
 import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from filelock import FileLock
 from PIL import Image
 
+from avrobust.data.extract import Job, Made, extract
 from avrobust.data.layout import SPLITS, Entry, read_list
 from avrobust.data.manifest import Row
-from avrobust.data.prepare import Summary, _mend, prepare
+from avrobust.data.prepare import _mend
 from avrobust.errors import UserError
-from tests.data.videos import noisy, number, steady, write_video
-
-AVROBUST = [sys.executable, "-c", "import sys; from avrobust.cli import main; sys.exit(main())"]
-
-
-def run(videos: Path, root: Path, **options: object) -> Summary:
-    return prepare(videos, root, workers=2, **options)
-
-
-def entries(root: Path) -> list[Entry]:
-    return [entry for split in SPLITS for entry in read_list(root / f"{split}.csv")]
-
-
-def assert_whole(root: Path, entry: Entry, number_of_first: int = 0) -> None:
-    """The clip has the frames and the sound that its list promises, and the frames are in order."""
-    files = sorted(path.name for path in entry.frames_path(root).iterdir())
-    assert files == [f"{i:06d}.jpg" for i in range(1, entry.frames + 1)]
-    sound = soundfile.info(entry.audio_path(root))
-    assert (sound.samplerate, sound.channels, sound.subtype) == (11_025, 1, "PCM_16")
-    assert sound.frames == round(entry.frames * 11_025 / 8)
-    seen = [number(np.asarray(Image.open(entry.frame_path(root, i + 1)))) for i in range(entry.frames)]
-    assert seen == list(range(number_of_first, number_of_first + entry.frames))
-
-
-def manifest(root: Path) -> dict[str, dict[str, str]]:
-    with (root / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        return {row["source"]: row for row in csv.DictReader(file)}
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One second of video, copied about by the tests."""
-    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4")
-
-
-@pytest.fixture
-def videos(tmp_path: Path, clip: Path) -> Path:
-    """Two classes of five clips."""
-    folder = tmp_path / "videos"
-    for label in ("flute", "tuba"):
-        (folder / label).mkdir(parents=True)
-        for i in range(5):
-            shutil.copy(clip, folder / label / f"{i}.mp4")
-    return folder
+from tests.data.prepared import assert_whole, entries, manifest, run
+from tests.data.videos import noisy, steady, write_video
 
 
 def test_class_folders_become_the_layout(videos: Path, tmp_path: Path) -> None:
@@ -155,6 +109,22 @@ def test_unusable_videos_are_listed_and_the_others_kept(videos: Path, tmp_path: 
     assert len(entries(tmp_path / "root")) == 7
 
 
+def crash_on_tuba(job: Job) -> Made:
+    """Stands in for a decoder that dies on one kind of file."""
+    if job.label == "tuba":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return extract(job)
+
+
+def test_a_crashing_decoder_costs_its_own_clips(videos: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("avrobust.data.prepare.extract", crash_on_tuba)
+    summary = run(videos, tmp_path / "root")
+    assert summary.reasons == {"decoder crashed": [f"tuba/{i}.mp4" for i in range(5)]}
+    assert {entry.key for entry in entries(tmp_path / "root")} == {f"flute/{i}" for i in range(5)}
+    monkeypatch.undo()
+    assert (run(videos, tmp_path / "root").made, len(entries(tmp_path / "root"))) == (5, 10)
+
+
 def row(label: str, stem: str, split: str, status: str) -> Row:
     return Row(f"{label}/{stem}", label, stem, split, 8, 11_025, status, "", 1, 1)  # type: ignore[arg-type]
 
@@ -177,7 +147,6 @@ def test_done_clips_are_not_done_again_and_changed_ones_are(videos: Path, tmp_pa
     stamps = {entry.key: entry.audio_path(root).stat().st_mtime_ns for entry in entries(root)}
     assert run(videos, root).made == 0
     write_video(videos / "flute" / "0.mp4", times=steady(2, 8))
-    entries(root)[0].audio_path(root)  # the lists are still there
     Entry("flute", "1", 8).audio_path(root).unlink()
     shutil.rmtree(Entry("tuba", "1", 8).frames_path(root))
     assert run(videos, root).made == 3
@@ -278,106 +247,3 @@ def test_names_that_are_not_utf8_are_skipped(tmp_path: Path, clip: Path) -> None
     except OSError:
         pytest.skip("this file system wants UTF-8")
     assert run(tmp_path / "videos", tmp_path / "root").reasons == {"a name that is not UTF-8": [r"a/\udcff.mp4"]}
-
-
-def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
-    """As a user runs it: names with spaces, commas, quotes, brackets and other scripts; no terminal, so no bar."""
-    names = ["a b.mp4", "c,d.mp4", 'it\'s "q".mp4', "[red]x[bold].mp4", "скрипка.mp4", "夜%d:1.mp4", "-x.mp4"]
-    folder = tmp_path / "my videos" / "Church bell, [old]"
-    folder.mkdir(parents=True)
-    for name in names:
-        shutil.copy(clip, folder / name)
-    (folder / "[b]bad[i].mp4").touch()
-    command = [*AVROBUST, "prepare", "my videos", "root", "--workers", "2", "--seed", "5"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert (result.returncode, result.stderr) == (0, "")
-    first, second = result.stdout.splitlines()
-    assert first.startswith("prepared 7 clips of 1 classes in root (7 now; ")
-    assert first.endswith("drawn with seed 5); skipped 1")
-    assert second == "  skipped 1, empty file: Church bell, [old]/[b]bad[i].mp4"
-    assert {entry.stem for entry in entries(tmp_path / "root")} == {Path(name).stem for name in names}
-    for entry in entries(tmp_path / "root"):
-        assert_whole(tmp_path / "root", entry)
-
-
-def start(videos: Path, root: Path) -> "subprocess.Popen[str]":
-    """Starts the program on many clips and comes back when some are done."""
-    command = [*AVROBUST, "prepare", str(videos), str(root), "--workers", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        time.sleep(0.01)
-        if (root / "manifest.csv").exists() and len((root / "manifest.csv").read_text().splitlines()) > 3:
-            return process
-    process.kill()
-    raise AssertionError("no clip was finished")
-
-
-CLIPS = 40
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_goes_on(tmp_path: Path, how: signal.Signals) -> None:
-    videos, root = tmp_path / "videos", tmp_path / "root"
-    clip = write_video(videos / "a" / "0.mp4", times=steady(4, 8))
-    for i in range(1, CLIPS):
-        shutil.copy(clip, clip.with_name(f"{i}.mp4"))
-    process = start(videos, root)
-    process.send_signal(how)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[how]
-    if how == signal.SIGINT:
-        assert err == "avrobust: interrupted; the same command goes on where this one stopped\n"
-    time.sleep(0.5)
-    done = list((root / "audio" / "a").iterdir())
-    stamps = {path: path.stat().st_mtime_ns for path in done}
-    recorded = {root / "audio" / "a" / f"{row['stem']}.wav" for row in manifest(root).values()}
-    assert 3 <= len(recorded) <= len(done) < CLIPS
-    for path in done:
-        assert_whole(root, Entry("a", path.stem, 32))
-    assert not (root / "train.csv").exists()
-    with (root / "manifest.csv").open("a") as file:
-        file.write("a/7.mp4,a,7,,3")  # as if killed in the middle of a row
-    summary = run(videos, root)
-    assert (summary.made, len(summary.prepared)) == (CLIPS - len(recorded), CLIPS)
-    assert len(entries(root)) == CLIPS
-    for entry in entries(root):
-        assert_whole(root, entry)
-    assert all(path.stat().st_mtime_ns == stamps[path] for path in recorded)
-    assert not (root / ".prepare").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["prepare", "nowhere", "root"], "avrobust: {cwd}/nowhere: no such folder of videos\n"),
-        (["prepare", "videos"], "avrobust prepare: the following arguments are required: ROOT (see"),
-        (["prepare", "a", "b", "--colour", "x"], "avrobust: unrecognized arguments: --colour x"),
-        (["prepare", "a", "b", "--workers", "many"], "avrobust prepare: argument --workers: invalid int value: 'many'"),
-        (["repair"], "avrobust: argument COMMAND: invalid choice: 'repair'"),
-        ([], "avrobust: the following arguments are required: COMMAND"),
-    ],
-)
-def test_mistakes_end_in_one_line_and_status_2(tmp_path, monkeypatch, capfd, arguments, message) -> None:
-    from avrobust.cli import main
-
-    monkeypatch.chdir(tmp_path)
-    try:
-        status = main(arguments)
-    except SystemExit as stop:
-        status = stop.code
-    assert status == 2
-    out, err = capfd.readouterr()
-    assert err.startswith(message.format(cwd=tmp_path))
-    assert (out, err.count("\n")) == ("", 1)
-
-
-def test_help_loads_nothing_heavy() -> None:
-    code = (
-        "import sys; from avrobust.cli import main\n"
-        "try: main(['prepare', '--help'])\n"
-        "except SystemExit: print(sorted({'av', 'numpy', 'torch', 'decord', 'rich'} & set(sys.modules)))"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert result.stdout.startswith("usage: avrobust prepare")
-    assert result.stdout.endswith("[]\n")

@@ -1,0 +1,119 @@
+"""`avrobust prepare` as a program: what it prints, how it ends, and what a killed run leaves."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from avrobust.data.layout import Entry
+from tests.data.prepared import assert_whole, entries, manifest, run
+from tests.data.videos import steady, write_video
+
+AVROBUST = [sys.executable, "-c", "import sys; from avrobust.cli import main; sys.exit(main())"]
+
+
+def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
+    """As a user runs it: names with spaces, commas, quotes, brackets and other scripts; no terminal, so no bar."""
+    names = ["a b.mp4", "c,d.mp4", 'it\'s "q".mp4', "[red]x[bold].mp4", "скрипка.mp4", "夜%d:1.mp4", "-x.mp4"]
+    folder = tmp_path / "my videos" / "Church bell, [old]"
+    folder.mkdir(parents=True)
+    for name in names:
+        shutil.copy(clip, folder / name)
+    (folder / "[b]bad[i].mp4").touch()
+    command = [*AVROBUST, "prepare", "my videos", "root", "--workers", "2", "--seed", "5"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")
+    first, second = result.stdout.splitlines()
+    assert first.startswith("prepared 7 clips, classes: 1, in root (7 now; ")
+    assert first.endswith("drawn with seed 5); skipped 1")
+    assert second == "  skipped 1, empty file: Church bell, [old]/[b]bad[i].mp4"
+    assert {entry.stem for entry in entries(tmp_path / "root")} == {Path(name).stem for name in names}
+    for entry in entries(tmp_path / "root"):
+        assert_whole(tmp_path / "root", entry)
+
+
+def start(videos: Path, root: Path) -> "subprocess.Popen[str]":
+    """Starts the program on many clips and comes back when some are done."""
+    command = [*AVROBUST, "prepare", str(videos), str(root), "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+        if (root / "manifest.csv").exists() and len((root / "manifest.csv").read_text().splitlines()) > 3:
+            return process
+    process.kill()
+    raise AssertionError("no clip was finished")
+
+
+CLIPS = 40
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on(tmp_path: Path, how: signal.Signals) -> None:
+    videos, root = tmp_path / "videos", tmp_path / "root"
+    clip = write_video(videos / "a" / "0.mp4", times=steady(4, 8))
+    for i in range(1, CLIPS):
+        shutil.copy(clip, clip.with_name(f"{i}.mp4"))
+    process = start(videos, root)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[how]
+    if how == signal.SIGINT:
+        assert err == "avrobust: interrupted; the same command goes on where this one stopped\n"
+    time.sleep(0.5)
+    done = list((root / "audio" / "a").iterdir())
+    stamps = {path: path.stat().st_mtime_ns for path in done}
+    recorded = {root / "audio" / "a" / f"{row['stem']}.wav" for row in manifest(root).values()}
+    assert 3 <= len(recorded) <= len(done) < CLIPS
+    for path in done:
+        assert_whole(root, Entry("a", path.stem, 32))
+    assert not (root / "train.csv").exists()
+    with (root / "manifest.csv").open("a") as file:
+        file.write("a/7.mp4,a,7,,3")  # as if killed in the middle of a row
+    summary = run(videos, root)
+    assert (summary.made, len(summary.prepared)) == (CLIPS - len(recorded), CLIPS)
+    assert len(entries(root)) == CLIPS
+    for entry in entries(root):
+        assert_whole(root, entry)
+    assert all(path.stat().st_mtime_ns == stamps[path] for path in recorded)
+    assert not (root / ".prepare").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepare", "nowhere", "root"], "avrobust: {cwd}/nowhere: no such folder of videos\n"),
+        (["prepare", "videos"], "avrobust prepare: the following arguments are required: ROOT (see"),
+        (["prepare", "a", "b", "--colour", "x"], "avrobust: unrecognized arguments: --colour x"),
+        (["prepare", "a", "b", "--workers", "many"], "avrobust prepare: argument --workers: invalid int value: 'many'"),
+        (["repair"], "avrobust: argument COMMAND: invalid choice: 'repair'"),
+        ([], "avrobust: the following arguments are required: COMMAND"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_status_2(tmp_path, monkeypatch, capfd, arguments, message) -> None:
+    from avrobust.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 2
+    out, err = capfd.readouterr()
+    assert err.startswith(message.format(cwd=tmp_path))
+    assert (out, err.count("\n")) == ("", 1)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from avrobust.cli import main\n"
+        "try: main(['prepare', '--help'])\n"
+        "except SystemExit: print(sorted({'av', 'numpy', 'torch', 'decord', 'rich'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.stdout.startswith("usage: avrobust prepare")
+    assert result.stdout.endswith("[]\n")
