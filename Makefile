@@ -19,6 +19,7 @@ $(READY): requirements.lock pyproject.toml
 # Generates the embedded data set, trains, attacks and prints the table of all finished runs.
 demo: $(READY)
 	$(BIN)/python attack.py sweep=demo
+	$(BIN)/python attack.py sweep=demo fusion=concat attack=pgd,mim threat=synthetic
 	$(BIN)/avrobust report
 
 test: $(READY)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from avrobust.console import progress_bar
 from avrobust.data.layout import Split
 from avrobust.data.prepare import prepare
 from avrobust.data.prepared import Prepared
@@ -57,6 +58,7 @@ def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
             )
         return
     videos = folder / "videos"
-    generate(videos, clips=clips, seed=seed)
-    prepare(videos, folder, labels=videos / "labels.csv")
+    with progress_bar() as bar:
+        generate(videos, clips=clips, seed=seed, progress=bar)
+        prepare(videos, folder, labels=videos / "labels.csv", progress=bar)
     done.write_text(json.dumps(settings) + "\n")
