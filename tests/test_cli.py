@@ -2,12 +2,14 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support import PROJECT, run_script
 
+AVROBUST = str(Path(sys.executable).with_name("avrobust"))
 NARROW = ("audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]", "dataset.audio_samples=4096", "dataset.image_size=32")
 SHORT = ("training.epochs=2", "training.milestones=[]", "training.batch_size=8", "trainer=cpu")
 
@@ -56,7 +58,7 @@ def test_the_row_can_be_recomputed_from_the_examples(swept: Path) -> None:
 
 
 def test_the_unbounded_attack_is_marked(swept: Path) -> None:
-    done = run_script("src/avrobust/cli.py", "report", "--runs", str(swept))
+    done = run_script(AVROBUST, "report", "--runs", str(swept))
     assert done.returncode == 0, done.stderr
     assert "mim_released (not eps-bounded)" in done.stdout
     assert "fgsm (not" not in done.stdout

@@ -9,7 +9,7 @@ from avrobust.console import progress_bar
 from avrobust.data.layout import Split
 from avrobust.data.prepare import prepare
 from avrobust.data.prepared import Prepared
-from avrobust.data.synthetic.generate import generate
+from avrobust.data.synthetic.generate import Settings, generate
 from avrobust.errors import UserError
 
 
@@ -49,11 +49,12 @@ def synthetic(
 
 def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
     """Generates and prepares what is missing; the file of settings is written last and says that all is there."""
-    done, settings = folder / "synthetic.json", {"clips": clips, "seed": seed}
+    done = folder / "synthetic.json"
+    settings = json.dumps({"clips": clips, "films": repr(Settings(seed))}) + "\n"
     if done.is_file():
-        if json.loads(done.read_text()) != settings:
+        if done.read_text(encoding="utf-8") != settings:
             raise UserError(
-                f"dataset.root={folder}: was generated with other settings ({done.read_text().strip()}); "
+                f"dataset.root={folder}: was generated with other settings or by another version ({done.name} tells); "
                 "choose another dataset.root or delete that folder"
             )
         return
@@ -61,4 +62,6 @@ def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
     with progress_bar() as bar:
         generate(videos, clips=clips, seed=seed, progress=bar)
         prepare(videos, folder, labels=videos / "labels.csv", progress=bar)
-    done.write_text(json.dumps(settings) + "\n")
+    aside = folder / ".synthetic.json"
+    aside.write_text(settings, encoding="utf-8")
+    aside.replace(done)

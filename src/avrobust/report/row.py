@@ -19,7 +19,7 @@ def print_row(result: Mapping[str, Any]) -> None:
     table = Table("", box=SIMPLE_HEAD, title=title(result), title_justify="left")
     for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_row("accuracy", *_accuracies(result), str(result["n"]))
+    table.add_row("ours", *_accuracies(result), str(result["n"]))
     table.add_row("95 %", *_intervals(result))
     if row := published(result["config"]):
         table.add_row(f"paper, Table {row.table}", *_published(row))

@@ -1,6 +1,7 @@
 """The objects that every task builds from the config, each refused early and in one line if it does not fit."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -57,10 +58,9 @@ def build_recipe(node: Mapping[str, Any]) -> Recipe:
 
 
 def build_model(config: Config, classes: int) -> AVClassifier:
-    """The untrained classifier; its weights depend on the seed alone, and no other random draw moves."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(config["seed"], "weights"))
-        audio, visual = build("audio", config["audio"]), build("visual", config["visual"])
+    """The untrained classifier. Each part's weights depend on seed and part alone, so that two fusions start equal."""
+    audio, visual = _seeded("audio", config), _seeded("visual", config)
+    with _weights(config["seed"], "head"):
         fusion = build("fusion", config["fusion"])(audio_dim=audio.dim, visual_dim=visual.dim)
         model = AVClassifier(
             audio if "audio" in fusion.uses else None,
@@ -70,6 +70,19 @@ def build_model(config: Config, classes: int) -> AVClassifier:
         )
     # The convolutions' fast layout, on CPUs above all; torch types only `to` with more arguments.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def _seeded(group: str, config: Config) -> Any:
+    with _weights(config["seed"], group):
+        return build(group, config[group])
+
+
+@contextmanager
+def _weights(seed: int, part: str) -> Iterator[None]:
+    """The global generator, which torch draws weights from, is lent for a while: no other random draw moves."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "weights", part))
+        yield
 
 
 def device_for(config: Config) -> torch.device:

@@ -31,8 +31,8 @@ class Settings(NamedTuple):
     """What a film is made with besides its place in the plan; kept in the film, to tell it from another set's."""
 
     seed: int
-    seconds: float
-    size: int
+    seconds: float = 6.0
+    size: int = 112
     difficulty: Difficulty = DIFFICULTY
     version: int = 1  # raise it when the same settings make other films: finished ones are then made anew
 
