@@ -11,9 +11,7 @@ from avrobust.app import job, run
 @hydra.main(version_base="1.3", config_path="configs", config_name="attack")
 def main(config: DictConfig) -> None:
     """One row of a table; trains the model first if no finished run matches."""
-    from avrobust.tasks.attack import attack_task
-
-    job(attack_task, config)
+    job("attack", config)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ from avrobust.app import job, run
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(config: DictConfig) -> None:
     """One training run."""
-    from avrobust.tasks.train import train_task
-
-    job(train_task, config)
+    job("train", config)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from omegaconf import open_dict
 from PIL import Image
 
 from avrobust.app import GROUPS
-from avrobust.config import build, plain
+from avrobust.config import build, check, resolve
 from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
 from avrobust.model import AVClassifier
 from avrobust.tasks.parts import build_model
@@ -42,7 +42,9 @@ def config_for(task: str, *overrides: str) -> dict[str, Any]:
     choices = {group: chosen[group] for group in GROUPS if chosen.get(group)}
     with open_dict(config):
         del config["hydra"]
-    return {**plain(config), "choices": choices}
+    values = {**resolve(config), "choices": choices}
+    check(values)
+    return values
 
 
 def built(group: str, option: str, **more: object) -> Any:

@@ -1,11 +1,13 @@
-"""What the scripts share: starting Hydra, and turning every user's mistake into one line and exit status 2."""
+"""What the scripts share: starting Hydra, finding finished work, turning every mistake into one line and status 2."""
 
 import os
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
@@ -22,34 +24,61 @@ GROUPS = ("dataset", "audio", "visual", "fusion", "attack", "threat", "trainer",
 
 
 def run(main: Callable[[], Any]) -> None:
-    """Runs a Hydra main; a user's mistake ends in one line on standard error and exit status 2."""
+    """Runs a Hydra main; a user's mistake ends in one line on standard error and exit status 2.
+
+    A sweep ends with its table and the list of what failed, and with status 1 if anything did.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
+    status = 0
     try:
         main()
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        _refuse(error)
+        status = _complain(error)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command goes on from the last finished epoch\n")
-        sys.exit(130)
+        status = 130
+    if "avrobust.sweeps" in sys.modules:  # a multirun was begun
+        from avrobust.report.sweep import conclude
+
+        status = conclude() or status
+    sys.exit(status)
 
 
-def job(task: Callable[[dict[str, Any]], object], config: DictConfig) -> None:
-    """Runs one task on the resolved and checked config."""
-    from avrobust.config import plain
-
+def job(task: str, config: DictConfig) -> None:
+    """Runs one task on the resolved and checked config, or shows the result of the finished run that it describes."""
     hydra = HydraConfig.get()
-    choices = {group: hydra.runtime.choices.get(group) for group in GROUPS}
+    choices = {group: choice for group in GROUPS if (choice := hydra.runtime.choices.get(group))}
+    work = partial(_work, task, config, choices)
+    if hydra.mode == RunMode.MULTIRUN:
+        from avrobust.sweeps import record
+
+        return record(work, Path(hydra.sweep.dir), int(hydra.job.num), explain)
     try:
-        task({**plain(config), "choices": {group: choice for group, choice in choices.items() if choice}})
+        result = work()
     except UserError as error:
-        if hydra.mode == RunMode.MULTIRUN:
-            raise  # the other jobs go on; Hydra names this one's overrides at the end
-        _refuse(error)
+        sys.exit(_complain(error))
+    from avrobust.report.row import print_result
+
+    return print_result(result)
 
 
-def _refuse(error: BaseException) -> NoReturn:
+def _work(task: str, config: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
+    """The task's result, from disk if the run is finished: that is found out without importing torch."""
+    from avrobust.config import check, resolve
+    from avrobust.runs import finished
+
+    values = {**resolve(config), "choices": choices}
+    result = finished(task, values)  # type: ignore[arg-type]
+    if result is None:
+        check(values)
+        result = import_module(f"avrobust.tasks.{task}").main(values)
+    assert result is not None
+    return result
+
+
+def _complain(error: BaseException) -> int:
     sys.stderr.write(f"{Path(sys.argv[0]).name}: {explain(error)}\n")
-    sys.exit(2)
+    return 2
 
 
 def explain(error: BaseException) -> str:

@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_prepare(commands)
     _add_report(commands)
+    _add_status(commands)
     return parser
 
 
@@ -85,15 +86,58 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    parser = commands.add_parser("report", help="print the table of all finished attacks (Markdown)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="of results (%(default)s)")
+    parser = commands.add_parser(
+        "report",
+        help="print the table of all finished attacks, or the paper's tables",
+        description="Prints tables of whatever is finished, in Markdown, and writes them as Markdown, LaTeX and CSV, "
+        "with results.csv of all runs, in RUNS/report.",
+    )
+    _add_runs(parser)
+    parser.add_argument("--tables", action="store_true", help="the paper's tables instead of one of all attacks")
     parser.set_defaults(run=_report)
 
 
-def _report(options: argparse.Namespace) -> None:
-    from avrobust.report.collect import collect, markdown
+def _add_runs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="RUNS", help="of results (%(default)s)")
 
-    sys.stdout.write(f"{markdown(collect(options.runs))}\n")
+
+def _report(options: argparse.Namespace) -> None:
+    from avrobust.report.collect import collect
+    from avrobust.report.tables import overview, tables
+    from avrobust.report.write import markdown, write_tables
+
+    runs = collect(options.runs)
+    found = tables(runs)
+    if options.tables and not found:
+        raise UserError(f"{options.runs}: no finished run belongs to a table; try python attack.py sweep=table1")
+    whole = overview(runs)
+    write_tables([*found, whole], runs, options.runs / "report")
+    shown = found if options.tables else [whole]
+    sys.stdout.write("\n".join(markdown(table) for table in shown))
+    sys.stdout.write(f"\nwritten as Markdown, LaTeX and CSV: {options.runs / 'report'}\n")
+
+
+def _add_status(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser(
+        "status",
+        help="what of each sweep is done, running, failed and left, and when it will end",
+        description="Says of each sweep what is done, running, failed (and why) and left, and when it will end.",
+    )
+    parser.add_argument("sweep", nargs="?", help="only those whose name begins so, for example table1")
+    _add_runs(parser)
+    parser.set_defaults(run=_status)
+
+
+def _status(options: argparse.Namespace) -> None:
+    from avrobust.report.status import lines
+    from avrobust.sweeps import read_sweeps
+
+    sweeps = [s for s in read_sweeps(options.runs) if s.folder.name.startswith(options.sweep or "")]
+    if not sweeps:
+        wanted = f" named {options.sweep}" if options.sweep else ""
+        raise UserError(f"{options.runs}: no sweep{wanted} was begun here; python attack.py sweep=table1 begins one")
+    for sweep in sweeps:
+        sys.stdout.write("\n".join(lines(sweep)) + "\n")
 
 
 def _told(summary: "Summary", options: argparse.Namespace) -> list[str]:

@@ -16,11 +16,11 @@ from avrobust.errors import UserError, did_you_mean
 Node = dict[str, Any]
 
 
-def plain(config: DictConfig) -> Node:
-    """The config as plain values, interpolations resolved, every `_target_` node checked against its signature.
+def resolve(config: DictConfig) -> Node:
+    """The config as plain values, interpolations resolved.
 
     Raises:
-        UserError: a value is missing, of a wrong type, or belongs to no parameter.
+        UserError: a value is missing or cannot be resolved.
     """
     if "eps" in config:
         config = OmegaConf.merge(config, {"eps": number("eps", config.eps)})  # type: ignore[assignment]
@@ -31,9 +31,17 @@ def plain(config: DictConfig) -> Node:
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {' '.join(str(error.msg).split())}") from None
     assert isinstance(node, dict)
-    for key, value in node.items():
-        _check(str(key), value)
     return {str(key): value for key, value in node.items()}
+
+
+def check(config: Node) -> None:
+    """Checks every `_target_` node of a resolved config against the signature of what it builds.
+
+    Raises:
+        UserError: a value is of a wrong type or belongs to no parameter.
+    """
+    for key, value in config.items():
+        _check(key, value)
 
 
 def number(key: str, value: object) -> float:

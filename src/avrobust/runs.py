@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import subprocess
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -19,6 +20,9 @@ from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock
 from omegaconf import OmegaConf
+
+from avrobust.config import build
+from avrobust.errors import UserError
 
 Task = Literal["train", "attack"]
 
@@ -63,7 +67,7 @@ class Run(NamedTuple):
             try:
                 yield self.result()
             except Exception as error:
-                self.write("error.txt", f"{type(error).__name__}: {error}\n")
+                self.write("error.txt", _described(error))
                 raise
             (self.folder / "error.txt").unlink(missing_ok=True)
 
@@ -90,10 +94,26 @@ def run_for(task: Task, config: Mapping[str, Any], fingerprint: str) -> Run:
     return Run(task, run_id, Path(config["runs"]) / task / run_id)
 
 
+def finished(task: Task, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The result of the run that a resolved config describes, if it is there; asks neither torch nor a lock."""
+    root = Path(config["dataset"].get("root") or "")
+    # Without its description a data set may have to be generated first, and only for a config that has been checked.
+    if config["force"] or not (root / "prepare.json").is_file():
+        return None
+    data = build("dataset", config["dataset"])
+    return run_for(task, config, data.fingerprint()).result()
+
+
 def provenance() -> dict[str, Any]:
     """Versions and git state, for the result."""
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     return {"versions": versions, "git": _git_state()}
+
+
+def _described(error: Exception) -> str:
+    """The reason in the first line; after it where it arose, unless it was the user's mistake."""
+    trace = "" if isinstance(error, UserError) else "\n" + "".join(traceback.format_exception(error))
+    return f"{type(error).__name__}: {error}\n{trace}"
 
 
 def _without(node: Any, names: tuple[str, ...]) -> Any:

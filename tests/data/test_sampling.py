@@ -6,8 +6,8 @@ import soundfile
 import torch
 from PIL import Image
 
-from avrobust.data.clips import Clips, Format, read_picture, read_window
-from avrobust.data.layout import Entry
+from avrobust.data.clips import Clips, read_picture, read_window
+from avrobust.data.layout import Entry, Format
 from avrobust.data.sampling import draw, middle, neighbours, window_start
 from avrobust.randomness import generator
 from avrobust.types import Sample

@@ -17,10 +17,11 @@ import pytest
 from avrobust.data.layout import FRAME_RATE
 from avrobust.data.synthetic.difficulty import DIFFICULTY, Difficulty
 from avrobust.data.synthetic.film import Picture, film
-from avrobust.data.synthetic.generate import CLIPS, FPS, Settings, generate, make_film
+from avrobust.data.synthetic.generate import CLIPS, FPS, generate, make_film
 from avrobust.data.synthetic.plan import CLASSES, ClipSpec, plan
 from avrobust.data.synthetic.recording import melody, record
 from avrobust.data.synthetic.score import Note, perform
+from avrobust.data.synthetic.settings import Settings
 from avrobust.data.synthetic.tones import RATE
 from avrobust.errors import UserError
 

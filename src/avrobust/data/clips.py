@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from avrobust.data.layout import SAMPLE_RATE, Entry
+from avrobust.data.layout import SAMPLE_RATE, Entry, Format
 from avrobust.data.sampling import Augmentation, draw, middle, neighbours, window_start
 from avrobust.randomness import generator
 from avrobust.types import Batch, Clip, Sample
@@ -24,15 +24,6 @@ class Skipped(NamedTuple):
 
     key: str
     reason: str
-
-
-class Format(NamedTuple):
-    """The size of a sample."""
-
-    image_size: int = 224  # pixels a side
-    audio_samples: int = 65_535  # 5.94 s at 11,025 Hz
-    frames: int = 1
-    stride: int = 8  # frames between two frames of a sample
 
 
 class LoadedBatch(NamedTuple):

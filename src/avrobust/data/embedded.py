@@ -7,9 +7,8 @@ from filelock import FileLock
 
 from avrobust.console import progress_bar
 from avrobust.data.layout import Split
-from avrobust.data.prepare import prepare
 from avrobust.data.prepared import Prepared
-from avrobust.data.synthetic.generate import Settings, generate
+from avrobust.data.synthetic.settings import Settings
 from avrobust.errors import UserError
 
 
@@ -58,6 +57,9 @@ def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
                 "choose another dataset.root or delete that folder"
             )
         return
+    from avrobust.data.prepare import prepare  # with what decodes and draws, which a generated set does not need
+    from avrobust.data.synthetic.generate import generate
+
     videos = folder / "videos"
     with progress_bar() as bar:
         generate(videos, clips=clips, seed=seed, progress=bar)

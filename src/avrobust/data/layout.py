@@ -21,6 +21,15 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
+class Format(NamedTuple):
+    """The size of a sample."""
+
+    image_size: int = 224  # pixels a side
+    audio_samples: int = 65_535  # 5.94 s at 11,025 Hz
+    frames: int = 1
+    stride: int = 8  # frames between two frames of a sample
+
+
 class Entry(NamedTuple):
     """One row of a split list."""
 

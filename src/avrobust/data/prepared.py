@@ -4,11 +4,13 @@ import hashlib
 import json
 from itertools import combinations
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
-from avrobust.data.clips import Clips, Format
-from avrobust.data.layout import SPLITS, Entry, Split, read_list
+from avrobust.data.layout import SPLITS, Entry, Format, Split, read_list
 from avrobust.errors import UserError
+
+if TYPE_CHECKING:
+    from avrobust.data.clips import Clips
 
 
 @final
@@ -49,8 +51,10 @@ class Prepared:
         self.entries = self._read()
         self.classes = self._classes(classes)
 
-    def clips(self, split: Split, *, training: bool = False, seed: int = 0) -> Clips:
+    def clips(self, split: Split, *, training: bool = False, seed: int = 0) -> "Clips":
         """The clips of one split, augmented if they are for training."""
+        from avrobust.data.clips import Clips  # with torch, which a finished run is recognised without
+
         return Clips(self.root, self.entries[split], self.classes, self.form, training=training, seed=seed)
 
     def overlaps(self) -> dict[str, int]:

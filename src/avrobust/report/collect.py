@@ -1,4 +1,4 @@
-"""All finished attacks under a folder of runs, as one table."""
+"""All finished attacks under a folder of runs, one row each."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,33 +11,27 @@ from avrobust.errors import UserError
 from avrobust.report.paper import published
 from avrobust.types import CONDITIONS
 
-SHORT = {"clean": "clean", "audio": "xA", "visual": "xV", "audiovisual": "xAV"}
-SORT = ["dataset", "threat", "eps", "attack", "fusion", "seed"]
+LABELS = ["dataset", "threat", "attack", "fusion", "eps", "split"]  # what a row is called
+SORT = [*LABELS, "settings", "seed"]
+# The parts of a config that can tell apart two runs of the same name.
+PARTS = ("attack", "threat", "training", "audio", "visual", "fusion", "dataset", "trainer")
+HARDWARE = ("dataset.root", "dataset.lists", "trainer.accelerator", "trainer.devices", "trainer.strategy")
 
 
 def collect(runs: Path) -> pd.DataFrame:
     """One row a finished attack: what it was, accuracies in percent with 95 % intervals, and the published ones.
 
+    `settings` names what differs between runs that are otherwise called the same, for example "attack.steps=20".
+
     Raises:
         UserError: there is no finished attack under `runs`.
     """
-    rows = [_row(result) for result in _results(runs / "attack")]
-    if not rows:
+    results = list(_results(runs / "attack"))
+    if not results:
         raise UserError(f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER")
-    return pd.DataFrame(rows).sort_values(SORT, ignore_index=True)
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """The table for people: percentages with their intervals, published numbers where there are any."""
-    shown = table[["dataset", "fusion", "attack", "threat", "eps", "seed", "n"]].copy()
-    for condition in CONDITIONS:
-        shown[SHORT[condition]] = [_cell(row, condition) for _, row in table.iterrows()]
-    shown["Avg"] = table["average"].map("{:.2f}".format)
-    published = table[[f"paper_{condition}" for condition in CONDITIONS]]
-    if published.notna().any(axis=None):
-        shown["paper"] = [_published(row) for _, row in published.iterrows()]
-    shown["attack"] = table["attack"].where(table["bounded"], table["attack"] + " (not eps-bounded)")
-    return str(shown.to_markdown(index=False))
+    table = pd.DataFrame([_row(result) for result in results])
+    table.insert(len(LABELS), "settings", _settings(table, results))
+    return table.sort_values(SORT, ignore_index=True)
 
 
 def _results(folder: Path) -> Iterator[dict[str, Any]]:
@@ -49,10 +43,11 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     config = result["config"]
     paper = published(config)
     return {
-        **{name: config["choices"][name] for name in ("dataset", "fusion", "attack", "threat")},
+        **{name: config["choices"][name] for name in ("dataset", "threat", "attack", "fusion")},
         "eps": config["eps"],
-        "seed": config["seed"],
         "split": config["split"],
+        "seed": config["seed"],
+        "single": config["threat"].get("single", 1.0),
         "n": result["n"],
         "skipped": len(result["skipped"]),
         "bounded": result["bounded"],
@@ -61,14 +56,27 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},
         "average": result["average"],
         "average_with_clean": result["average_with_clean"],
-        **{f"paper_{c}": paper.accuracy[c] if paper else None for c in CONDITIONS},
+        **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
+        "seconds": result["seconds"],
         "run_id": result["run_id"],
     }
 
 
-def _cell(row: "pd.Series[Any]", condition: str) -> str:
-    return f"{row[condition]:.2f} ({row[f'{condition}_low']:.0f} to {row[f'{condition}_high']:.0f})"
+def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
+    """For each run, the settings in which it differs from others of the same labels."""
+    flat = pd.DataFrame([_flat(result) for result in results]).astype(str)
+    texts = [""] * len(table)
+    for _, group in table.groupby(LABELS):
+        part = flat.loc[group.index]
+        varying = [str(key) for key in part if part[key].nunique() > 1]
+        for index in group.index:
+            texts[int(index)] = ", ".join(f"{key}={part.at[index, key]!s}" for key in varying)
+    return texts
 
 
-def _published(row: "pd.Series[Any]") -> str:
-    return "" if row.isna().any() else " / ".join(f"{value:.2f}" for value in row)
+def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
+    config = result["config"]
+    nested = {name: config[name] for name in PARTS if isinstance(config.get(name), dict)}
+    flat = pd.json_normalize(nested).iloc[0].to_dict()
+    kept = {str(k): v for k, v in flat.items() if not str(k).startswith(HARDWARE) and "._" not in str(k)}
+    return {**kept, "data": str(result.get("data", ""))[:8]}

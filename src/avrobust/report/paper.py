@@ -47,3 +47,9 @@ def published(config: Mapping[str, Any]) -> Published | None:
         return None
     row = rows.iloc[0]
     return Published(int(row["table"]), {c: float(row[c]) for c in CONDITIONS})
+
+
+def published_rows(table: int) -> pd.DataFrame:
+    """All rows of one of the paper's tables."""
+    rows = _rows()
+    return rows[rows["table"] == table]

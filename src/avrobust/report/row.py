@@ -1,6 +1,7 @@
 """One attack's row on the console: ours with its intervals, and the paper's beside it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -14,8 +15,21 @@ from avrobust.types import CONDITIONS
 HEADINGS = ("clean", "xA", "xV", "xAV", "Avg 3", "Avg 4", "n")  # Avg 4 counts clean in, as Table 2 does
 
 
-def print_row(result: Mapping[str, Any]) -> None:
-    """Prints a result of `attack` as a table of its row, and what a reader has to know about it."""
+def print_result(result: Mapping[str, Any]) -> None:
+    """Prints what a run found, and the folder where all of it lies."""
+    (_print_training if result["task"] == "train" else _print_row)(result)
+    out.print(str(Path(result["config"]["runs"]) / result["task"] / result["run_id"]), markup=False)
+
+
+def _print_training(result: Mapping[str, Any]) -> None:
+    table = Table("split", "accuracy %", "n", title=f"{result['run_id']}, best of {result['epochs']} epochs")
+    for split, accuracy in result["accuracy"].items():
+        table.add_row(split, f"{accuracy:.2f}", str(result["n"][split]))
+    out.print(table)
+
+
+def _print_row(result: Mapping[str, Any]) -> None:
+    """An attack's row as a table, and what a reader has to know about it."""
     table = Table("", box=SIMPLE_HEAD, title=title(result), title_justify="left")
     for heading in HEADINGS:
         table.add_column(heading, justify="right", no_wrap=True)

@@ -11,19 +11,18 @@ import torch
 from avrobust.attacks.base import Attack
 from avrobust.attacks.threat import Threat
 from avrobust.config import build
-from avrobust.console import out, track
+from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
 from avrobust.evaluation import Summary, evaluate, summarise
-from avrobust.report.row import print_row
 from avrobust.runs import Run, provenance, run_for
-from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, device_for, report_overlaps
+from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import Condition, Record
 
 
-def attack_task(config: Config) -> None:
-    """What `python attack.py` does: prints clean, xA, xV, xAV and Avg of a model under an attack."""
+def main(config: Config) -> dict[str, Any]:
+    """What `python attack.py` does: clean, xA, xV, xAV and Avg of a model under an attack, as in its result.json."""
     if config["split"] not in SPLITS:
         raise UserError(f"split={config['split']}: choices: {', '.join(SPLITS)}")
     attack: Attack = build("attack", config["attack"])
@@ -35,16 +34,21 @@ def attack_task(config: Config) -> None:
         if result is None:
             # A forced attack is made again; the model it attacks is not trained again for that.
             model_run = trained({**config, "force": False}, parts)
-            result = _attack(config, parts, attack, suite, run, model_run)
-    print_row(result)
-    out.print(f"{run.folder}")
+            with lease_for(config) as device:
+                result = _attack(config, parts, attack, suite, run, model_run, device)
+    return result
 
 
 def _attack(
-    config: Config, parts: Parts, attack: Attack, suite: dict[Condition, Threat], run: Run, model_run: Run
+    config: Config,
+    parts: Parts,
+    attack: Attack,
+    suite: dict[Condition, Threat],
+    run: Run,
+    model_run: Run,
+    device: torch.device,
 ) -> dict[str, Any]:
     started = time.monotonic()
-    device = device_for(config)
     model = load_trained(model_run, parts.model).to(device)
     run.write_config(config)
     batches = EvaluationBatches(config, parts.data, config["split"])
@@ -63,6 +67,7 @@ def _attack(
         "run_id": run.run_id,
         "config": dict(config),
         "dataset": config["choices"]["dataset"],
+        "data": parts.data.fingerprint(),
         "model": model_run.run_id,
         "bounded": attack.bounded,
         **_row(summarise(records), records),

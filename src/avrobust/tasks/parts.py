@@ -1,7 +1,7 @@
 """The objects that every task builds from the config, each refused early and in one line if it does not fit."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from avrobust.data.clips import Clips, LoadedBatch
 from avrobust.data.layout import Split
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
+from avrobust.gpu import lease
 from avrobust.lit import EpochSampler, loader
 from avrobust.model import AVClassifier, eval_mode
 from avrobust.randomness import seed_for
@@ -85,9 +86,9 @@ def _weights(seed: int, part: str) -> Iterator[None]:
         yield
 
 
-def device_for(config: Config) -> torch.device:
-    """The one device that evaluation uses: a GPU unless there is none or the trainer says cpu."""
-    return torch.device("cuda" if config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+def lease_for(config: Config) -> AbstractContextManager[torch.device]:
+    """The one device that this run computes on: a GPU unless there is none or the trainer says cpu."""
+    return lease(config["trainer"]["accelerator"], config["jobs_per_gpu"])
 
 
 def report_overlaps(data: Prepared) -> None:

@@ -1,7 +1,9 @@
 """Trains one classifier, or finds that it is trained already."""
 
 import logging
+import os
 import shutil
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -11,10 +13,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from rich.table import Table
 
 from avrobust.config import build
-from avrobust.console import err, out, track
+from avrobust.console import err, track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, summarise
@@ -27,29 +28,31 @@ from avrobust.tasks.parts import (
     EvaluationBatches,
     Parts,
     build_parts,
-    device_for,
+    lease_for,
     report_overlaps,
     try_one_clip,
 )
 
 
-def train_task(config: Config) -> None:
-    """What `python train.py` does: trains, prints the accuracies."""
+def main(config: Config) -> dict[str, Any]:
+    """What `python train.py` does: trains; the accuracies, as in its result.json."""
     parts = build_parts(config)
     report_overlaps(parts.data)
-    run = trained(config, parts)
-    result = run.result()
+    result = trained(config, parts).result()
     assert result is not None
-    out.print(_table(result))
-    out.print(f"{run.folder}")
+    return result
 
 
 def trained(config: Config, parts: Parts) -> Run:
     """The finished training run of this config; trains it if there is none, waits if another process is at it."""
     run = run_for("train", config, parts.data.fingerprint())
+    if rank := int(os.environ.get("LOCAL_RANK", 0)):  # a process that Lightning's DDP started: its parent has the run
+        _fit(config, parts, run, LitClassifier(parts.model, parts.recipe), torch.device("cuda", rank))
+        sys.exit(0)
     with run.claim(force=config["force"]) as result:
         if result is None:
-            _train(config, parts, run)
+            with lease_for(config) as device:
+                _train(config, parts, run, device)
     return run
 
 
@@ -71,13 +74,13 @@ def load_trained(run: Run, model: AVClassifier) -> AVClassifier:
     return model
 
 
-def _train(config: Config, parts: Parts, run: Run) -> None:
+def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None:
     started = time.monotonic()
     try_one_clip(parts.model, parts.data.clips("val"))
     try_one_clip(parts.model, parts.data.clips("train", training=True, seed=config["seed"]))
     run.write_config(config)
     lit = LitClassifier(parts.model, parts.recipe)
-    best = _fit(config, parts, run, lit)
+    best = _fit(config, parts, run, lit, device)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     lit.load_state_dict(state["state_dict"])
     _save(run, lit.model, config, parts.data.classes, state["epoch"])
@@ -87,9 +90,10 @@ def _train(config: Config, parts: Parts, run: Run) -> None:
             "run_id": run.run_id,
             "config": dict(config),
             "dataset": config["choices"]["dataset"],
+            "data": parts.data.fingerprint(),
             "classes": parts.data.classes,
             "overlaps": parts.data.overlaps(),
-            **_accuracies(config, parts, lit.model),
+            **_accuracies(config, parts, lit.model.to(device), device),
             "epochs": parts.recipe.epochs,
             "best_epoch": state["epoch"] + 1,
             "parameters": sum(p.numel() for p in lit.model.parameters()),
@@ -100,7 +104,7 @@ def _train(config: Config, parts: Parts, run: Run) -> None:
     shutil.rmtree(run.folder / "training")
 
 
-def _fit(config: Config, parts: Parts, run: Run, lit: LitClassifier) -> ModelCheckpoint:
+def _fit(config: Config, parts: Parts, run: Run, lit: LitClassifier, device: torch.device) -> ModelCheckpoint:
     """Trains, or goes on from the last finished epoch of an interrupted run."""
     folder = run.folder / "training"
     # Saved when the epoch is over, its metrics included, so that a resumed run repeats whole epochs alone.
@@ -118,6 +122,7 @@ def _fit(config: Config, parts: Parts, run: Run, lit: LitClassifier) -> ModelChe
     last = folder / "last.ckpt"
     with _quiet_lightning():
         trainer: pl.Trainer = build("trainer", config["trainer"])(
+            **_devices(config, device),
             max_epochs=parts.recipe.epochs,
             callbacks=[best, *bars],
             logger=[MetricsFile(run.folder / "metrics.csv"), *_loggers(config, run)],
@@ -133,6 +138,12 @@ def _fit(config: Config, parts: Parts, run: Run, lit: LitClassifier) -> ModelChe
     return best
 
 
+def _devices(config: Config, device: torch.device) -> dict[str, Any]:
+    """A leased GPU in the place of the first one."""
+    leased = device.type == "cuda" and config["jobs_per_gpu"]
+    return {"accelerator": "gpu", "devices": [device.index]} if leased else {}
+
+
 def _loggers(config: Config, run: Run) -> list[Any]:
     return [build("logger", config["logger"], run_id=run.run_id)] if config["logger"] else []
 
@@ -144,14 +155,13 @@ def _quiet_lightning() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # clips load fast enough without
         warnings.filterwarnings("ignore", message=".*exists and is not empty")  # wanted: a resumed run
+        warnings.filterwarnings("ignore", message=".*srun. command is available")  # advice for a cluster's login node
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")  # Lightning 2.6 on torch 2.11
         yield
 
 
-def _accuracies(config: Config, parts: Parts, model: AVClassifier) -> dict[str, Any]:
+def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch.device) -> dict[str, Any]:
     """Accuracy on the centre crop of every split, in percent, and the clips that could not be read."""
-    device = device_for(config)
-    model.to(device)
     accuracy, skipped, n = {}, [], {}
     for split in SPLITS:
         batches = EvaluationBatches(config, parts.data, split)
@@ -168,10 +178,3 @@ def _save(run: Run, model: AVClassifier, config: Config, classes: list[str], epo
     state = {"state_dict": model.state_dict(), "config": dict(config), "classes": classes, "epoch": epoch}
     torch.save(state, aside)
     aside.replace(run.checkpoint)
-
-
-def _table(result: dict[str, Any]) -> Table:
-    table = Table("split", "accuracy %", "n", title=f"{result['run_id']}, best of {result['epochs']} epochs")
-    for split in SPLITS:
-        table.add_row(split, f"{result['accuracy'][split]:.2f}", str(result["n"][split]))
-    return table

@@ -8,33 +8,22 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 from filelock import FileLock
 from rich.progress import Progress
 
 from avrobust.data.layout import FRAME_RATE, Split
-from avrobust.data.synthetic.difficulty import DIFFICULTY, Difficulty
 from avrobust.data.synthetic.film import film
 from avrobust.data.synthetic.mp4 import read_description, write_film
 from avrobust.data.synthetic.plan import ClipSpec, plan
 from avrobust.data.synthetic.recording import melody, record
 from avrobust.data.synthetic.score import perform
+from avrobust.data.synthetic.settings import Settings
 from avrobust.errors import UserError
 
 FPS = FRAME_RATE  # the films' frames a second: preparation takes each one
 CLIPS: Mapping[Split, int] = MappingProxyType({"train": 312, "val": 104, "test": 104})  # as many as MIT-MUSIC has
-
-
-class Settings(NamedTuple):
-    """What a film is made with besides its place in the plan; kept in the film, to tell it from another set's."""
-
-    seed: int
-    seconds: float = 6.0
-    size: int = 112
-    difficulty: Difficulty = DIFFICULTY
-    version: int = 1  # raise it when the same settings make other films: finished ones are then made anew
 
 
 def generate(

@@ -1,0 +1,33 @@
+"""How far a sweep is, in lines."""
+
+from collections import Counter
+from datetime import timedelta
+
+from avrobust.sweeps import Job, State, Sweep
+
+SHOWN: tuple[State, ...] = ("done", "running", "failed", "interrupted", "left")
+
+
+def lines(sweep: Sweep) -> list[str]:
+    """What of a sweep is done, running, failed (with the reason) and left, and when it will end."""
+    jobs = sweep.progress()
+    count = Counter(job.state for job in jobs)
+    states = ", ".join(f"{count[state]} {state}" for state in SHOWN if count[state])
+    head = f"{sweep.folder.name}: {len(jobs)} jobs, {states}{_ending(jobs)}"
+    return [head, *(f"  {describe(job)}" for job in jobs if job.state in ("running", "failed", "interrupted"))]
+
+
+def describe(job: Job) -> str:
+    """One line on a job that is not done."""
+    reason = f": {job.reason}" if job.reason else ""
+    return f"job {job.number + 1} {job.state} ({' '.join(job.overrides)}){reason}"
+
+
+def _ending(jobs: list[Job]) -> str:
+    """An estimate from the jobs that took time so far, at the number that runs now; none where nothing runs."""
+    took = [job.seconds for job in jobs if job.state == "done"]
+    running = sum(job.state == "running" for job in jobs)
+    if not took or not running:
+        return ""
+    todo = sum(job.state in ("left", "running") for job in jobs)
+    return f"; ends in about {timedelta(seconds=round(todo * sum(took) / len(took) / running))}"

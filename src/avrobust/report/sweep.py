@@ -1,0 +1,38 @@
+"""The end of a sweep: its table, what failed and why, and the exit status."""
+
+from pathlib import Path
+
+from avrobust import sweeps
+from avrobust.console import err, out
+from avrobust.report.status import describe
+from avrobust.sweeps import Job
+
+
+def conclude() -> int:
+    """Prints what the sweep of this process came to, if it began one. 1 if any job is not done, else 0."""
+    if sweeps.current is None:
+        return 0
+    sweep = sweeps.current
+    jobs = sweep.progress()
+    _print_tables(sweep.name, jobs)
+    unfinished = [job for job in jobs if job.state != "done"]
+    out.print(f"{sweep.name}: {len(jobs) - len(unfinished)} of {len(jobs)} jobs done ({sweep.folder})", markup=False)
+    for job in unfinished:
+        err.print(describe(job), style="red", markup=False)
+    return 1 if unfinished else 0
+
+
+def _print_tables(name: str, jobs: list[Job]) -> None:
+    """The tables that the sweep is for, or one of all its attacks, from this sweep's runs alone."""
+    from avrobust.report.collect import collect
+    from avrobust.report.tables import overview, tables
+    from avrobust.report.write import markdown
+
+    attacks = [Path(job.folder) for job in jobs if job.folder and Path(job.folder).parent.name == "attack"]
+    if not attacks:
+        return
+    runs = collect(attacks[0].parent.parent)
+    mine = runs[runs["run_id"].isin([folder.name for folder in attacks])]
+    found = [table for table in tables(mine) if table.name == name] or [overview(mine, f"sweep {name}")]
+    for table in found:
+        out.print(markdown(table), markup=False)

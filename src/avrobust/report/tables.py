@@ -1,0 +1,218 @@
+"""The paper's tables and its strength figure, filled with whatever is finished; also as tidy rows for pandas."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from avrobust.report.paper import EPS, published_rows
+from avrobust.report.rows import Cell, Row, rows
+from avrobust.types import CONDITIONS, Condition
+
+SHORT: dict[Condition, str] = {"clean": "clean", "audio": "xA", "visual": "xV", "audiovisual": "xAV"}
+UNIMODAL = {"audio_only": "only A", "visual_only": "only V"}
+OUTSIDE = "*"  # a published number outside our 95 % interval
+
+
+class Layout(NamedTuple):
+    """Which runs a table holds, and how its rows are told apart."""
+
+    name: str
+    title: str
+    number: int  # of the paper's table
+    attacks: tuple[str, ...]
+    fusions: tuple[str, ...]
+    single: float  # the factor on eps where one modality is attacked alone
+    with_clean: bool = False  # Avg counts the clean accuracy in
+
+
+TABLE1 = Layout(
+    "table1",
+    "Table 1: attacks on a joint model (Avg over xA, xV, xAV; only A, only V: unimodal models, clean)",
+    1,
+    attacks=("fgsm", "pgd", "mim", "mim_released"),
+    fusions=("concat",),
+    single=2.0,
+)
+TABLE2 = Layout(
+    "table2",
+    "Table 2: fusions under FGSM (Avg over clean, xA, xV, xAV)",
+    2,
+    attacks=("fgsm",),
+    fusions=("sum", "concat", "film", "gated_sum", "gated_concat"),
+    single=1.0,
+    with_clean=True,
+)
+LAYOUTS = (TABLE1, TABLE2)
+FIGURE3 = "fig3"
+FIGURE3_TITLE = "Fig. 3: accuracy over eps, attacked on audio, video or both"
+
+
+class Table(NamedTuple):
+    """One table, for people and for programs."""
+
+    name: str
+    title: str
+    shown: pd.DataFrame  # text cells
+    tidy: pd.DataFrame  # one row a line and condition
+
+
+def tables(runs: pd.DataFrame) -> list[Table]:
+    """The paper's tables as far as these runs fill them; one that no run belongs to is left out."""
+    tested = runs[(runs["split"] == "test") & runs["average"].notna()]
+    found = [_table(layout, tested) for layout in LAYOUTS]
+    return [table for table in (*found, _figure3(tested)) if table is not None]
+
+
+def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
+    """Every run, those that differ in their seed alone put together."""
+    found = rows(runs)
+    most = max(row.seeds for row in found)
+    labels = [{**row.labels, "eps": f"{row.labels['eps']:g}"} for row in found]
+    pairs = zip(found, labels, strict=True)
+    lines = [_ours(row, names, _average(row, with_clean=False), most, {}) for row, names in pairs]
+    return Table("all", title, _shown(lines).drop(columns="source"), _tidy(found))
+
+
+def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
+    protocol = runs[(runs["eps"] == EPS) & (runs["single"] == layout.single) & runs["attack"].isin(layout.attacks)]
+    found = rows(protocol[protocol["fusion"].isin(layout.fusions)]) if len(protocol) else []
+    if not found:
+        return None
+    lines = []
+    for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
+        here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == place]
+        lines += _block(layout, place, here, _unimodal(place[0], protocol) if layout.number == 1 else {})
+    return Table(layout.name, layout.title, _shown(lines), _tidy(found))
+
+
+def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[str, dict[str, str]]) -> list[Any]:
+    """The lines of one data set and threat, in the paper's order; a row that nobody has run is marked as missing."""
+    axis, wanted = ("attack", layout.attacks) if len(layout.attacks) > 1 else ("fusion", layout.fusions)
+    most = max(row.seeds for row in found)
+    lines: list[dict[str, Any]] = []
+    for name in wanted:
+        labels = {"dataset": place[0], "threat": place[1], axis: name}
+        here = [row for row in found if row.labels[axis] == name]
+        lines += [_ours(row, labels, _average(row, layout.with_clean), most, more.get("ours", {})) for row in here]
+        paper = _published(layout, place, axis, name)
+        if not here:
+            lines.append({**labels, "source": "ours", "notes": "missing"})
+        if paper:
+            lines.append(_theirs(labels, paper, layout.with_clean, more.get("paper", {})))
+        if paper and here:
+            lines.append(_difference(labels, here[0], paper))
+    return lines
+
+
+def _shown(lines: list[dict[str, Any]]) -> pd.DataFrame:
+    """Lines as a frame of text, its columns in the order of the fullest line."""
+    fullest = max(lines, key=lambda line: len(line))
+    return pd.DataFrame(lines, columns=list(fullest)).fillna("")
+
+
+def _ours(row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]) -> dict[str, Any]:
+    cells = {SHORT[c]: _text(row.cells[c]) for c in CONDITIONS}
+    seeds = {"n": str(row.n), "seeds": str(row.seeds)}
+    return {**labels, "source": "ours", **cells, "Avg": average, **more, **seeds, "notes": _notes(row, most_seeds)}
+
+
+def _theirs(labels: dict[str, Any], paper: dict[Condition, float], with_clean: bool, more: dict[str, str]) -> Any:
+    cells = {SHORT[c]: f"{paper[c]:.2f}" for c in CONDITIONS}
+    counted = CONDITIONS if with_clean else CONDITIONS[1:]
+    average = sum(paper[c] for c in counted) / len(counted)
+    return {**labels, "source": "paper", **cells, "Avg": f"{average:.2f}", **more}
+
+
+def _difference(labels: dict[str, Any], row: Row, paper: dict[Condition, float]) -> dict[str, Any]:
+    def text(cell: Cell, value: float) -> str:
+        return f"{cell.mean - value:+.2f}{'' if cell.low <= value <= cell.high else OUTSIDE}"
+
+    return {**labels, "source": "difference", **{SHORT[c]: text(row.cells[c], paper[c]) for c in CONDITIONS}}
+
+
+def _average(row: Row, with_clean: bool) -> str:
+    return f"{row.average_with_clean if with_clean else row.average:.2f}"
+
+
+def _text(cell: Cell) -> str:
+    deviation = "" if cell.deviation is None else f" ± {cell.deviation:.2f}"
+    return f"{cell.mean:.2f}{deviation} ({cell.low:.0f} to {cell.high:.0f})"
+
+
+def _notes(row: Row, most_seeds: int) -> str:
+    facts = {
+        row.settings: bool(row.settings),
+        "not ε-bounded": not row.bounded,
+        f"fewer seeds ({row.seeds} of {most_seeds})": row.seeds < most_seeds,
+        f"{row.skipped} clips unreadable": row.skipped > 0,
+    }
+    return "; ".join(text for text, true in facts.items() if true)
+
+
+def _published(layout: Layout, place: tuple[str, str], axis: str, name: str) -> dict[Condition, float] | None:
+    """The paper's row; the released code made its MIM rows, so they stand beside `mim_released` too."""
+    table = published_rows(layout.number)
+    name = name.removesuffix("_released")
+    here = table[(table["dataset"] == place[0]) & (table["threat"] == place[1]) & (table[axis] == name)]
+    return None if here.empty else {c: float(here.iloc[0][c]) for c in CONDITIONS}
+
+
+def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Clean accuracy of the unimodal models: ours and the paper's."""
+    found: dict[str, dict[str, str]] = {"ours": {}, "paper": {}}
+    for fusion, heading in UNIMODAL.items():
+        ours = runs[(runs["dataset"] == dataset) & (runs["fusion"] == fusion)].drop_duplicates("seed")["clean"]
+        table = published_rows(3)
+        paper = table[(table["dataset"] == dataset) & (table["fusion"] == fusion)]["clean"]
+        found["ours"][heading] = "missing" if ours.empty else f"{ours.mean():.2f}"
+        found["paper"][heading] = "" if paper.empty else f"{paper.iloc[0]:.2f}"
+    return found
+
+
+def _figure3(runs: pd.DataFrame) -> Table | None:
+    """Accuracy over eps: a line for each data set, threat, attack, attacked modality and fusion."""
+    fusions = ("concat", *UNIMODAL)
+    found = rows(runs[(runs["single"] == 1.0) & runs["fusion"].isin(fusions)]) if len(runs) else []
+    lines: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in found:
+        for condition in CONDITIONS[1:]:
+            key = (row.labels["dataset"], row.labels["threat"], row.labels["attack"], SHORT[condition])
+            labels = dict(zip(("dataset", "threat", "attack", "condition"), key, strict=True))
+            line = (*key, row.labels["fusion"], row.settings)
+            about = {**labels, "fusion": row.labels["fusion"], "settings": row.settings}
+            cell = row.cells[condition]
+            deviation = "" if cell.deviation is None else f" ± {cell.deviation:.2f}"
+            start = {**about, "clean": f"{row.cells['clean'].mean:.2f}"}
+            lines.setdefault(line, start)[f"{row.labels['eps']:g}"] = f"{cell.mean:.2f}{deviation}"
+    curves = {key: line for key, line in sorted(lines.items()) if len(line) > 8}  # two points at least
+    if not curves:
+        return None
+    shown = pd.DataFrame(list(curves.values())).fillna("")
+    names = [str(column) for column in shown]
+    grid = sorted(filter(_is_number, names), key=float)
+    front = [name for name in names if name not in grid and (name != "settings" or shown[name].any())]
+    return Table(FIGURE3, FIGURE3_TITLE, shown[[*front, *grid]], _tidy(found))
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "").replace("e-", "").isdigit()
+
+
+def _tidy(found: Sequence[Row]) -> pd.DataFrame:
+    return pd.DataFrame([_tidy_line(row, condition) for row in found for condition in CONDITIONS])
+
+
+def _tidy_line(row: Row, condition: Condition) -> dict[str, Any]:
+    cell, paper = row.cells[condition], row.paper[condition] if row.paper else None
+    return {
+        **row.labels,
+        "settings": row.settings,
+        "bounded": row.bounded,
+        "condition": condition,
+        **cell._asdict(),
+        "n": row.n,
+        "seeds": row.seeds,
+        "published": paper,
+        "difference": None if paper is None else cell.mean - paper,
+    }

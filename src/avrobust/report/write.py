@@ -1,0 +1,32 @@
+"""Tables to files: Markdown and LaTeX for people, CSV for programs."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from avrobust.report.tables import OUTSIDE, Table
+
+FOOTNOTE = f"Accuracy in percent (95 % interval). {OUTSIDE} the published number is outside our interval."
+
+
+def markdown(table: Table) -> str:
+    """The table with its title; pipes in names are escaped."""
+    shown = table.shown.map(lambda value: str(value).replace("|", "\\|"))
+    return f"**{table.title}**\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\n{FOOTNOTE}\n"
+
+
+def latex(table: Table) -> str:
+    """The table as a LaTeX tabular; names are escaped."""
+    text = table.shown.to_latex(index=False, escape=True, caption=table.title, label=table.name)
+    return text.replace("ε", r"$\epsilon$").replace("±", r"$\pm$")
+
+
+def write_tables(tables: list[Table], runs: pd.DataFrame, folder: Path) -> None:
+    """Writes `tables/<name>.md`, `.tex` and `.csv`, and `results.csv` with every run, under a folder."""
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    runs.to_csv(folder / "results.csv", index=False)
+    for table in tables:
+        path = folder / "tables" / table.name
+        path.with_suffix(".md").write_text(markdown(table), encoding="utf-8")
+        path.with_suffix(".tex").write_text(latex(table), encoding="utf-8")
+        table.tidy.to_csv(path.with_suffix(".csv"), index=False)
