@@ -42,7 +42,7 @@ def config_for(task: str, *overrides: str) -> dict[str, Any]:
     choices = {group: chosen[group] for group in GROUPS if chosen.get(group)}
     with open_dict(config):
         del config["hydra"]
-    values = {**resolve(config), "choices": choices}
+    values = {**resolve(config), "choices": choices, "side_by_side": False}
     check(values)
     return values
 
@@ -100,6 +100,18 @@ def _write_clip(root: Path, entry: Entry, label: int, rng: np.random.Generator) 
     for number in range(1, entry.frames + 1):
         Image.fromarray(picture).save(entry.frame_path(root, number))
     return entry
+
+
+AVROBUST = str(Path(sys.executable).with_name("avrobust"))  # the installed program
+NARROW = ("audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]", "dataset.audio_samples=4096", "dataset.image_size=32")
+SHORT = ("training.epochs=2", "training.milestones=[]", "training.batch_size=8", "trainer=cpu")
+
+
+def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
+    """An attack.py command on a tiny data set that takes seconds, training included; `-m` goes first."""
+    flags, overrides = [m for m in more if m == "-m"], [m for m in more if m != "-m"]
+    root = ("dataset=folder", f"dataset.root={prepared}", f"runs={runs}")
+    return ("attack.py", *flags, *root, *NARROW, *SHORT, *overrides)
 
 
 def run_script(*command: str, cwd: Path = PROJECT, timeout: float = 240) -> subprocess.CompletedProcess[str]:

@@ -2,28 +2,18 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import PROJECT, run_script
-
-AVROBUST = str(Path(sys.executable).with_name("avrobust"))
-NARROW = ("audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]", "dataset.audio_samples=4096", "dataset.image_size=32")
-SHORT = ("training.epochs=2", "training.milestones=[]", "training.batch_size=8", "trainer=cpu")
-
-
-def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
-    return ("attack.py", "dataset=folder", f"dataset.root={prepared}", f"runs={runs}", *NARROW, *SHORT, *more)
+from tests.support import AVROBUST, PROJECT, attack, run_script
 
 
 @pytest.fixture(scope="module")
 def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of a small multirun over two attacks, the model trained on the way."""
     runs = tmp_path_factory.mktemp("runs")
-    script, *rest = attack(prepared, runs, "attack=fgsm,mim_released", "eps=0.05")
-    done = run_script(script, "-m", *rest)
+    done = run_script(*attack(prepared, runs, "-m", "attack=fgsm,mim_released", "eps=0.05"))
     assert done.returncode == 0, done.stderr
     return runs
 

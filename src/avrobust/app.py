@@ -21,6 +21,7 @@ from avrobust.schema import register
 register()
 
 GROUPS = ("dataset", "audio", "visual", "fusion", "attack", "threat", "trainer", "logger", "experiment", "sweep")
+LAUNCHER = "hydra/launcher"
 
 
 def run(main: Callable[[], Any]) -> None:
@@ -33,22 +34,33 @@ def run(main: Callable[[], Any]) -> None:
     try:
         main()
     except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
-        status = _complain(error)
+        sys.exit(_complain(error))
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command goes on from the last finished epoch\n")
         status = 130
-    if "avrobust.sweeps" in sys.modules:  # a multirun was begun
+    except Exception as error:  # for example a worker that was killed for its memory
+        if not _sweeping():
+            raise
+        sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")
+        status = 1
+    if _sweeping():
         from avrobust.report.sweep import conclude
 
         status = conclude() or status
     sys.exit(status)
 
 
+def _sweeping() -> bool:
+    """Whether this process has begun a multirun."""
+    sweeps = sys.modules.get("avrobust.sweeps")
+    return sweeps is not None and sweeps.current is not None
+
+
 def job(task: str, config: DictConfig) -> None:
     """Runs one task on the resolved and checked config, or shows the result of the finished run that it describes."""
     hydra = HydraConfig.get()
-    choices = {group: choice for group in GROUPS if (choice := hydra.runtime.choices.get(group))}
-    work = partial(_work, task, config, choices)
+    choices = {group: choice for group in (*GROUPS, LAUNCHER) if (choice := hydra.runtime.choices.get(group))}
+    work = partial(_work, task, config, choices, alone=hydra.mode == RunMode.RUN)
     if hydra.mode == RunMode.MULTIRUN:
         from avrobust.sweeps import record
 
@@ -62,15 +74,21 @@ def job(task: str, config: DictConfig) -> None:
     return print_result(result)
 
 
-def _work(task: str, config: DictConfig, choices: dict[str, str]) -> dict[str, Any]:
+def _work(task: str, config: DictConfig, choices: dict[str, str], *, alone: bool) -> dict[str, Any]:
     """The task's result, from disk if the run is finished: that is found out without importing torch."""
     from avrobust.config import check, resolve
     from avrobust.runs import finished
 
-    values = {**resolve(config), "choices": choices}
+    joblib = not alone and choices.get(LAUNCHER) == "joblib"
+    values = {**resolve(config), "choices": choices, "side_by_side": joblib}
     result = finished(task, values)  # type: ignore[arg-type]
     if result is None:
         check(values)
+        if not alone and values["trainer"]["devices"] != 1:
+            raise UserError(
+                f"trainer.devices={values['trainer']['devices']}: a multirun gives each job one device, as Lightning's "
+                "DDP would start the whole multirun again in every process; train this model in a plain run first"
+            )
         result = import_module(f"avrobust.tasks.{task}").main(values)
     assert result is not None
     return result

@@ -13,18 +13,19 @@ POLL = 0.5  # seconds between two looks for a free GPU
 
 
 @contextmanager
-def lease(accelerator: str, jobs_per_gpu: int = 0) -> Iterator[torch.device]:
+def lease(accelerator: str, *, shared: bool, jobs_per_gpu: int = 1) -> Iterator[torch.device]:
     """The device to compute on: the CPU, the first GPU, or, where jobs share the GPUs, one that is free now.
 
     A lease is a lock in the temporary folder, which the kernel gives back when its process dies.
 
     Args:
         accelerator: the trainer's; "cpu" leaves GPUs alone.
-        jobs_per_gpu: how many jobs may share one GPU; 0: no other job computes here, take the first.
+        shared: whether other jobs of the sweep compute on this machine at the same time.
+        jobs_per_gpu: how many of them may share one GPU.
     """
     if accelerator == "cpu" or not torch.cuda.is_available():
         yield torch.device("cpu")
-    elif not jobs_per_gpu:
+    elif not shared:
         yield torch.device("cuda", 0)
     else:
         lock, index = _wait(torch.cuda.device_count(), jobs_per_gpu)

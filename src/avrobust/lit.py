@@ -35,7 +35,7 @@ class LitClassifier(pl.LightningModule):
 
     def training_step(self, loaded: LoadedBatch, index: int) -> Tensor | None:
         batch = self._note(loaded)
-        if len(batch.key) < 2:  # BatchNorm cannot learn from one clip; none at all when every one was skipped
+        if len(batch.key) < 2:  # the others could not be read
             return None
         logits = self.model(batch.clip)
         loss = F.cross_entropy(logits, batch.label)
@@ -72,7 +72,8 @@ class LitClassifier(pl.LightningModule):
 
     def _log(self, split: str, metrics: MetricCollection, loss: MeanMetric) -> None:
         values = {name: 100 * value for name, value in metrics.compute().items()}
-        self.log_dict({**values, f"{split}/loss": loss.compute()}, prog_bar=True, sync_dist=False)
+        # The metrics are of all devices already; sync_dist only tells Lightning so.
+        self.log_dict({**values, f"{split}/loss": loss.compute()}, prog_bar=True, sync_dist=True)
         metrics.reset()
         loss.reset()
 
@@ -127,16 +128,20 @@ class LitData(pl.LightningDataModule):
     def _loader(self, clips: Clips, batch_size: int, *, shuffle: bool) -> DataLoader[Any]:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = EpochSampler(len(clips), shuffle=shuffle, seed=self.seed, rank=rank, world=world)
-        return loader(clips, sampler, batch_size, self.workers)
+        # BatchNorm cannot learn from one clip, so an epoch does not end on one.
+        return loader(clips, sampler, batch_size, self.workers, drop_last=shuffle and len(sampler) % batch_size == 1)
 
 
-def loader(clips: Clips, sampler: EpochSampler, batch_size: int, workers: int) -> DataLoader[Any]:
+def loader(
+    clips: Clips, sampler: EpochSampler, batch_size: int, workers: int, *, drop_last: bool = False
+) -> DataLoader[Any]:
     """A loader of LoadedBatch; memory is pinned where there is a GPU to copy to."""
     return DataLoader(
         clips,  # indexed by (epoch, position)
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
+        drop_last=drop_last,
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,

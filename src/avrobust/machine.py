@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def jobs(per_gpu: int) -> int:
+def side_by_side(per_gpu: int) -> int:
     """`per_gpu` on each visible GPU; without any, one for every two cores, but two at least."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = visible.split(",") if visible is not None else list(Path("/proc/driver/nvidia/gpus").glob("*"))

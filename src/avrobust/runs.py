@@ -32,7 +32,7 @@ KEYS: dict[Task, tuple[str, ...]] = {"train": TRAINING_KEYS, "attack": (*TRAININ
 # ... except these inside them. The data's own fingerprint stands for its paths.
 NOT_SCIENCE = {
     "dataset": ("root", "lists", "list_name"),
-    "trainer": ("_partial_", "accelerator", "devices", "strategy", "num_nodes"),
+    "trainer": ("_partial_", "accelerator", "devices", "strategy", "num_nodes", "sync_batchnorm"),
 }
 PACKAGES = ("avrobust", "torch", "torchvision", "torchaudio", "pytorch-lightning", "hydra-core", "numpy")
 

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 
-from avrobust.machine import jobs
 from avrobust.recipe import Recipe
 
 
@@ -28,7 +27,7 @@ class TrainConfig:
     force: bool = False  # do it again even if a finished run is there
     workers: int = 0  # processes that load clips beside the main one
     batch_size: int = 32  # of evaluation; changes no number
-    jobs_per_gpu: int = 0  # jobs of a sweep that share a GPU; 0: no other job is here. Set by hydra/launcher=joblib
+    jobs_per_gpu: int = 1  # of a sweep with hydra/launcher=joblib
     experiment: Any = None
     sweep: Any = None
 
@@ -44,8 +43,7 @@ class AttackConfig(TrainConfig):
 
 
 def register() -> None:
-    """Makes the schemas known to Hydra under the names that the primary configs list, and `${jobs:...}`."""
+    """Makes the schemas known to Hydra under the names that the primary configs list."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="attack_schema", node=AttackConfig)
-    OmegaConf.register_new_resolver("jobs", jobs, replace=True)

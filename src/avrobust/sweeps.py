@@ -5,6 +5,7 @@
 The same command has the same folder. The numbers are not here: a job's record names the folder of its run.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from avrobust.console import err, out
+from avrobust.machine import side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
 BOOKKEEPING = ("runs=", "force=", "name=", "tags=", "workers=", "batch_size=")  # not what a sweep is
@@ -50,8 +52,10 @@ class Sweep(NamedTuple):
     jobs: tuple[tuple[str, ...], ...]  # the overrides of each
 
     def progress(self) -> list[Job]:
-        """Every job, in order, with what became of it."""
-        return [self._job(number, overrides) for number, overrides in enumerate(self.jobs)]
+        """Every job, in order, with what became of it; of its overrides those that other jobs have not."""
+        shared = set.intersection(*map(set, self.jobs)) if len(self.jobs) > 1 else set()
+        own = [tuple(o for o in overrides if o not in shared) for overrides in self.jobs]
+        return [self._job(number, overrides) for number, overrides in enumerate(own)]
 
     def _job(self, number: int, overrides: tuple[str, ...]) -> Job:
         path = self.folder / f"{number}.json"
@@ -83,7 +87,7 @@ class Records(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         global current
-        jobs = _expand(config.hydra)
+        jobs = expand(config.hydra)
         name = str(OmegaConf.select(config, "hydra.runtime.choices.sweep") or "sweep")
         kept = [[Path(sys.argv[0]).name, *(o for o in job if not o.startswith(BOOKKEEPING))] for job in jobs]
         digest = hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:8]
@@ -94,13 +98,16 @@ class Records(Callback):
         _write(folder / "sweep.json", {"name": name, "command": command, "jobs": jobs})
         quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
         with read_write(config.hydra), open_dict(config.hydra):
+            if config.hydra.launcher.get("n_jobs") == -1:  # joblib's default: a job for every core, whatever the GPUs
+                config.hydra.launcher.n_jobs = side_by_side(config.jobs_per_gpu)
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
 
 
 def record(work: Callable[[], dict[str, Any]], folder: Path, number: int, explain: Callable[[Exception], str]) -> None:
     """Runs one job of a multirun and writes down what became of it; its failure is kept there and stops no other."""
     sweep = read_sweep(folder)
-    job = Job(number, sweep.jobs[number], "running", "", "", time.time(), 0.0, socket.gethostname(), os.getpid())
+    job = sweep.progress()[number]._replace(state="running", reason="", folder="", started=time.time())
+    job = job._replace(host=socket.gethostname(), pid=os.getpid())
     path, title = folder / f"{number}.json", f"{sweep.name} {number + 1}/{len(sweep.jobs)}"
     _write(path, job._asdict())
     try:
@@ -113,9 +120,10 @@ def record(work: Callable[[], dict[str, Any]], folder: Path, number: int, explai
     run = str(Path(result["config"]["runs"]) / result["task"] / result["run_id"])
     _write(path, job._replace(state="done", folder=run, seconds=_since(job))._asdict())
     out.print(f"{title} {_line(result)}", markup=False)
+    gc.collect()  # the next job in this process starts with the memory of this one given back
 
 
-def _expand(hydra: DictConfig) -> tuple[tuple[str, ...], ...]:
+def expand(hydra: DictConfig) -> tuple[tuple[str, ...], ...]:
     """The overrides of every job, as Hydra's sweeper will make them."""
     axes = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
     parsed = OverridesParser.create().parse_overrides([*axes, *hydra.overrides.task])

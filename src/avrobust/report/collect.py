@@ -15,7 +15,9 @@ LABELS = ["dataset", "threat", "attack", "fusion", "eps", "split"]  # what a row
 SORT = [*LABELS, "settings", "seed"]
 # The parts of a config that can tell apart two runs of the same name.
 PARTS = ("attack", "threat", "training", "audio", "visual", "fusion", "dataset", "trainer")
-HARDWARE = ("dataset.root", "dataset.lists", "trainer.accelerator", "trainer.devices", "trainer.strategy")
+HARDWARE = tuple(f"dataset.{key}" for key in ("root", "lists")) + tuple(
+    f"trainer.{key}" for key in ("accelerator", "devices", "strategy", "sync_batchnorm")
+)
 
 
 def collect(runs: Path) -> pd.DataFrame:
@@ -36,7 +38,10 @@ def collect(runs: Path) -> pd.DataFrame:
 
 def _results(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("*/result.json")):
-        yield json.loads(path.read_text(encoding="utf-8"))
+        try:
+            yield json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path}: not a result ({error}); delete it and run its command again") from None
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:

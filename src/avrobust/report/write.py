@@ -17,8 +17,13 @@ def markdown(table: Table) -> str:
 
 def latex(table: Table) -> str:
     """The table as a LaTeX tabular; names are escaped."""
-    text = table.shown.to_latex(index=False, escape=True, caption=table.title, label=table.name)
+    text = table.shown.to_latex(index=False, escape=True, caption=_escaped(table.title), label=table.name)
     return text.replace("ε", r"$\epsilon$").replace("±", r"$\pm$")
+
+
+def _escaped(text: str) -> str:
+    """For LaTeX; pandas escapes the cells but not the caption."""
+    return "".join(f"\\{letter}" if letter in "%_&#$" else letter for letter in text)
 
 
 def write_tables(tables: list[Table], runs: pd.DataFrame, folder: Path) -> None:

@@ -88,7 +88,8 @@ def _weights(seed: int, part: str) -> Iterator[None]:
 
 def lease_for(config: Config) -> AbstractContextManager[torch.device]:
     """The one device that this run computes on: a GPU unless there is none or the trainer says cpu."""
-    return lease(config["trainer"]["accelerator"], config["jobs_per_gpu"])
+    accelerator = config["trainer"]["accelerator"]
+    return lease(accelerator, shared=config["side_by_side"], jobs_per_gpu=config["jobs_per_gpu"])
 
 
 def report_overlaps(data: Prepared) -> None:

@@ -140,7 +140,7 @@ def _fit(config: Config, parts: Parts, run: Run, lit: LitClassifier, device: tor
 
 def _devices(config: Config, device: torch.device) -> dict[str, Any]:
     """A leased GPU in the place of the first one."""
-    leased = device.type == "cuda" and config["jobs_per_gpu"]
+    leased = device.type == "cuda" and config["side_by_side"]
     return {"accelerator": "gpu", "devices": [device.index]} if leased else {}
 
 
@@ -151,7 +151,8 @@ def _loggers(config: Config, run: Run) -> list[Any]:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Leaves out Lightning's advertisements and the advice that does not apply here."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers")  # clips load fast enough without
         warnings.filterwarnings("ignore", message=".*exists and is not empty")  # wanted: a resumed run

@@ -1,0 +1,133 @@
+"""Multiruns as users start them: files, failures, parallel jobs, two at once, records."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+
+from avrobust.sweeps import Job, Sweep, expand, read_sweeps
+from tests.support import AVROBUST, CONFIGS, OFFLINE, PROJECT, attack, config_for, options, run_script
+
+FAILS = ("-m", "fusion=sum,concat", "attack=fgsm", "audio.widths=[8,8,8,8]")  # sum wants embeddings of one size
+
+
+def results(runs: Path, task: str) -> dict[str, Any]:
+    return {path.parent.name: json.loads(path.read_text()) for path in (runs / task).glob("*/result.json")}
+
+
+def jobs_of(sweep: str, *overrides: str) -> tuple[tuple[str, ...], ...]:
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
+        loader = GlobalHydra.instance().config_loader()
+        return expand(loader.load_configuration("attack", [f"sweep={sweep}", *overrides], RunMode.MULTIRUN).hydra)
+
+
+@pytest.mark.parametrize("sweep", options("sweep"))
+def test_every_job_of_every_sweep_composes_into_a_run_of_its_own(sweep: str) -> None:
+    seen = [config_for("attack", *job) for job in jobs_of(sweep)]
+    assert len({json.dumps({**c, "choices": None}, sort_keys=True) for c in seen}) == len(seen) > 1
+
+
+def test_the_command_line_replaces_and_adds_axes() -> None:
+    jobs = jobs_of("table2", "dataset=music,ave", "fusion=sum,film", "seed=0,1,2")
+    assert len(jobs) == 2 * 2 * 3
+    assert not any("dataset=synthetic" in job for job in jobs)
+    config_for("attack", *jobs[-1], *OFFLINE["resnet18_imagenet"])
+
+
+@pytest.mark.parametrize("sweep", options("sweep"))
+def test_a_sweep_file_says_what_it_is_and_how_to_start_it(sweep: str) -> None:
+    head = (PROJECT / "sweeps" / f"{sweep}.yaml").read_text().partition("hydra:")[0]
+    assert f"python attack.py sweep={sweep}" in head
+    assert "2 cores" in head
+
+
+@pytest.fixture(scope="module")
+def failing(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    runs = tmp_path_factory.mktemp("failing")
+    return runs, run_script(*attack(prepared, runs, *FAILS))
+
+
+Failing = tuple[Path, subprocess.CompletedProcess[str]]
+
+
+def test_a_failed_job_stops_no_other_and_is_listed_with_its_reason(failing: Failing) -> None:
+    runs, done = failing
+    assert done.returncode == 1
+    assert [r["config"]["choices"]["fusion"] for r in results(runs, "attack").values()] == ["concat"]
+    assert "sweep: 1 of 2 jobs done" in done.stdout
+    listed = done.stderr.splitlines()[-1]
+    assert listed.startswith("job 1 failed (fusion=sum")
+    assert "needs embeddings of one size, but audio has 8 and visual 16" in listed
+
+
+def test_the_table_of_what_is_done_is_printed(failing: Failing) -> None:
+    assert "| folder    | paper    | fgsm     | concat   |" in failing[1].stdout
+
+
+def test_status_tells_the_same_afterwards(failing: Failing) -> None:
+    done = run_script(AVROBUST, "status", "--runs", str(failing[0]))
+    assert "2 jobs, 1 done, 1 failed" in done.stdout
+    assert "job 1 failed (fusion=sum" in done.stdout
+    assert "embeddings of one size" in done.stdout
+
+
+def test_the_same_command_has_the_same_records(failing: Failing, prepared: Path) -> None:
+    runs, _ = failing
+    (before,) = read_sweeps(runs)
+    done = run_script(*attack(prepared, runs, *FAILS, "batch_size=7"))
+    assert done.returncode == 1
+    (after,) = read_sweeps(runs)
+    assert after.folder == before.folder
+    assert [job.state for job in after.progress()] == ["failed", "done"]
+
+
+def test_a_mistake_in_the_command_is_one_line_and_no_sweep(tmp_path: Path) -> None:
+    done = run_script("attack.py", "sweep=table2", "fusion=sum,gated", f"runs={tmp_path}")
+    assert done.returncode == 2
+    assert done.stderr.startswith("attack.py: fusion=gated: no such option; choices: ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_a_job_over_several_devices_is_refused_with_the_reason(prepared: Path, tmp_path: Path) -> None:
+    done = run_script(*attack(prepared, tmp_path, "-m", "attack=fgsm,pgd", "trainer.devices=2"))
+    assert done.returncode == 1
+    assert "trainer.devices=2: a multirun gives each job one device" in done.stderr
+    assert not results(tmp_path, "train")
+
+
+def test_joblib_runs_the_same_jobs_and_trains_each_model_once(prepared: Path, tmp_path: Path) -> None:
+    axes = ("-m", "hydra/launcher=joblib", "attack=fgsm,pgd", "fusion=sum,concat")
+    done = run_script(*attack(prepared, tmp_path, *axes))
+    assert done.returncode == 0, done.stderr
+    assert len(results(tmp_path, "attack")) == 4
+    assert len(results(tmp_path, "train")) == 2
+    assert "sweep: 4 of 4 jobs done" in done.stdout
+
+
+def test_two_processes_on_one_sweep_share_its_work(prepared: Path, tmp_path: Path) -> None:
+    line = [sys.executable, *attack(prepared, tmp_path, "-m", "attack=fgsm,pgd")]
+    both = [subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=200)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert all("sweep: 2 of 2 jobs done" in text for text in said)
+    (trained,) = results(tmp_path, "train").values()
+    rows = (tmp_path / "train" / trained["run_id"] / "metrics.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2  # two epochs, trained by one of them
+
+
+def test_a_job_whose_process_is_gone_is_interrupted_not_running(tmp_path: Path) -> None:
+    import socket
+
+    job = Job(0, (), "running", started=1.0, host=socket.gethostname(), pid=2**22 + 1)  # above the largest pid
+    (tmp_path / "0.json").write_text(json.dumps(job._asdict()))
+    assert Sweep(tmp_path, "x", "", (("a=1",), ("a=2",))).progress() == [
+        job._replace(state="interrupted", overrides=("a=1",)),
+        Job(1, ("a=2",)),
+    ]

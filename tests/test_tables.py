@@ -1,0 +1,163 @@
+"""Result files to tables, without running anything."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from avrobust.errors import UserError
+from avrobust.metrics import average, average_with_clean, wilson
+from avrobust.report.collect import collect
+from avrobust.report.tables import Table, overview, tables
+from avrobust.report.write import latex, markdown, write_tables
+from avrobust.runs import run_for
+from avrobust.types import CONDITIONS
+from tests.support import config_for
+
+N = 104
+
+
+def put(runs: Path, correct: tuple[int, int, int, int], *overrides: str, bounded: bool = True, **more: Any) -> None:
+    """Writes the result of an attack on 104 clips, so many of them right in each condition."""
+    config = config_for("attack", f"runs={runs}", *overrides)
+    run = run_for("attack", config, "data")
+    accuracy = {c: 100 * k / N for c, k in zip(CONDITIONS, correct, strict=True)}
+    run.folder.mkdir(parents=True)
+    result = {
+        "task": "attack",
+        "run_id": run.run_id,
+        "config": config,
+        "dataset": config["choices"]["dataset"],
+        "data": "data",
+        "bounded": bounded,
+        "n": N,
+        "skipped": [],
+        "accuracy": accuracy,
+        "interval": {c: wilson(k, N) for c, k in zip(CONDITIONS, correct, strict=True)},
+        "average": average(accuracy),
+        "average_with_clean": average_with_clean(accuracy),
+        "seconds": 1.0,
+    }
+    run.write_result({**result, **more})
+
+
+def table(runs: Path, name: str) -> Table:
+    (found,) = (t for t in tables(collect(runs)) if t.name == name)
+    return found
+
+
+def lines(found: Table, **wanted: str) -> list[dict[str, str]]:
+    shown = found.shown
+    for column, value in wanted.items():
+        shown = shown[shown[column] == value]
+    return [{str(k): str(v) for k, v in line.items()} for line in shown.to_dict("records")]
+
+
+OFFLINE_MUSIC = ("dataset=music", "visual.weights=null")
+
+
+def test_table_1_stands_beside_the_papers_numbers(tmp_path: Path) -> None:
+    put(tmp_path, (92, 52, 26, 10), *OFFLINE_MUSIC, "attack=fgsm", "threat=table1")
+    put(tmp_path, (62, 5, 62, 5), *OFFLINE_MUSIC, "attack=fgsm", "threat=table1", "fusion=audio_only")
+    ours, paper, difference = lines(table(tmp_path, "table1"), attack="fgsm")
+    assert ours["clean"].startswith("88.46 (8")
+    assert (ours["only A"], ours["only V"]) == ("59.62", "missing")
+    assert paper["xAV"] == "15.38"
+    assert (paper["Avg"], paper["only A"], paper["only V"]) == ("30.13", "59.62", "81.73")
+    assert (difference["clean"], difference["xAV"]) == ("+0.00", "-5.76")
+
+
+def test_a_published_number_outside_our_interval_is_starred(tmp_path: Path) -> None:
+    put(tmp_path, (92, 10, 26, 16), *OFFLINE_MUSIC, "attack=fgsm", "threat=table1")
+    *_, difference = lines(table(tmp_path, "table1"), attack="fgsm")
+    assert difference["xA"] == "-40.38*"
+    assert not difference["xV"].endswith("*")
+
+
+def test_what_nobody_has_run_is_marked_as_missing_beside_its_published_row(tmp_path: Path) -> None:
+    put(tmp_path, (92, 52, 26, 10), *OFFLINE_MUSIC, "attack=fgsm", "threat=table1")
+    ours, paper = lines(table(tmp_path, "table1"), attack="pgd")
+    assert (ours["notes"], paper["xA"]) == ("missing", "13.46")
+
+
+def test_the_unbounded_attack_is_marked(tmp_path: Path) -> None:
+    put(tmp_path, (92, 52, 26, 10), *OFFLINE_MUSIC, "attack=mim_released", "threat=table1", bounded=False)
+    put(tmp_path, (92, 52, 26, 10), *OFFLINE_MUSIC, "attack=mim", "threat=table1")
+    found = table(tmp_path, "table1")
+    assert lines(found, attack="mim_released", source="ours")[0]["notes"] == "not ε-bounded"
+    assert lines(found, attack="mim", source="ours")[0]["notes"] == ""
+
+
+def test_seeds_become_mean_and_deviation_and_fewer_are_marked(tmp_path: Path) -> None:
+    for seed, clean in enumerate((50, 52, 57)):
+        put(tmp_path, (clean, 30, 20, 10), "attack=fgsm", "threat=paper", "fusion=sum", f"seed={seed}")
+    put(tmp_path, (60, 30, 20, 10), "attack=fgsm", "threat=paper", "fusion=film")
+    found = table(tmp_path, "table2")
+    (ours,) = lines(found, fusion="sum")
+    assert ours["clean"].startswith("50.96 ± 3.47 (")  # 53 of 104; deviation of 48.08, 50.00, 54.81
+    assert (ours["seeds"], ours["notes"]) == ("3", "")
+    assert lines(found, fusion="film")[0]["notes"] == "fewer seeds (1 of 3)"
+
+
+def test_table_2_counts_clean_in(tmp_path: Path) -> None:
+    put(tmp_path, (52, 26, 26, 0), "attack=fgsm", "threat=paper")
+    (ours,) = lines(table(tmp_path, "table2"), fusion="concat")
+    assert ours["Avg"] == "25.00"
+
+
+def test_figure_3_has_a_column_for_each_eps(tmp_path: Path) -> None:
+    for eps, left in (("0.006", 40), ("0.012", 20)):
+        put(tmp_path, (60, left, 30, 10), "attack=fgsm", f"eps={eps}")
+    found = table(tmp_path, "fig3")
+    (audio,) = lines(found, condition="xA")
+    assert (audio["0.006"], audio["0.012"]) == ("38.46", "19.23")
+    assert len(found.tidy) == 2 * 4
+
+
+def test_runs_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> None:
+    put(tmp_path, (60, 40, 30, 10), "attack=pgd")
+    put(tmp_path, (60, 30, 20, 5), "attack=pgd", "attack.steps=100")
+    notes = [line["notes"] for line in lines(overview(collect(tmp_path)))]
+    assert sorted(notes) == ["attack.steps=10", "attack.steps=100"]
+
+
+def test_only_the_test_split_is_in_a_table(tmp_path: Path) -> None:
+    put(tmp_path, (60, 40, 30, 10), "attack=fgsm", "split=val")
+    assert tables(collect(tmp_path)) == []
+
+
+def test_files_for_people_and_programs(tmp_path: Path) -> None:
+    put(tmp_path, (52, 26, 26, 0), "attack=fgsm", "threat=paper")
+    runs = collect(tmp_path)
+    write_tables(tables(runs), runs, tmp_path / "report")
+    assert {p.name for p in (tmp_path / "report" / "tables").iterdir()} == {"table2.md", "table2.tex", "table2.csv"}
+    tidy = pd.read_csv(tmp_path / "report" / "tables" / "table2.csv")
+    assert list(tidy["mean"]) == [50.0, 25.0, 25.0, 0.0]
+    every = pd.read_csv(tmp_path / "report" / "results.csv")
+    assert every["clean"].tolist() == [50.0]
+    assert every["run_id"][0].startswith("synthetic-concat-fgsm")
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    put(tmp_path, (52, 26, 26, 0), "attack=mim_released", bounded=False)
+    found = overview(collect(tmp_path), "100 % of a|b_c")
+    assert "mim\\_released" in latex(found)
+    assert "100 \\% of a|b\\_c" in latex(found)
+    assert "$\\epsilon$" in latex(found)
+    found.shown.loc[0, "notes"] = "a|b"
+    assert "a\\|b" in markdown(found)
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no finished attack"):
+        collect(tmp_path)
+
+
+def test_a_result_that_is_not_json_is_named(tmp_path: Path) -> None:
+    put(tmp_path, (52, 26, 26, 0), "attack=fgsm")
+    (path,) = tmp_path.glob("attack/*/result.json")
+    path.write_text(json.dumps({"task": "attack"})[:-2])
+    with pytest.raises(UserError, match=r"result\.json: not a result"):
+        collect(tmp_path)
