@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -19,6 +20,9 @@ from avrobust.errors import UserError, did_you_mean
 from avrobust.schema import register
 
 register()
+# Wanted: our Slurm profile has the name of the plugin's, whose types check it. Here and not in `run`, which a job on
+# the cluster does not pass.
+warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema")
 
 GROUPS = ("dataset", "audio", "visual", "fusion", "attack", "threat", "trainer", "logger", "experiment", "sweep")
 LAUNCHER = "hydra/launcher"

@@ -1,5 +1,7 @@
 """Training on Lightning: the module, the data module and the order in which samples come."""
 
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any, final
 
@@ -145,4 +147,12 @@ def loader(
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_job,
     )
+
+
+def _leave_signals_to_the_job(worker: int) -> None:
+    """Slurm signals every process of a job; a worker would end, or queue the job again as the main process does."""
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)

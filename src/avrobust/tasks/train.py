@@ -1,28 +1,21 @@
 """Trains one classifier, or finds that it is trained already."""
 
-import logging
 import os
 import shutil
 import sys
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
 
-from avrobust.config import build
-from avrobust.console import err, track
+from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, summarise
-from avrobust.lit import LitClassifier, LitData
+from avrobust.lit import LitClassifier
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
-from avrobust.tasks.metrics_file import MetricsFile
+from avrobust.tasks.fit import fit
 from avrobust.tasks.parts import (
     Config,
     EvaluationBatches,
@@ -47,7 +40,7 @@ def trained(config: Config, parts: Parts) -> Run:
     """The finished training run of this config; trains it if there is none, waits if another process is at it."""
     run = run_for("train", config, parts.data.fingerprint())
     if rank := int(os.environ.get("LOCAL_RANK", 0)):  # a process that Lightning's DDP started: its parent has the run
-        _fit(config, parts, run, LitClassifier(parts.model, parts.recipe), torch.device("cuda", rank))
+        fit(config, parts, run, LitClassifier(parts.model, parts.recipe), torch.device("cuda", rank))
         sys.exit(0)
     with run.claim(force=config["force"]) as result:
         if result is None:
@@ -80,7 +73,7 @@ def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None
     try_one_clip(parts.model, parts.data.clips("train", training=True, seed=config["seed"]))
     run.write_config(config)
     lit = LitClassifier(parts.model, parts.recipe)
-    best = _fit(config, parts, run, lit, device)
+    best = fit(config, parts, run, lit, device)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     lit.load_state_dict(state["state_dict"])
     _save(run, lit.model, config, parts.data.classes, state["epoch"])
@@ -102,63 +95,6 @@ def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None
         }
     )
     shutil.rmtree(run.folder / "training")
-
-
-def _fit(config: Config, parts: Parts, run: Run, lit: LitClassifier, device: torch.device) -> ModelCheckpoint:
-    """Trains, or goes on from the last finished epoch of an interrupted run."""
-    folder = run.folder / "training"
-    # Saved when the epoch is over, its metrics included, so that a resumed run repeats whole epochs alone.
-    best = ModelCheckpoint(
-        folder, "best", monitor="val/accuracy", mode="max", save_last=True, save_on_train_epoch_end=True
-    )
-    bars: list[Callback] = [RichProgressBar(leave=False)] if err.is_terminal else []
-    data = LitData(
-        parts.data,
-        batch_size=parts.recipe.batch_size,
-        eval_batch_size=config["batch_size"],
-        workers=config["workers"],
-        seed=config["seed"],
-    )
-    last = folder / "last.ckpt"
-    with _quiet_lightning():
-        trainer: pl.Trainer = build("trainer", config["trainer"])(
-            **_devices(config, device),
-            max_epochs=parts.recipe.epochs,
-            callbacks=[best, *bars],
-            logger=[MetricsFile(run.folder / "metrics.csv"), *_loggers(config, run)],
-            enable_progress_bar=bool(bars),
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            deterministic="warn",
-            benchmark=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-        )
-        trainer.fit(lit, data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-    return best
-
-
-def _devices(config: Config, device: torch.device) -> dict[str, Any]:
-    """A leased GPU in the place of the first one."""
-    leased = device.type == "cuda" and config["side_by_side"]
-    return {"accelerator": "gpu", "devices": [device.index]} if leased else {}
-
-
-def _loggers(config: Config, run: Run) -> list[Any]:
-    return [build("logger", config["logger"], run_id=run.run_id)] if config["logger"] else []
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Leaves out Lightning's advertisements and the advice that does not apply here."""
-    for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers")  # clips load fast enough without
-        warnings.filterwarnings("ignore", message=".*exists and is not empty")  # wanted: a resumed run
-        warnings.filterwarnings("ignore", message=".*srun. command is available")  # advice for a cluster's login node
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated")  # Lightning 2.6 on torch 2.11
-        yield
 
 
 def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch.device) -> dict[str, Any]:
