@@ -93,7 +93,7 @@ def test_a_failed_job_is_listed_and_the_others_are_done(
     process = sweep(cluster, prepared, tmp_path, "fusion=sum,concat", "attack=fgsm", "audio.widths=[8,8,8,8]")
     stdout, stderr = finish(process, status=1)
     assert "sweep: 1 of 2 jobs done" in stdout
-    assert "| folder    | paper    | fgsm     | concat   |" in stdout
+    assert "| paper    | fgsm     | concat   |" in stdout
     assert "job 1 failed (fusion=sum" in stderr
     assert "embeddings of one size" in stderr
 

@@ -67,7 +67,7 @@ def test_a_failed_job_stops_no_other_and_is_listed_with_its_reason(failing: Fail
 
 
 def test_the_table_of_what_is_done_is_printed(failing: Failing) -> None:
-    assert "| folder    | paper    | fgsm     | concat   |" in failing[1].stdout
+    assert "| paper    | fgsm     | concat   |" in failing[1].stdout
 
 
 def test_status_tells_the_same_afterwards(failing: Failing) -> None:

@@ -150,6 +150,12 @@ def test_names_are_escaped(tmp_path: Path) -> None:
     assert "a\\|b" in markdown(found)
 
 
+def test_a_folder_of_ones_own_goes_by_its_name(tmp_path: Path) -> None:
+    put(tmp_path, (52, 26, 26, 0), "dataset=folder", "dataset.root=some/where/my clips")
+    (line,) = lines(overview(collect(tmp_path)))
+    assert line["dataset"] == "my clips"
+
+
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished attack"):
         collect(tmp_path)

@@ -48,7 +48,8 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     config = result["config"]
     paper = published(config)
     return {
-        **{name: config["choices"][name] for name in ("dataset", "threat", "attack", "fusion")},
+        "dataset": _dataset(config),
+        **{name: config["choices"][name] for name in ("threat", "attack", "fusion")},
         "eps": config["eps"],
         "split": config["split"],
         "seed": config["seed"],
@@ -65,6 +66,12 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": result["seconds"],
         "run_id": result["run_id"],
     }
+
+
+def _dataset(config: Mapping[str, Any]) -> str:
+    """The data set's name; of `dataset=folder` that of the folder."""
+    name = str(config["choices"]["dataset"])
+    return Path(config["dataset"]["root"]).resolve().name if name == "folder" else name
 
 
 def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:

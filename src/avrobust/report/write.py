@@ -6,13 +6,16 @@ import pandas as pd
 
 from avrobust.report.tables import OUTSIDE, Table
 
-FOOTNOTE = f"Accuracy in percent (95 % interval). {OUTSIDE} the published number is outside our interval."
+UNITS = "Accuracy in percent (95 % interval)."
+STAR = f" {OUTSIDE} the published number is outside our interval."
 
 
 def markdown(table: Table) -> str:
     """The table with its title; pipes in names are escaped."""
     shown = table.shown.map(lambda value: str(value).replace("|", "\\|"))
-    return f"**{table.title}**\n\n{shown.to_markdown(index=False, disable_numparse=True)}\n\n{FOOTNOTE}\n"
+    text = str(shown.to_markdown(index=False, disable_numparse=True))
+    footnote = UNITS + STAR if OUTSIDE in text else UNITS
+    return f"**{table.title}**\n\n{text}\n\n{footnote}\n"
 
 
 def latex(table: Table) -> str:
