@@ -77,16 +77,6 @@ def test_a_sweep_is_an_array_of_jobs(cluster: dict[str, str], prepared: Path, tm
     assert not list(tmp_path.rglob("*%*"))
 
 
-# How a job is interrupted, and epochs enough for it to be still at work by then.
-# The first is what Slurm sends before a time limit; some clusters send it before a preemption, too.
-# The second makes Slurm preempt the job: SIGTERM, a time of grace (whose end Slurm looks for every 30 s), SIGKILL.
-INTERRUPTIONS = {
-    "signal": (60, ("scancel", "--signal=USR2", "{job}")),
-    "preemption": (200, ("sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=true")),
-}
-
-
-@pytest.mark.parametrize("interruption", INTERRUPTIONS)
 def test_a_failed_job_is_listed_and_the_others_are_done(
     cluster: dict[str, str], prepared: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +88,16 @@ def test_a_failed_job_is_listed_and_the_others_are_done(
     assert "embeddings of one size" in stderr
 
 
+# How a job is interrupted, and epochs enough for it to be still at work by then.
+# The first is what Slurm sends before a time limit; some clusters send it before a preemption, too.
+# The second makes Slurm preempt the job: SIGTERM, a time of grace (whose end Slurm looks for every 30 s), SIGKILL.
+INTERRUPTIONS = {
+    "signal": (60, ("scancel", "--signal=USR2", "{job}")),
+    "preemption": (200, ("sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=true")),
+}
+
+
+@pytest.mark.parametrize("interruption", INTERRUPTIONS)
 def test_an_interrupted_job_goes_on_from_its_last_epoch(
     interruption: str, cluster: dict[str, str], prepared: Path, tmp_path: Path
 ) -> None:
