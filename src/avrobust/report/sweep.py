@@ -33,6 +33,6 @@ def _print_tables(name: str, jobs: list[Job]) -> None:
         return
     runs = collect(attacks[0].parent.parent)
     mine = runs[runs["run_id"].isin([folder.name for folder in attacks])]
-    found = [table for table in tables(mine) if table.name == name] or [overview(mine, f"Attacks of this sweep ({name})")]
-    for table in found:
+    found = [table for table in tables(mine) if table.name == name]
+    for table in found or [overview(mine, f"Attacks of this sweep ({name})")]:
         out.print(markdown(table), markup=False)
