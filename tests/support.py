@@ -60,7 +60,7 @@ def model_for(*overrides: str, classes: int = 3, warm: bool = True) -> AVClassif
     """A small model with random weights; `warm` gives its BatchNorm the statistics of random clips."""
     narrow = ("visual=cnn", "audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]")
     config = config_for("train", *narrow, *overrides)
-    model = build_model(config, classes)
+    model = build_model(config, classes, build("defense", config["defense"]))
     if warm:
         for parameter in model.head.parameters():
             parameter.data.mul_(8)  # confident enough that attacks have something to turn

@@ -102,7 +102,10 @@ def test_only_config_instantiates() -> None:
     assert users == {"config"}
 
 
-@pytest.mark.parametrize("code", ["import train", "import attack", "import avrobust.report.row", "import avrobust.cli"])
+LIGHT = ("train", "attack", "defend", "avrobust.report.row", "avrobust.cli", "avrobust.data.embedded", "avrobust.runs")
+
+
+@pytest.mark.parametrize("code", [f"import {name}" for name in LIGHT])
 def test_light_modules_do_not_load_torch(code: str) -> None:
     check = f"import sys; {code}; print([m for m in ('torch', 'pytorch_lightning', 'librosa') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], cwd=PROJECT, capture_output=True, text=True, check=True)

@@ -1,6 +1,7 @@
 import pytest
+from scipy.stats import binomtest
 
-from avrobust.metrics import average, average_with_clean, percent, wilson
+from avrobust.metrics import average, average_with_clean, mcnemar, percent, robustness_improvement, wilson
 
 TABLE2_CONCAT = {"clean": 88.46, "audio": 51.92, "visual": 45.19, "audiovisual": 15.38}
 
@@ -15,6 +16,24 @@ def test_wilson_at_musics_size() -> None:
     assert high - low == pytest.approx(2 * 9.44, abs=0.05)  # Newcombe 1998's formula by hand
     assert wilson(0, 104)[0] == 0
     assert wilson(104, 104)[1] == 100
+
+
+@pytest.mark.parametrize(("correct", "n"), [(0, 1), (1, 1), (3, 7), (52, 104), (103, 104), (3104, 3104)])
+def test_wilson_is_scipys(correct: int, n: int) -> None:
+    theirs = binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    assert wilson(correct, n) == pytest.approx((100 * theirs.low, 100 * theirs.high), abs=1e-9)
+
+
+def test_mcnemar_is_the_exact_test_of_the_clips_that_one_alone_has_right() -> None:
+    assert mcnemar(0, 0) == 1
+    assert mcnemar(0, 6) == pytest.approx(2 / 2**6)
+    assert mcnemar(6, 0) == mcnemar(0, 6)
+
+
+def test_ri_of_the_papers_minsim() -> None:
+    none = {"clean": 88.46, "audio": 51.92, "visual": 45.19, "audiovisual": 15.38}
+    minsim = {"clean": 91.35, "audio": 70.19, "visual": 46.15, "audiovisual": 36.54}
+    assert robustness_improvement(minsim, none) == pytest.approx(16.35, abs=0.01)  # Table 3
 
 
 def test_no_clip_has_no_accuracy() -> None:

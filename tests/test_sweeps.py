@@ -43,7 +43,8 @@ def test_the_command_line_replaces_and_adds_axes() -> None:
 @pytest.mark.parametrize("sweep", options("sweep"))
 def test_a_sweep_file_says_what_it_is_and_how_to_start_it(sweep: str) -> None:
     head = (PROJECT / "sweeps" / f"{sweep}.yaml").read_text().partition("hydra:")[0]
-    assert f"python attack.py sweep={sweep}" in head
+    script = "defend" if sweep == "table3" else "attack"
+    assert f"python {script}.py sweep={sweep}" in head
     assert "2 cores" in head
 
 

@@ -24,7 +24,8 @@ register()
 # the cluster does not pass.
 warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema")
 
-GROUPS = ("dataset", "audio", "visual", "fusion", "attack", "threat", "trainer", "logger", "experiment", "sweep")
+MODEL_GROUPS = ("dataset", "audio", "visual", "fusion", "defense")
+GROUPS = (*MODEL_GROUPS, "attack", "threat", "trainer", "logger", "experiment", "sweep")
 LAUNCHER = "hydra/launcher"
 
 

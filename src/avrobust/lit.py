@@ -16,6 +16,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from avrobust.data.clips import Clips, LoadedBatch, Skipped, collate
 from avrobust.data.prepared import Prepared
+from avrobust.defenses.base import Defense
 from avrobust.model import AVClassifier
 from avrobust.randomness import generator
 from avrobust.recipe import Recipe
@@ -23,11 +24,11 @@ from avrobust.recipe import Recipe
 
 @final
 class LitClassifier(pl.LightningModule):
-    """Trains an AVClassifier on cross-entropy; logs loss and accuracy (percent) of train and val once an epoch."""
+    """Trains an AVClassifier as its defence says; logs loss and accuracy (percent) of train and val once an epoch."""
 
-    def __init__(self, model: AVClassifier, recipe: Recipe) -> None:
+    def __init__(self, model: AVClassifier, recipe: Recipe, defense: Defense, *, seed: int) -> None:
         super().__init__()
-        self.model, self.recipe = model, recipe
+        self.model, self.recipe, self.defense, self.seed = model, recipe, defense, seed
         self.skipped: set[Skipped] = set()
         classes = model.head.out_features
         metrics = MetricCollection({"accuracy": MulticlassAccuracy(classes, average="micro")})
@@ -39,11 +40,11 @@ class LitClassifier(pl.LightningModule):
         batch = self._note(loaded)
         if len(batch.key) < 2:  # the others could not be read
             return None
-        logits = self.model(batch.clip)
-        loss = F.cross_entropy(logits, batch.label)
-        self.train_loss.update(loss.detach(), len(batch.key))
-        self.train_metrics.update(logits.detach(), batch.label)
-        return loss
+        generators = [generator(self.seed, "defense", self.current_epoch, key) for key in batch.key]
+        step = self.defense.train(self.model, batch.clip, batch.label, generators)
+        self.train_loss.update(step.loss.detach(), len(batch.key))
+        self.train_metrics.update(step.logits.detach(), batch.label)
+        return step.loss
 
     def validation_step(self, loaded: LoadedBatch, index: int) -> None:
         batch = self._note(loaded)

@@ -24,11 +24,16 @@ from omegaconf import OmegaConf
 from avrobust.config import build
 from avrobust.errors import UserError
 
-Task = Literal["train", "attack"]
+Task = Literal["train", "attack", "defend"]
 
 # What is science: the config keys whose values can change a number of the result.
-TRAINING_KEYS = ("dataset", "audio", "visual", "fusion", "training", "trainer", "seed")
-KEYS: dict[Task, tuple[str, ...]] = {"train": TRAINING_KEYS, "attack": (*TRAINING_KEYS, "attack", "threat", "split")}
+TRAINING_KEYS = ("dataset", "audio", "visual", "fusion", "defense", "training", "trainer", "seed")
+ATTACK_KEYS = (*TRAINING_KEYS, "attack", "threat", "split")
+KEYS: dict[Task, tuple[str, ...]] = {
+    "train": TRAINING_KEYS,
+    "attack": ATTACK_KEYS,
+    "defend": (*ATTACK_KEYS, "adaptive"),
+}
 # ... except these inside them. The data's own fingerprint stands for its paths.
 NOT_SCIENCE = {
     "dataset": ("root", "lists", "list_name"),
@@ -123,7 +128,9 @@ def _without(node: Any, names: tuple[str, ...]) -> Any:
 def _prefix(task: Task, config: Mapping[str, Any]) -> str:
     choices = config["choices"]
     parts = [choices["dataset"], choices["fusion"]]
-    if task == "attack":
+    if choices["defense"] != "none":
+        parts.append(choices["defense"])
+    if task != "train":
         parts += [choices["attack"], choices["threat"], f"{config['eps']:g}"]
     return "-".join([*parts, f"s{config['seed']}"])
 

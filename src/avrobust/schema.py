@@ -17,6 +17,7 @@ class TrainConfig:
     audio: Any = MISSING
     visual: Any = MISSING
     fusion: Any = MISSING
+    defense: Any = MISSING
     training: Recipe = field(default_factory=Recipe)
     trainer: Any = MISSING
     logger: Any = None
@@ -42,8 +43,16 @@ class AttackConfig(TrainConfig):
     split: str = "test"  # whose clips are attacked
 
 
+@dataclass
+class DefendConfig(AttackConfig):
+    """Keys of `python defend.py`."""
+
+    adaptive: str = "worst"  # the attacker's objectives: worst of all that the defence declares, or the paper's
+
+
 def register() -> None:
     """Makes the schemas known to Hydra under the names that the primary configs list."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     store.store(name="attack_schema", node=AttackConfig)
+    store.store(name="defend_schema", node=DefendConfig)

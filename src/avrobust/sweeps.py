@@ -52,16 +52,19 @@ class Sweep(NamedTuple):
     jobs: tuple[tuple[str, ...], ...]  # the overrides of each
 
     def progress(self) -> list[Job]:
-        """Every job, in order, with what became of it; of its overrides those that other jobs have not."""
-        shared = set.intersection(*map(set, self.jobs)) if len(self.jobs) > 1 else set()
-        own = [tuple(o for o in overrides if o not in shared) for overrides in self.jobs]
-        return [self._job(number, overrides) for number, overrides in enumerate(own)]
+        """Every job, in order, with what became of it."""
+        return [self._job(number) for number in range(len(self.jobs))]
 
-    def _job(self, number: int, overrides: tuple[str, ...]) -> Job:
-        path = self.folder / f"{number}.json"
+    def fresh(self, number: int) -> Job:
+        """A job of which nothing is known; of its overrides those that not every job has."""
+        shared = set.intersection(*map(set, self.jobs)) if len(self.jobs) > 1 else set()
+        return Job(number, tuple(o for o in self.jobs[number] if o not in shared))
+
+    def _job(self, number: int) -> Job:
+        job, path = self.fresh(number), self.folder / f"{number}.json"
         if not path.is_file():
-            return Job(number, overrides)
-        job = Job(**{**json.loads(path.read_text(encoding="utf-8")), "overrides": overrides})
+            return job
+        job = Job(**{**json.loads(path.read_text(encoding="utf-8")), "overrides": job.overrides})
         return job._replace(state="interrupted") if job.state == "running" and not _alive(job) else job
 
 
@@ -106,7 +109,7 @@ class Records(Callback):
 def record(work: Callable[[], dict[str, Any]], folder: Path, number: int, explain: Callable[[Exception], str]) -> None:
     """Runs one job of a multirun and writes down what became of it; its failure is kept there and stops no other."""
     sweep = read_sweep(folder)
-    job = sweep.progress()[number]._replace(state="running", reason="", folder="", started=time.time())
+    job = sweep.fresh(number)._replace(state="running", started=time.time())
     job = job._replace(host=socket.gethostname(), pid=os.getpid())
     path, title = folder / f"{number}.json", f"{sweep.name} {number + 1}/{len(sweep.jobs)}"
     _write(path, job._asdict())

@@ -11,10 +11,10 @@ from avrobust.errors import UserError
 from avrobust.report.paper import published
 from avrobust.types import CONDITIONS
 
-LABELS = ["dataset", "threat", "attack", "fusion", "eps", "split"]  # what a row is called
+LABELS = ["dataset", "threat", "attack", "fusion", "defense", "eps", "split"]  # what a row is called
 SORT = [*LABELS, "settings", "seed"]
 # The parts of a config that can tell apart two runs of the same name.
-PARTS = ("attack", "threat", "training", "audio", "visual", "fusion", "dataset", "trainer")
+PARTS = ("attack", "threat", "training", "audio", "visual", "fusion", "defense", "dataset", "trainer")
 HARDWARE = tuple(f"dataset.{key}" for key in ("root", "lists")) + tuple(
     f"trainer.{key}" for key in ("accelerator", "devices", "strategy", "sync_batchnorm")
 )
@@ -28,7 +28,7 @@ def collect(runs: Path) -> pd.DataFrame:
     Raises:
         UserError: there is no finished attack under `runs`.
     """
-    results = list(_results(runs / "attack"))
+    results = [*_results(runs / "attack"), *_results(runs / "defend")]
     if not results:
         raise UserError(f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER")
     table = pd.DataFrame([_row(result) for result in results])
@@ -49,7 +49,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     paper = published(config)
     return {
         "dataset": _dataset(config),
-        **{name: config["choices"][name] for name in ("threat", "attack", "fusion")},
+        **{name: config["choices"][name] for name in ("threat", "attack", "fusion", "defense")},
         "eps": config["eps"],
         "split": config["split"],
         "seed": config["seed"],
@@ -62,6 +62,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},
         "average": result["average"],
         "average_with_clean": result["average_with_clean"],
+        "ri": result.get("ri", float("nan")),
         **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
         "seconds": result["seconds"],
         "run_id": result["run_id"],
@@ -91,4 +92,4 @@ def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
     nested = {name: config[name] for name in PARTS if isinstance(config.get(name), dict)}
     flat = pd.json_normalize(nested).iloc[0].to_dict()
     kept = {str(k): v for k, v in flat.items() if not str(k).startswith(HARDWARE) and "._" not in str(k)}
-    return {**kept, "data": str(result.get("data", ""))[:8]}
+    return {**kept, "data": str(result.get("data", ""))[:8], "adaptive": config.get("adaptive", "no")}

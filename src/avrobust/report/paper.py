@@ -12,6 +12,9 @@ from avrobust.types import CONDITIONS
 EPS = 0.006  # of every published row; Table 1 takes twice that where one modality is attacked alone
 
 
+UNIMODAL = {"unimodal_audio": "audio_only", "unimodal_visual": "visual_only"}  # as a "defence" is a fusion of its own
+
+
 class Published(NamedTuple):
     """One row of one of the paper's tables; accuracies in percent by condition."""
 
@@ -33,10 +36,11 @@ def published(config: Mapping[str, Any]) -> Published | None:
     if config["eps"] != EPS or config["split"] != "test":
         return None
     choices = config["choices"]
+    fusion, defense = UNIMODAL.get(choices["defense"], choices["fusion"]), choices["defense"]
     wanted = {
         "dataset": choices["dataset"],
-        "fusion": choices["fusion"],
-        "defense": choices.get("defense", "none"),
+        "fusion": fusion,
+        "defense": "none" if defense in UNIMODAL else defense,
         "attack": choices["attack"].removesuffix("_released"),
         "threat": choices["threat"],
     }
@@ -49,7 +53,7 @@ def published(config: Mapping[str, Any]) -> Published | None:
     return Published(int(row["table"]), {c: float(row[c]) for c in CONDITIONS})
 
 
-def published_rows(table: int) -> pd.DataFrame:
-    """All rows of one of the paper's tables."""
+def published_rows(*tables: int) -> pd.DataFrame:
+    """All rows of some of the paper's tables."""
     rows = _rows()
-    return rows[rows["table"] == table]
+    return rows[rows["table"].isin(tables)]

@@ -35,6 +35,8 @@ def _print_row(result: Mapping[str, Any]) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_row("ours", *_accuracies(result), str(result["n"]))
     table.add_row("95 %", *_intervals(result))
+    if "against" in result:
+        _add_comparison(table, result)
     if row := published(result["config"]):
         table.add_row(f"paper, Table {row.table}", *_published(row))
     out.print(table)
@@ -42,16 +44,29 @@ def _print_row(result: Mapping[str, Any]) -> None:
         out.print(note)
 
 
+def _add_comparison(table: Table, result: Mapping[str, Any]) -> None:
+    """The undefended model's row, and how sure the difference is on the same clips."""
+    against = result["against"]["accuracy"]
+    values = [against[c] for c in CONDITIONS] + [average(against), average_with_clean(against)]
+    table.add_row("undefended", *map(_percent, values))
+    table.add_row("McNemar p", *(f"{result['mcnemar'][c]:.2g}" for c in CONDITIONS))
+
+
 def title(result: Mapping[str, Any]) -> str:
     """What was attacked and how, in a line."""
     choices, eps = result["config"]["choices"], result["config"]["eps"]
     attack = f"{choices['attack']}, threat {choices['threat']}, eps {eps:g}, {result['config']['split']} split"
-    return f"{choices['dataset']}, {choices['fusion']}: {attack}"
+    defended = "" if choices["defense"] == "none" else f" + {choices['defense']}"
+    return f"{choices['dataset']}, {choices['fusion']}{defended}: {attack}"
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:
     """Remarks without which the row would mislead."""
     found = []
+    if "ri" in result:
+        rows = (f"{name} {average(accuracy):.2f}" for name, accuracy in result["objectives"].items())
+        found.append(f"RI {result['ri']:+.2f} against the undefended model, which trained as many epochs")
+        found.append(f"attacked on ({result['config']['adaptive']}): Avg {', '.join(rows)}")
     if not result["bounded"]:
         distance = result["largest_distance"]
         moved = f"audio by {distance['audio']:.4g}, frames by {distance['visual']:.4g}"

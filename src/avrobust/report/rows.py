@@ -21,7 +21,7 @@ class Cell(NamedTuple):
 class Row(NamedTuple):
     """One line of a table: what was attacked, and what we and the paper found."""
 
-    labels: dict[str, Any]  # dataset, threat, attack, fusion, eps, split
+    labels: dict[str, Any]  # dataset, threat, attack, fusion, defense, eps, split
     settings: str
     cells: dict[Condition, Cell]  # empty where nothing is finished
     seeds: int
@@ -29,6 +29,7 @@ class Row(NamedTuple):
     skipped: int
     bounded: bool
     paper: dict[Condition, float] | None  # the published accuracies
+    ri: float | None = None  # against the undefended model; None where that was not asked
 
     @property
     def average(self) -> float:
@@ -58,6 +59,7 @@ def _row(group: pd.DataFrame) -> Row:
         skipped=int(group["skipped"].max()),
         bounded=bool(first["bounded"]),
         paper=None if pd.isna(first["paper_clean"]) else paper,
+        ri=None if group["ri"].isna().any() else float(group["ri"].mean()),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from avrobust.report.paper import EPS, published_rows
+from avrobust.report.paper import UNIMODAL as UNIMODAL_DEFENSES
 from avrobust.report.rows import Cell, Row, rows
 from avrobust.types import CONDITIONS, Condition
 
@@ -23,6 +24,8 @@ class Layout(NamedTuple):
     attacks: tuple[str, ...]
     fusions: tuple[str, ...]
     single: float  # the factor on eps where one modality is attacked alone
+    axis: str = "fusion"  # what tells its rows apart: attack, fusion or defense
+    defenses: tuple[str, ...] = ("none",)
     with_clean: bool = False  # Avg counts the clean accuracy in
 
 
@@ -33,6 +36,7 @@ TABLE1 = Layout(
     attacks=("fgsm", "pgd", "mim", "mim_released"),
     fusions=("concat",),
     single=2.0,
+    axis="attack",
 )
 TABLE2 = Layout(
     "table2",
@@ -43,7 +47,26 @@ TABLE2 = Layout(
     single=1.0,
     with_clean=True,
 )
-LAYOUTS = (TABLE1, TABLE2)
+TABLE3 = Layout(
+    "table3",
+    "Table 3: defences under adaptive FGSM (Avg over xA, xV, xAV; RI against the undefended model)",
+    3,
+    attacks=("fgsm",),
+    fusions=("concat",),
+    single=1.0,
+    axis="defense",
+    defenses=(
+        "none",
+        "unimodal_audio",
+        "unimodal_visual",
+        "maxsim",
+        "minsim",
+        "adversarial",
+        "adversarial_fast",
+        "trades",
+    ),
+)
+LAYOUTS = (TABLE1, TABLE2, TABLE3)
 FIGURE3 = "fig3"
 FIGURE3_TITLE = "Fig. 3: accuracy over eps, attacked on audio, video or both"
 
@@ -76,8 +99,9 @@ def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
 
 def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
     protocol = runs[(runs["eps"] == EPS) & (runs["single"] == layout.single) & runs["attack"].isin(layout.attacks)]
-    found = rows(protocol[protocol["fusion"].isin(layout.fusions)]) if len(protocol) else []
-    if not found:
+    mine = protocol[protocol["fusion"].isin(layout.fusions) & protocol["defense"].isin(layout.defenses)]
+    found = rows(mine) if len(mine) else []
+    if not found or (layout.axis == "defense" and mine["ri"].isna().all()):
         return None
     lines = []
     for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
@@ -88,7 +112,8 @@ def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
 
 def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[str, dict[str, str]]) -> list[Any]:
     """The lines of one data set and threat, in the paper's order; a row that nobody has run is marked as missing."""
-    axis, wanted = ("attack", layout.attacks) if len(layout.attacks) > 1 else ("fusion", layout.fusions)
+    axis = layout.axis
+    wanted = {"attack": layout.attacks, "fusion": layout.fusions, "defense": layout.defenses}[axis]
     most = max(row.seeds for row in found)
     lines: list[dict[str, Any]] = []
     for name in wanted:
@@ -113,8 +138,9 @@ def _shown(lines: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _ours(row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]) -> dict[str, Any]:
     cells = {SHORT[c]: _text(row.cells[c]) for c in CONDITIONS}
-    seeds = {"n": str(row.n), "seeds": str(row.seeds)}
-    return {**labels, "source": "ours", **cells, "Avg": average, **more, **seeds, "notes": _notes(row, most_seeds)}
+    ri = {} if row.ri is None else {"RI": f"{row.ri:+.2f}"}
+    about = {"n": str(row.n), "seeds": str(row.seeds), "notes": _notes(row, most_seeds)}
+    return {**labels, "source": "ours", **cells, "Avg": average, **ri, **more, **about}
 
 
 def _theirs(labels: dict[str, Any], paper: dict[Condition, float], with_clean: bool, more: dict[str, str]) -> Any:
@@ -152,9 +178,12 @@ def _notes(row: Row, most_seeds: int) -> str:
 
 def _published(layout: Layout, place: tuple[str, str], axis: str, name: str) -> dict[Condition, float] | None:
     """The paper's row; the released code made its MIM rows, so they stand beside `mim_released` too."""
-    table = published_rows(layout.number)
+    table = published_rows(*(2, 3) if layout.axis == "defense" else (layout.number,))  # Table 2 has the undefended row
+    axis, name = ("fusion", UNIMODAL_DEFENSES[name]) if name in UNIMODAL_DEFENSES else (axis, name)
     name = name.removesuffix("_released")
     here = table[(table["dataset"] == place[0]) & (table["threat"] == place[1]) & (table[axis] == name)]
+    if axis == "defense":
+        here = here[here["fusion"] == "concat"]
     return None if here.empty else {c: float(here.iloc[0][c]) for c in CONDITIONS}
 
 
@@ -173,7 +202,8 @@ def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
 def _figure3(runs: pd.DataFrame) -> Table | None:
     """Accuracy over eps: a line for each data set, threat, attack, attacked modality and fusion."""
     fusions = ("concat", *UNIMODAL)
-    found = rows(runs[(runs["single"] == 1.0) & runs["fusion"].isin(fusions)]) if len(runs) else []
+    mine = runs[(runs["single"] == 1.0) & runs["fusion"].isin(fusions) & (runs["defense"] == "none")]
+    found = rows(mine) if len(mine) else []
     lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in found:
         for condition in CONDITIONS[1:]:

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from avrobust.attacks.base import Attack
+from avrobust.attacks.base import Attack, Objective, cross_entropy
 from avrobust.attacks.threat import Threat
 from avrobust.config import build
 from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import Summary, evaluate, summarise
+from avrobust.evaluation import evaluate, summarise
+from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
 from avrobust.tasks.train import load_trained, trained
@@ -23,10 +24,7 @@ from avrobust.types import Condition, Record
 
 def main(config: Config) -> dict[str, Any]:
     """What `python attack.py` does: clean, xA, xV, xAV and Avg of a model under an attack, as in its result.json."""
-    if config["split"] not in SPLITS:
-        raise UserError(f"split={config['split']}: choices: {', '.join(SPLITS)}")
-    attack: Attack = build("attack", config["attack"])
-    suite: dict[Condition, Threat] = build("threat", config["threat"])
+    attacker = Attacker(config)
     parts = build_parts(config)
     report_overlaps(parts.data)
     run = run_for("attack", config, parts.data.fingerprint())
@@ -34,57 +32,70 @@ def main(config: Config) -> dict[str, Any]:
         if result is None:
             # A forced attack is made again; the model it attacks is not trained again for that.
             model_run = trained({**config, "force": False}, parts)
+            started = time.monotonic()
             with lease_for(config) as device:
-                result = _attack(config, parts, attack, suite, run, model_run, device)
+                model = load_trained(model_run, parts.model).to(device)
+                records = attacker.records(model, parts, device)
+            row = attacker.row(records, parts, run, model_run)
+            result = finish(run, config, records, parts, {**row, "seconds": round(time.monotonic() - started, 1)})
     return result
 
 
-def _attack(
-    config: Config,
-    parts: Parts,
-    attack: Attack,
-    suite: dict[Condition, Threat],
-    run: Run,
-    model_run: Run,
-    device: torch.device,
-) -> dict[str, Any]:
-    started = time.monotonic()
-    model = load_trained(model_run, parts.model).to(device)
+class Attacker:
+    """The attack and the threats of one config, refused early if they do not fit."""
+
+    def __init__(self, config: Config) -> None:
+        if config["split"] not in SPLITS:
+            raise UserError(f"split={config['split']}: choices: {', '.join(SPLITS)}")
+        self.config = config
+        self.attack: Attack = build("attack", config["attack"])
+        self.suite: dict[Condition, Threat] = build("threat", config["threat"])
+        self.skipped: list[dict[str, str]] = []  # clips that could not be read
+
+    def records(
+        self,
+        model: AVClassifier,
+        parts: Parts,
+        device: torch.device,
+        objective: Objective = cross_entropy,
+        name: str = "",
+    ) -> list[Record]:
+        """What the model says of every clip, clean and attacked."""
+        config = self.config
+        batches = EvaluationBatches(config, parts.data, config["split"])
+        _exact_arithmetic()
+        title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
+        shown = track(batches, title, len(batches))
+        found = evaluate(model, shown, self.attack, self.suite, objective=objective, seed=config["seed"], device=device)
+        self.skipped = batches.skipped
+        return found
+
+    def row(self, records: list[Record], parts: Parts, run: Run, model_run: Run) -> dict[str, Any]:
+        """The numbers of a result.json."""
+        return {
+            "task": run.task,
+            "run_id": run.run_id,
+            "config": dict(self.config),
+            "dataset": self.config["choices"]["dataset"],
+            "data": parts.data.fingerprint(),
+            "model": model_run.run_id,
+            "bounded": self.attack.bounded,
+            **summarise(records)._asdict(),
+            "largest_distance": {
+                "audio": max(r.audio_distance for r in records),
+                "visual": max(r.visual_distance for r in records),
+            },
+            "skipped": self.skipped,
+        }
+
+
+def finish(run: Run, config: Config, records: list[Record], parts: Parts, row: dict[str, Any]) -> dict[str, Any]:
+    """Writes the files of a finished run, the result last."""
+    result = {**row, **provenance()}
     run.write_config(config)
-    batches = EvaluationBatches(config, parts.data, config["split"])
-    _exact_arithmetic()
-    records = evaluate(
-        model,
-        track(batches, f"{config['choices']['attack']} on {run.run_id}", len(batches)),
-        attack,
-        suite,
-        seed=config["seed"],
-        device=device,
-    )
     run.write("examples.csv", _csv(records, parts.data.classes))
-    result = {
-        "task": "attack",
-        "run_id": run.run_id,
-        "config": dict(config),
-        "dataset": config["choices"]["dataset"],
-        "data": parts.data.fingerprint(),
-        "model": model_run.run_id,
-        "bounded": attack.bounded,
-        **_row(summarise(records), records),
-        "skipped": batches.skipped,
-        "seconds": round(time.monotonic() - started, 1),
-        **provenance(),
-    }
     run.write_result(result)
     return result
-
-
-def _row(summary: Summary, records: list[Record]) -> dict[str, Any]:
-    distances = {
-        "audio": max(r.audio_distance for r in records),
-        "visual": max(r.visual_distance for r in records),
-    }
-    return {**summary._asdict(), "largest_distance": distances}
 
 
 def _csv(records: Iterable[Record], classes: list[str]) -> str:

@@ -11,7 +11,9 @@ from avrobust.console import warn
 from avrobust.data.clips import Clips, LoadedBatch
 from avrobust.data.layout import Split
 from avrobust.data.prepared import Prepared
+from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
+from avrobust.fusion.base import Fusion
 from avrobust.gpu import lease
 from avrobust.lit import EpochSampler, loader
 from avrobust.model import AVClassifier, eval_mode
@@ -23,11 +25,12 @@ Config = Mapping[str, Any]
 
 
 class Parts(NamedTuple):
-    """Data, untrained model and recipe of one config."""
+    """Data, untrained model, recipe and defence of one config."""
 
     data: Prepared
     model: AVClassifier
     recipe: Recipe
+    defense: Defense
 
 
 def build_parts(config: Config) -> Parts:
@@ -37,12 +40,13 @@ def build_parts(config: Config) -> Parts:
         UserError: something does not fit; nothing has been trained yet.
     """
     recipe = build_recipe(config["training"])
+    defense: Defense = build("defense", config["defense"])
     model = None
     if config["dataset"].get("classes"):  # known without touching the data: a wrong model is refused at once
-        model = build_model(config, len(config["dataset"]["classes"]))
+        model = build_model(config, len(config["dataset"]["classes"]), defense)
     data: Prepared = build("dataset", config["dataset"])
-    model = model or build_model(config, len(data.classes))
-    return Parts(data, model, recipe)
+    model = model or build_model(config, len(data.classes), defense)
+    return Parts(data, model, recipe, defense)
 
 
 def build_recipe(node: Mapping[str, Any]) -> Recipe:
@@ -58,17 +62,19 @@ def build_recipe(node: Mapping[str, Any]) -> Recipe:
         raise UserError(f"training: {error}") from None
 
 
-def build_model(config: Config, classes: int) -> AVClassifier:
+def build_model(config: Config, classes: int, defense: Defense) -> AVClassifier:
     """The untrained classifier. Each part's weights depend on seed and part alone, so that two fusions start equal."""
     audio, visual = _seeded("audio", config), _seeded("visual", config)
     with _weights(config["seed"], "head"):
-        fusion = build("fusion", config["fusion"])(audio_dim=audio.dim, visual_dim=visual.dim)
+        factory = defense.fusion or build("fusion", config["fusion"])
+        fusion: Fusion = factory(audio_dim=audio.dim, visual_dim=visual.dim)
         model = AVClassifier(
             audio if "audio" in fusion.uses else None,
             visual if "visual" in fusion.uses else None,
             fusion,
             classes=classes,
         )
+    defense.refuse(model)
     # The convolutions' fast layout, on CPUs above all; torch types only `to` with more arguments.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -40,7 +40,7 @@ def trained(config: Config, parts: Parts) -> Run:
     """The finished training run of this config; trains it if there is none, waits if another process is at it."""
     run = run_for("train", config, parts.data.fingerprint())
     if rank := int(os.environ.get("LOCAL_RANK", 0)):  # a process that Lightning's DDP started: its parent has the run
-        fit(config, parts, run, LitClassifier(parts.model, parts.recipe), torch.device("cuda", rank))
+        fit(config, parts, run, _lit(config, parts), torch.device("cuda", rank))
         sys.exit(0)
     with run.claim(force=config["force"]) as result:
         if result is None:
@@ -72,7 +72,7 @@ def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None
     try_one_clip(parts.model, parts.data.clips("val"))
     try_one_clip(parts.model, parts.data.clips("train", training=True, seed=config["seed"]))
     run.write_config(config)
-    lit = LitClassifier(parts.model, parts.recipe)
+    lit = _lit(config, parts)
     best = fit(config, parts, run, lit, device)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     lit.load_state_dict(state["state_dict"])
@@ -95,6 +95,10 @@ def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None
         }
     )
     shutil.rmtree(run.folder / "training")
+
+
+def _lit(config: Config, parts: Parts) -> LitClassifier:
+    return LitClassifier(parts.model, parts.recipe, parts.defense, seed=config["seed"])
 
 
 def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch.device) -> dict[str, Any]:

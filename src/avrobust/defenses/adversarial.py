@@ -1,0 +1,79 @@
+"""Adversarial training: learn from the clips as an attacker would hand them in."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from avrobust.attacks.base import Attack
+from avrobust.attacks.threat import Threat
+from avrobust.defenses.base import Defense, Trained
+from avrobust.model import AVClassifier
+from avrobust.types import Clip, Condition
+
+
+@final
+class Adversarial(Defense):
+    """Cross-entropy of adversarial clips. Madry et al. 2018; with one randomly started step, Wong et al. 2020.
+
+    Args:
+        attack: makes the clips at every step, with the model in eval mode.
+        threat: the suite of threats, as an attack's evaluation takes it.
+        condition: which modalities of it are attacked in training.
+    """
+
+    def __init__(self, attack: Attack, threat: dict[Condition, Threat], condition: Condition = "audiovisual") -> None:
+        self.attack, self.threat = attack, chosen(threat, condition)
+
+    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+        adversarial = self.attack(model, clip, label, self.threat, generators=generators)
+        logits = model(adversarial)
+        return Trained(F.cross_entropy(logits, label), logits)
+
+
+@final
+class Trades(Defense):
+    """Cross-entropy of clean clips + beta * KL(clean prediction || adversarial prediction). Zhang et al. 2019, TRADES.
+
+    The adversarial clips maximise that divergence, so their attack needs a random start: at the clean clip itself its
+    gradient is zero.
+
+    Args:
+        attack: see `Adversarial`.
+        threat: see `Adversarial`.
+        condition: see `Adversarial`.
+        beta: weight of the divergence.
+    """
+
+    def __init__(
+        self, attack: Attack, threat: dict[Condition, Threat], condition: Condition = "audiovisual", beta: float = 6.0
+    ) -> None:
+        self.attack, self.threat, self.beta = attack, chosen(threat, condition), beta
+
+    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+        logits = model(clip)
+        target = logits.detach().softmax(1)
+
+        def objective(attacked: Any, near: Clip, _: Tensor) -> Tensor:
+            return divergence(attacked(near), target)
+
+        adversarial = self.attack(model, clip, label, self.threat, generators=generators, objective=objective)
+        robust = divergence(model(adversarial), logits.softmax(1)).mean()
+        return Trained(F.cross_entropy(logits, label) + self.beta * robust, logits)
+
+
+def divergence(logits: Tensor, target: Tensor) -> Tensor:
+    """KL(target || softmax(logits)) of each clip, in nats: (B,)."""
+    return F.kl_div(logits.log_softmax(1), target, reduction="none").sum(1)
+
+
+def chosen(suite: dict[Condition, Threat], condition: Condition) -> Threat:
+    """One threat of a suite.
+
+    Raises:
+        ValueError: there is none for this condition.
+    """
+    if condition not in suite:
+        raise ValueError(f"condition={condition}: choices: {', '.join(suite)}")
+    return suite[condition]

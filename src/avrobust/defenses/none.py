@@ -1,0 +1,29 @@
+"""No defence."""
+
+from collections.abc import Callable, Sequence
+from typing import final
+
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from avrobust.defenses.base import Defense, Trained
+from avrobust.fusion.base import Fusion
+from avrobust.model import AVClassifier
+from avrobust.types import Clip
+
+
+@final
+class Undefended(Defense):
+    """Cross-entropy alone.
+
+    Args:
+        fusion: takes the place of the config's; `audio_only` or `visual_only` makes the paper's unimodal "defences",
+            which an attack on the other modality does not reach. Tian & Xu 2021, Table 3.
+    """
+
+    def __init__(self, fusion: Callable[..., Fusion] | None = None) -> None:
+        self.fusion = fusion
+
+    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+        logits = model(clip)
+        return Trained(F.cross_entropy(logits, label), logits)

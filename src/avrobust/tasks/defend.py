@@ -1,0 +1,73 @@
+"""Trains a defended model and attacks it with what an attacker who knows the defence would try."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from avrobust.errors import UserError
+from avrobust.metrics import mcnemar, robustness_improvement
+from avrobust.runs import run_for
+from avrobust.tasks import attack as undefended
+from avrobust.tasks.attack import Attacker, finish
+from avrobust.tasks.parts import Config, build_parts, lease_for, report_overlaps
+from avrobust.tasks.train import load_trained, trained
+from avrobust.types import CONDITIONS, Record
+
+ADAPTIVE = ("worst", "paper")
+NONE = {"_target_": "avrobust.defenses.none.Undefended"}
+
+
+def main(config: Config) -> dict[str, Any]:
+    """What `python defend.py` does: the defended model's row under the adaptive attack, with RI and McNemar's test.
+
+    Both are against the undefended model of the same config, which is trained and attacked first if it is not there.
+    """
+    if config["adaptive"] not in ADAPTIVE:
+        raise UserError(f"adaptive={config['adaptive']}: choices: {', '.join(ADAPTIVE)}")
+    attacker = Attacker(config)
+    parts = build_parts(config)
+    report_overlaps(parts.data)
+    run = run_for("defend", config, parts.data.fingerprint())
+    with run.claim(force=config["force"]) as result:
+        if result is None:
+            plain = {**config, "force": False}
+            against = undefended.main({**plain, "defense": NONE, "choices": {**config["choices"], "defense": "none"}})
+            model_run = trained(plain, parts)
+            started = time.monotonic()
+            objectives = parts.defense.objectives()
+            if config["adaptive"] == "paper":
+                objectives = {name: o for name, o in objectives.items() if name == parts.defense.paper_objective}
+            with lease_for(config) as device:
+                model = load_trained(model_run, parts.model).to(device)
+                found = {name: attacker.records(model, parts, device, o, name) for name, o in objectives.items()}
+            records = worst(list(found.values()))
+            row = attacker.row(records, parts, run, model_run)
+            comparison = {
+                "objectives": {name: attacker.row(r, parts, run, model_run)["accuracy"] for name, r in found.items()},
+                "epochs": parts.recipe.epochs,
+                "ri": robustness_improvement(row["accuracy"], against["accuracy"]),
+                "against": {name: against[name] for name in ("run_id", "accuracy", "average")},
+                "mcnemar": _compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
+                "seconds": round(time.monotonic() - started, 1),
+            }
+            result = finish(run, config, records, parts, {**row, **comparison})
+    return result
+
+
+def worst(found: list[list[Record]]) -> list[Record]:
+    """For each clip and condition the record of the attack that hurt most: one that fooled, of those the highest loss.
+
+    The same clip stands at the same place of every list, as one model was asked about the same clips.
+    """
+    return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
+
+
+def _compare(records: list[Record], against: Path) -> dict[str, float]:
+    """McNemar's p of each condition: are the two models equally good on the same clips?"""
+    with (against / "examples.csv").open(newline="", encoding="utf-8") as file:
+        theirs = {(row["key"], row["condition"]): row["correct"] == "True" for row in csv.DictReader(file)}
+    pairs = {c: [(r.correct, theirs[r.key, c]) for r in records if r.condition == c] for c in CONDITIONS}
+    return {
+        c: mcnemar(sum(a and not b for a, b in pairs[c]), sum(b and not a for a, b in pairs[c])) for c in CONDITIONS
+    }

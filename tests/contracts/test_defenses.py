@@ -1,0 +1,137 @@
+"""What every defence keeps to; a new option in configs/defense is tested the day it appears."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from avrobust.defenses.base import Defense
+from avrobust.defenses.similarity import cosine
+from avrobust.errors import UserError
+from avrobust.model import AVClassifier
+from avrobust.randomness import generator
+from avrobust.tasks.defend import worst
+from avrobust.types import Clip, Features, Record
+from tests.support import batch_of, built, model_for, options
+
+Build = Callable[..., AVClassifier]
+
+
+@pytest.fixture(params=options("defense"))
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def defense(name: str) -> Defense:
+    found: Defense = built("defense", name)
+    return found
+
+
+def model(name: str) -> AVClassifier:
+    return model_for(f"defense={name}").train()
+
+
+def step(defense: Defense, model: AVClassifier, seed: int = 0) -> Tensor:
+    batch = batch_of(6)
+    generators = [generator(seed, "defense", key) for key in batch.key]
+    return defense.train(model, batch.clip, batch.label, generators).loss
+
+
+def test_the_loss_is_finite_and_reaches_every_parameter(defense: Defense, name: str) -> None:
+    trained = model(name)
+    loss = step(defense, trained)
+    assert loss.isfinite()
+    loss.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in trained.parameters())
+
+
+def test_steps_lower_the_loss_on_a_fixed_batch(defense: Defense, name: str) -> None:
+    trained = model(name)
+    sgd = torch.optim.SGD(trained.parameters(), lr=0.01)
+    losses = []
+    for _ in range(4):
+        sgd.zero_grad()
+        loss = step(defense, trained)
+        loss.backward()
+        sgd.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < losses[0]
+
+
+def test_the_model_stays_in_training_mode_with_parameters_that_learn(defense: Defense, name: str) -> None:
+    trained = model(name)
+    step(defense, trained)
+    assert all(module.training for module in trained.modules())
+    assert all(p.requires_grad for p in trained.parameters())
+
+
+def test_the_same_generators_give_the_same_loss(defense: Defense, name: str) -> None:
+    first, second = model(name), None
+    second = copy.deepcopy(first)
+    assert torch.equal(step(defense, first), step(defense, second))
+
+
+def test_every_objective_is_a_loss_of_each_clip_with_gradient_to_the_inputs(defense: Defense, name: str) -> None:
+    batch, attacked = batch_of(4), model(name).eval()
+    clip = Clip(*(x.requires_grad_() for x in batch.clip))
+    for objective in defense.objectives().values():
+        losses = objective(attacked, clip, batch.label)
+        assert losses.shape == (4,)
+        assert torch.autograd.grad(losses.sum(), clip, allow_unused=True) != (None, None)
+
+
+def test_the_papers_objective_is_one_of_them(defense: Defense) -> None:
+    assert defense.paper_objective in defense.objectives()
+
+
+def test_minsim_lowers_the_cosine_and_maxsim_raises_it() -> None:
+    found = {}
+    for name in ("minsim", "maxsim"):
+        trained, batch = model(name), batch_of(6)
+        sgd = torch.optim.SGD(trained.parameters(), lr=0.05)
+        for _ in range(10):
+            sgd.zero_grad()
+            step(built("defense", name), trained).backward()
+            sgd.step()
+        with torch.no_grad():
+            found[name] = float(cosine(trained.encode(batch.clip)).mean())
+    assert found["minsim"] < found["maxsim"] - 0.1
+
+
+def test_the_cosine_is_signed_and_of_each_clip() -> None:
+    a = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    v = torch.tensor([[-2.0, 0.0], [3.0, 3.0], [1.0, 0.0]])
+    torch.testing.assert_close(cosine(Features(a, v)), torch.tensor([-1.0, 1.0, 0.0]))
+
+
+def test_the_adaptive_objectives_are_cross_entropy_and_both_signs_of_the_cosine() -> None:
+    batch, attacked = batch_of(4), model("minsim").eval()
+    objectives = built("defense", "minsim").objectives()
+    plain, plus, minus = (objectives[n](attacked, batch.clip, batch.label) for n in objectives)
+    torch.testing.assert_close(plus - plain, cosine(attacked.encode(batch.clip)))
+    torch.testing.assert_close(plain - minus, plus - plain)
+
+
+@pytest.mark.parametrize("defense", ["minsim", "maxsim"])
+def test_a_similarity_of_one_modality_is_refused(defense: str) -> None:
+    with pytest.raises(UserError, match="compares the embeddings of both modalities"):
+        model_for(f"defense={defense}", "fusion=audio_only")
+    with pytest.raises(UserError, match="sizes 8 and 16"):
+        model_for(f"defense={defense}", "audio.widths=[8,8,8,8]")
+
+
+def test_a_unimodal_defence_takes_the_place_of_the_fusion() -> None:
+    assert model_for("defense=unimodal_audio", "fusion=sum").fusion.uses == ("audio",)
+    assert model_for("defense=unimodal_visual", "fusion=film").fusion.uses == ("visual",)
+
+
+def test_the_worst_of_several_attacks_is_taken_clip_by_clip() -> None:
+    def record(key: str, correct: bool, loss: float) -> Record:
+        return Record(key, "audio", 0, 0 if correct else 1, correct, 0.5, loss, 0.0, 0.0)
+
+    first = [record("a", True, 0.2), record("b", False, 1.0), record("c", True, 0.3)]
+    second = [record("a", False, 0.9), record("b", False, 2.0), record("c", True, 0.1)]
+    assert worst([first, second]) == [second[0], second[1], first[2]]
