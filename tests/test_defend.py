@@ -1,0 +1,104 @@
+"""defend.py as a user types it, on a tiny data set."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from avrobust.metrics import robustness_improvement
+from avrobust.report.collect import collect
+from avrobust.report.tables import tables
+from tests.support import attack, run_script
+
+
+def defend(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
+    script, *rest = attack(prepared, runs, "attack=fgsm", "eps=0.006", *more)
+    assert script == "attack.py"
+    return ("defend.py", *rest)
+
+
+@pytest.fixture(scope="module")
+def defended(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of MinSim under its worst adaptive attack, and of the undefended model it is compared with."""
+    runs = tmp_path_factory.mktemp("defended")
+    done = run_script(*defend(prepared, runs, "defense=minsim", "threat.visual=20"))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "RI " in done.stdout
+    assert "McNemar p" in done.stdout
+    return runs
+
+
+def result(runs: Path, task: str = "defend") -> dict[str, Any]:
+    (path,) = (runs / task).glob("*/result.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def test_both_models_are_trained_and_the_undefended_one_attacked(defended: Path) -> None:
+    defenses = {json.loads(p.read_text())["config"]["choices"]["defense"] for p in defended.glob("train/*/result.json")}
+    assert defenses == {"none", "minsim"}
+    assert result(defended, "attack")["config"]["choices"]["defense"] == "none"
+
+
+def test_ri_is_against_the_undefended_row(defended: Path) -> None:
+    ours, theirs = result(defended), result(defended, "attack")
+    assert ours["against"]["run_id"] == theirs["run_id"]
+    assert ours["ri"] == pytest.approx(robustness_improvement(ours["accuracy"], theirs["accuracy"]))
+
+
+def test_the_headline_is_the_worst_of_all_objectives(defended: Path) -> None:
+    found = result(defended)
+    assert list(found["objectives"]) == ["cross_entropy", "plus_cosine", "minus_cosine"]
+    for condition, accuracy in found["accuracy"].items():
+        assert accuracy <= min(row[condition] for row in found["objectives"].values())
+
+
+def test_the_row_can_be_recomputed_from_the_examples(defended: Path) -> None:
+    found = result(defended)
+    (path,) = defended.glob("defend/*/examples.csv")
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    for condition, accuracy in found["accuracy"].items():
+        mine = [row["correct"] == "True" for row in rows if row["condition"] == condition]
+        assert 100 * sum(mine) / len(mine) == pytest.approx(accuracy)
+
+
+def test_the_papers_attack_is_one_objective_and_trains_nothing_again(defended: Path, prepared: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in defended.glob("train/*/result.json")}
+    done = run_script(*defend(prepared, defended, "defense=minsim", "threat.visual=20", "adaptive=paper"))
+    assert done.returncode == 0, done.stderr
+    assert "attacked on (paper): Avg plus_cosine" in done.stdout
+    assert {p: p.stat().st_mtime_ns for p in defended.glob("train/*/result.json")} == before
+    (paper,) = (p.parent for p in defended.glob("defend/*/result.json") if '"adaptive": "paper"' in p.read_text())
+    for path in paper.iterdir():  # the other tests look at one run
+        path.unlink()
+    paper.rmdir()
+
+
+def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:
+    (found,) = (table for table in tables(collect(defended)) if table.name == "table3")
+    shown = found.shown.set_index("defense")
+    assert shown.loc["minsim", "RI"].startswith(("+", "-"))
+    assert shown.loc["none", "notes"] == ""
+    assert shown.loc["trades", "notes"] == "missing"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "expected"),
+    [
+        (("defense=minsin",), "defense=minsin: no such option; choices: adversarial"),
+        ((), "You must specify 'defense'"),
+        (("defense=minsim", "adaptive=all"), "adaptive=all: choices: worst, paper"),
+        (("defense=minsim", "defense.goal=mid"), "defense.goal=mid: Input should be 'min' or 'max'"),
+        (("defense=trades", "defense.condition=clean"), "defense: condition=clean: choices: audio, visual"),
+        (("defense=maxsim", "fusion=visual_only"), "compares the embeddings of both modalities"),
+    ],
+)
+def test_mistakes_end_in_one_line(mistake: tuple[str, ...], expected: str, prepared: Path, tmp_path: Path) -> None:
+    done = run_script(*defend(prepared, tmp_path, *mistake))
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("result.json"))
