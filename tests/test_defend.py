@@ -90,6 +90,7 @@ def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:
     [
         (("defense=minsin",), "defense=minsin: no such option; choices: adversarial"),
         ((), "You must specify 'defense'"),
+        (("defense=none",), "defense=none: what it is compared with is python attack.py"),
         (("defense=minsim", "adaptive=all"), "adaptive=all: choices: worst, paper"),
         (("defense=minsim", "defense.goal=mid"), "defense.goal=mid: Input should be 'min' or 'max'"),
         (("defense=trades", "defense.condition=clean"), "defense: condition=clean: choices: audio, visual"),

@@ -11,7 +11,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from avrobust.sweeps import Job, Sweep, expand, read_sweeps
+from avrobust.sweeps import Job, Sweep, expand, read_sweep, read_sweeps, record
 from tests.support import AVROBUST, CONFIGS, OFFLINE, PROJECT, attack, config_for, options, run_script
 
 FAILS = ("-m", "fusion=sum,concat", "attack=fgsm", "audio.widths=[8,8,8,8]")  # sum wants embeddings of one size
@@ -50,7 +50,7 @@ def test_a_sweep_file_says_what_it_is_and_how_to_start_it(sweep: str) -> None:
 
 @pytest.fixture(scope="module")
 def failing(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    runs = tmp_path_factory.mktemp("failing")
+    runs = tmp_path_factory.mktemp("failing") / "my runs"
     return runs, run_script(*attack(prepared, runs, *FAILS))
 
 
@@ -121,6 +121,20 @@ def test_two_processes_on_one_sweep_share_its_work(prepared: Path, tmp_path: Pat
     (trained,) = results(tmp_path, "train").values()
     rows = (tmp_path / "train" / trained["run_id"] / "metrics.csv").read_text().splitlines()
     assert len(rows) == 1 + 2  # two epochs, trained by one of them
+
+
+def test_where_a_job_broke_off_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text(json.dumps({"name": "x", "command": "", "jobs": [["a=1"], ["a=2"]]}))
+
+    def broken() -> dict[str, Any]:
+        raise ZeroDivisionError("no luck")
+
+    record(broken, tmp_path, 1, str)
+    (left, failed) = read_sweep(tmp_path).progress()
+    assert left.state == "left"
+    assert (failed.state, failed.overrides) == ("failed", ("a=2",))
+    assert failed.reason == f"ZeroDivisionError: no luck (where: {tmp_path / '1.txt'})"
+    assert "in broken" in (tmp_path / "1.txt").read_text()
 
 
 def test_a_job_whose_process_is_gone_is_interrupted_not_running(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a multirun leaves on disk about itself, so that anyone can see what is done, running, failed and left.
 
-    <runs>/sweeps/<name>-<hash of its jobs>/  sweep.json (its jobs), 0.json, 1.json ... (what became of each)
+    <runs>/sweeps/<name>-<hash of its jobs>/  sweep.json (its jobs), 0.json, 1.json ... (what became of each),
+        0.txt ... (where a job broke off, if that was not the user's mistake)
 
 The same command has the same folder. The numbers are not here: a job's record names the folder of its run.
 """
@@ -13,6 +14,7 @@ import shlex
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, final
@@ -23,6 +25,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from avrobust.console import err, out
+from avrobust.errors import UserError
 from avrobust.machine import side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
@@ -115,8 +118,15 @@ def record(work: Callable[[], dict[str, Any]], folder: Path, number: int, explai
     _write(path, job._asdict())
     try:
         result = work()
+    except KeyboardInterrupt:
+        _write(path, job._replace(state="interrupted", seconds=_since(job))._asdict())
+        raise
     except Exception as error:
         reason = explain(error)
+        if not isinstance(error, UserError):
+            trace = path.with_suffix(".txt")
+            trace.write_text(traceback.format_exc(), encoding="utf-8")
+            reason = f"{type(error).__name__}: {reason} (where: {trace})"
         _write(path, job._replace(state="failed", reason=reason, seconds=_since(job))._asdict())
         err.print(f"{title} failed ({' '.join(job.overrides)}): {reason}", style="red", markup=False)
         return

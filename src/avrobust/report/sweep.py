@@ -1,5 +1,6 @@
 """The end of a sweep: its table, what failed and why, and the exit status."""
 
+import json
 from pathlib import Path
 
 from avrobust import sweeps
@@ -23,16 +24,21 @@ def conclude() -> int:
 
 
 def _print_tables(name: str, jobs: list[Job]) -> None:
-    """The tables that the sweep is for, or one of all its attacks, from this sweep's runs alone."""
+    """The tables that the sweep is for, or one of all its attacks, from this sweep's runs alone.
+
+    The undefended rows that a sweep of `defend.py` compares with belong to it.
+    """
     from avrobust.report.collect import collect
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown
 
-    attacks = [Path(job.folder) for job in jobs if job.folder and Path(job.folder).parent.name == "attack"]
-    if not attacks:
+    folders = [Path(job.folder) for job in jobs if job.folder and Path(job.folder).parent.name != "train"]
+    if not folders:
         return
-    runs = collect(attacks[0].parent.parent)
-    mine = runs[runs["run_id"].isin([folder.name for folder in attacks])]
+    results = [json.loads((folder / "result.json").read_text(encoding="utf-8")) for folder in folders]
+    wanted = {r["run_id"] for r in results} | {r["against"]["run_id"] for r in results if "against" in r}
+    runs = collect(folders[0].parent.parent)
+    mine = runs[runs["run_id"].isin(wanted)]
     found = [table for table in tables(mine) if table.name == name]
     for table in found or [overview(mine, f"Attacks of this sweep ({name})")]:
         out.print(markdown(table), markup=False)

@@ -103,10 +103,11 @@ def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
     found = rows(mine) if len(mine) else []
     if not found or (layout.axis == "defense" and mine["ri"].isna().all()):
         return None
+    undefended = protocol[protocol["defense"] == "none"]
     lines = []
     for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
         here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == place]
-        lines += _block(layout, place, here, _unimodal(place[0], protocol) if layout.number == 1 else {})
+        lines += _block(layout, place, here, _unimodal(place[0], undefended) if layout.number == 1 else {})
     return Table(layout.name, layout.title, _shown(lines), _tidy(found))
 
 

@@ -25,6 +25,8 @@ def main(config: Config) -> dict[str, Any]:
     """
     if config["adaptive"] not in ADAPTIVE:
         raise UserError(f"adaptive={config['adaptive']}: choices: {', '.join(ADAPTIVE)}")
+    if config["choices"]["defense"] == "none":
+        raise UserError("defense=none: what it is compared with is python attack.py; choose a defence")
     attacker = Attacker(config)
     parts = build_parts(config)
     report_overlaps(parts.data)
