@@ -107,6 +107,17 @@ def test_table_2_counts_clean_in(tmp_path: Path) -> None:
     assert ours["Avg"] == "25.00"
 
 
+def test_table_3_has_the_published_ri(tmp_path: Path) -> None:
+    music = (*OFFLINE_MUSIC, "attack=fgsm", "threat=paper")
+    put(tmp_path, (92, 54, 47, 16), *music)
+    put(tmp_path, (95, 73, 48, 38), *music, "defense=minsim", ri=16.35)
+    ours, paper, difference = lines(table(tmp_path, "table3"), defense="minsim")
+    assert (ours["RI"], paper["RI"]) == ("+16.35", "+16.35")
+    assert difference["clean"] == "+0.00"
+    undefended = lines(table(tmp_path, "table3"), defense="none")
+    assert [line["source"] for line in undefended] == ["ours", "paper", "difference"]
+
+
 def test_figure_3_has_a_column_for_each_eps(tmp_path: Path) -> None:
     for eps, left in (("0.006", 40), ("0.012", 20)):
         put(tmp_path, (60, left, 30, 10), "attack=fgsm", f"eps={eps}")

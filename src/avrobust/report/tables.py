@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from avrobust.metrics import robustness_improvement
 from avrobust.report.paper import EPS, published_rows
 from avrobust.report.paper import UNIMODAL as UNIMODAL_DEFENSES
 from avrobust.report.rows import Cell, Row, rows
@@ -125,7 +126,8 @@ def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[
         if not here:
             lines.append({**labels, "source": "ours", "notes": "missing"})
         if paper:
-            lines.append(_theirs(labels, paper, layout.with_clean, more.get("paper", {})))
+            extra = {**more.get("paper", {}), **_ri(layout, place, paper)}
+            lines.append(_theirs(labels, paper, layout.with_clean, extra))
         if paper and here:
             lines.append(_difference(labels, here[0], paper))
     return lines
@@ -153,7 +155,8 @@ def _theirs(labels: dict[str, Any], paper: dict[Condition, float], with_clean: b
 
 def _difference(labels: dict[str, Any], row: Row, paper: dict[Condition, float]) -> dict[str, Any]:
     def text(cell: Cell, value: float) -> str:
-        return f"{cell.mean - value:+.2f}{'' if cell.low <= value <= cell.high else OUTSIDE}"
+        difference = round(cell.mean - value, 2) + 0.0  # no "-0.00"
+        return f"{difference:+.2f}{'' if cell.low <= value <= cell.high else OUTSIDE}"
 
     return {**labels, "source": "difference", **{SHORT[c]: text(row.cells[c], paper[c]) for c in CONDITIONS}}
 
@@ -186,6 +189,15 @@ def _published(layout: Layout, place: tuple[str, str], axis: str, name: str) -> 
     if axis == "defense":
         here = here[here["fusion"] == "concat"]
     return None if here.empty else {c: float(here.iloc[0][c]) for c in CONDITIONS}
+
+
+def _ri(layout: Layout, place: tuple[str, str], paper: dict[Condition, float]) -> dict[str, str]:
+    """The published RI of a row of Table 3, computed, as one printed value is off by rounding."""
+    none = _published(layout, place, layout.axis, "none") if layout.axis == "defense" else None
+    if none is None:
+        return {}
+    rows = [{str(condition): value for condition, value in row.items()} for row in (paper, none)]
+    return {"RI": f"{robustness_improvement(*rows):+.2f}"}
 
 
 def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
