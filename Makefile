@@ -16,10 +16,11 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --no-deps --editable .
 	touch $(READY)
 
-# Generates the embedded data set, trains, attacks and prints the table of all finished runs.
+# Generates the embedded data set, trains, attacks, defends and prints the table of all finished runs.
 demo: $(READY)
 	$(BIN)/python attack.py sweep=demo
 	$(BIN)/python attack.py sweep=demo fusion=concat attack=pgd,mim threat=synthetic
+	$(BIN)/python defend.py defense=minsim threat=synthetic
 	$(BIN)/avrobust report
 
 test: $(READY)
