@@ -19,6 +19,8 @@ LAYERS = {
     "recipe": 0,
     "console": 0,
     "machine": 0,
+    "files": 0,
+    "science": 0,
     "gpu": 1,
     "schema": 1,
     "data": 1,

@@ -24,8 +24,19 @@ register()
 # the cluster does not pass.
 warnings.filterwarnings("ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema")
 
-MODEL_GROUPS = ("dataset", "audio", "visual", "fusion", "defense")
-GROUPS = (*MODEL_GROUPS, "attack", "threat", "trainer", "logger", "experiment", "sweep")
+GROUPS = (
+    "dataset",
+    "audio",
+    "visual",
+    "fusion",
+    "defense",
+    "attack",
+    "threat",
+    "trainer",
+    "logger",
+    "experiment",
+    "sweep",
+)
 LAUNCHER = "hydra/launcher"
 
 

@@ -8,7 +8,6 @@ that the same science has the same folder from a plain run, a multirun or any la
 
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import traceback
@@ -16,29 +15,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 from omegaconf import OmegaConf
 
 from avrobust.config import build
 from avrobust.errors import UserError
+from avrobust.files import whole
+from avrobust.science import Task, science
 
-Task = Literal["train", "attack", "defend"]
-
-# What is science: the config keys whose values can change a number of the result.
-TRAINING_KEYS = ("dataset", "audio", "visual", "fusion", "defense", "training", "trainer", "seed")
-ATTACK_KEYS = (*TRAINING_KEYS, "attack", "threat", "split")
-KEYS: dict[Task, tuple[str, ...]] = {
-    "train": TRAINING_KEYS,
-    "attack": ATTACK_KEYS,
-    "defend": (*ATTACK_KEYS, "adaptive"),
-}
-# ... except these inside them. The data's own fingerprint stands for its paths.
-NOT_SCIENCE = {
-    "dataset": ("root", "lists", "list_name"),
-    "trainer": ("_partial_", "accelerator", "devices", "strategy", "num_nodes", "sync_batchnorm"),
-}
 PACKAGES = ("avrobust", "torch", "torchvision", "torchaudio", "pytorch-lightning", "hydra-core", "numpy")
 
 
@@ -77,10 +63,9 @@ class Run(NamedTuple):
             (self.folder / "error.txt").unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> None:
-        """Writes one of the run's files whole: aside first, then renamed."""
-        aside = self.folder / f".{name}.{os.getpid()}"
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(self.folder / name)
+        """Writes one of the run's files whole."""
+        with whole(self.folder / name) as aside:
+            aside.write_text(text, encoding="utf-8")
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Keeps the resolved config beside the result."""
@@ -93,8 +78,7 @@ class Run(NamedTuple):
 
 def run_for(task: Task, config: Mapping[str, Any], fingerprint: str) -> Run:
     """The run that a resolved config describes, on the data with this fingerprint."""
-    science = {key: _without(config[key], NOT_SCIENCE.get(key, ())) for key in KEYS[task]}
-    content = json.dumps({"task": task, "data": fingerprint, **science}, sort_keys=True)
+    content = json.dumps({"task": task, "data": fingerprint, **science(task, config)}, sort_keys=True)
     run_id = f"{_prefix(task, config)}-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
     return Run(task, run_id, Path(config["runs"]) / task / run_id)
 
@@ -119,10 +103,6 @@ def _described(error: Exception) -> str:
     """The reason in the first line; after it where it arose, unless it was the user's mistake."""
     trace = "" if isinstance(error, UserError) else "\n" + "".join(traceback.format_exception(error))
     return f"{type(error).__name__}: {error}\n{trace}"
-
-
-def _without(node: Any, names: tuple[str, ...]) -> Any:
-    return {k: v for k, v in node.items() if k not in names} if names else node
 
 
 def _prefix(task: Task, config: Mapping[str, Any]) -> str:

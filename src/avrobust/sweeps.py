@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from avrobust.console import err, out
 from avrobust.errors import UserError
+from avrobust.files import whole
 from avrobust.machine import side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
@@ -166,6 +167,5 @@ def _alive(job: Job) -> bool:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
-    aside.replace(path)
+    with whole(path) as aside:
+        aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")

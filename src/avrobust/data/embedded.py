@@ -10,6 +10,7 @@ from avrobust.data.layout import Split
 from avrobust.data.prepared import Prepared
 from avrobust.data.synthetic.settings import Settings
 from avrobust.errors import UserError
+from avrobust.files import whole
 
 
 def synthetic(
@@ -64,6 +65,5 @@ def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
     with progress_bar() as bar:
         generate(videos, clips=clips, seed=seed, progress=bar)
         prepare(videos, folder, labels=videos / "labels.csv", progress=bar)
-    aside = folder / ".synthetic.json"
-    aside.write_text(settings, encoding="utf-8")
-    aside.replace(done)
+    with whole(done) as aside:
+        aside.write_text(settings, encoding="utf-8")

@@ -9,15 +9,11 @@ import pandas as pd
 
 from avrobust.errors import UserError
 from avrobust.report.paper import published
+from avrobust.science import science
 from avrobust.types import CONDITIONS
 
 LABELS = ["dataset", "threat", "attack", "fusion", "defense", "eps", "split"]  # what a row is called
 SORT = [*LABELS, "settings", "seed"]
-# The parts of a config that can tell apart two runs of the same name.
-PARTS = ("attack", "threat", "training", "audio", "visual", "fusion", "defense", "dataset", "trainer")
-HARDWARE = tuple(f"dataset.{key}" for key in ("root", "lists")) + tuple(
-    f"trainer.{key}" for key in ("accelerator", "devices", "strategy", "sync_batchnorm")
-)
 
 
 def collect(runs: Path) -> pd.DataFrame:
@@ -88,8 +84,8 @@ def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
 
 
 def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What can tell apart two runs of the same labels: their science, flat, without the seed."""
     config = result["config"]
-    nested = {name: config[name] for name in PARTS if isinstance(config.get(name), dict)}
-    flat = pd.json_normalize(nested).iloc[0].to_dict()
-    kept = {str(k): v for k, v in flat.items() if not str(k).startswith(HARDWARE) and "._" not in str(k)}
+    flat = pd.json_normalize(science(result["task"], config)).iloc[0].to_dict()
+    kept = {str(k): v for k, v in flat.items() if k != "seed" and "._" not in str(k)}
     return {**kept, "data": str(result.get("data", ""))[:8], "adaptive": config.get("adaptive", "no")}

@@ -35,14 +35,17 @@ def published(config: Mapping[str, Any]) -> Published | None:
     """
     if config["eps"] != EPS or config["split"] != "test":
         return None
-    choices = config["choices"]
-    fusion, defense = UNIMODAL.get(choices["defense"], choices["fusion"]), choices["defense"]
+    return find(**{name: config["choices"][name] for name in ("dataset", "fusion", "defense", "attack", "threat")})
+
+
+def find(dataset: str, fusion: str, defense: str, attack: str, threat: str) -> Published | None:
+    """The published row under these names, which are our options' names; see `published`."""
     wanted = {
-        "dataset": choices["dataset"],
-        "fusion": fusion,
+        "dataset": dataset,
+        "fusion": UNIMODAL.get(defense, fusion),
         "defense": "none" if defense in UNIMODAL else defense,
-        "attack": choices["attack"].removesuffix("_released"),
-        "threat": choices["threat"],
+        "attack": attack.removesuffix("_released"),
+        "threat": threat,
     }
     rows = _rows()
     for column, value in wanted.items():
@@ -51,9 +54,3 @@ def published(config: Mapping[str, Any]) -> Published | None:
         return None
     row = rows.iloc[0]
     return Published(int(row["table"]), {c: float(row[c]) for c in CONDITIONS})
-
-
-def published_rows(*tables: int) -> pd.DataFrame:
-    """All rows of some of the paper's tables."""
-    rows = _rows()
-    return rows[rows["table"].isin(tables)]

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from avrobust.metrics import robustness_improvement
-from avrobust.report.paper import EPS, published_rows
-from avrobust.report.paper import UNIMODAL as UNIMODAL_DEFENSES
+from avrobust.report.paper import EPS, find
 from avrobust.report.rows import Cell, Row, rows
 from avrobust.types import CONDITIONS, Condition
 
@@ -122,7 +121,7 @@ def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[
         labels = {"dataset": place[0], "threat": place[1], axis: name}
         here = [row for row in found if row.labels[axis] == name]
         lines += [_ours(row, labels, _average(row, layout.with_clean), most, more.get("ours", {})) for row in here]
-        paper = _published(layout, place, axis, name)
+        paper = _published(layout, place, name)
         if not here:
             lines.append({**labels, "source": "ours", "notes": "missing"})
         if paper:
@@ -180,20 +179,18 @@ def _notes(row: Row, most_seeds: int) -> str:
     return "; ".join(text for text, true in facts.items() if true)
 
 
-def _published(layout: Layout, place: tuple[str, str], axis: str, name: str) -> dict[Condition, float] | None:
-    """The paper's row; the released code made its MIM rows, so they stand beside `mim_released` too."""
-    table = published_rows(*(2, 3) if layout.axis == "defense" else (layout.number,))  # Table 2 has the undefended row
-    axis, name = ("fusion", UNIMODAL_DEFENSES[name]) if name in UNIMODAL_DEFENSES else (axis, name)
-    name = name.removesuffix("_released")
-    here = table[(table["dataset"] == place[0]) & (table["threat"] == place[1]) & (table[axis] == name)]
-    if axis == "defense":
-        here = here[here["fusion"] == "concat"]
-    return None if here.empty else {c: float(here.iloc[0][c]) for c in CONDITIONS}
+def _published(layout: Layout, place: tuple[str, str], name: str) -> dict[Condition, float] | None:
+    """The paper's row of a line of this table."""
+    others = {"attack": layout.attacks[0], "fusion": layout.fusions[0], "defense": layout.defenses[0]}
+    found = find(**{**others, "dataset": place[0], "threat": place[1], layout.axis: name})
+    # The paper's Table 2 has the undefended row of its Table 3.
+    tables = (2, 3) if layout.axis == "defense" else (layout.number,)
+    return {c: found.accuracy[c] for c in CONDITIONS} if found and found.table in tables else None
 
 
 def _ri(layout: Layout, place: tuple[str, str], paper: dict[Condition, float]) -> dict[str, str]:
     """The published RI of a row of Table 3, computed, as one printed value is off by rounding."""
-    none = _published(layout, place, layout.axis, "none") if layout.axis == "defense" else None
+    none = _published(layout, place, "none") if layout.axis == "defense" else None
     if none is None:
         return {}
     rows = [{str(condition): value for condition, value in row.items()} for row in (paper, none)]
@@ -205,10 +202,9 @@ def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {"ours": {}, "paper": {}}
     for fusion, heading in UNIMODAL.items():
         ours = runs[(runs["dataset"] == dataset) & (runs["fusion"] == fusion)].drop_duplicates("seed")["clean"]
-        table = published_rows(3)
-        paper = table[(table["dataset"] == dataset) & (table["fusion"] == fusion)]["clean"]
+        paper = find(dataset=dataset, fusion=fusion, defense="none", attack="fgsm", threat="paper")
         found["ours"][heading] = "missing" if ours.empty else f"{ours.mean():.2f}"
-        found["paper"][heading] = "" if paper.empty else f"{paper.iloc[0]:.2f}"
+        found["paper"][heading] = f"{paper.accuracy['clean']:.2f}" if paper else ""
     return found
 
 

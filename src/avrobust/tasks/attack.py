@@ -17,6 +17,7 @@ from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, summarise
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
+from avrobust.science import Task
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import Condition, Record
@@ -24,10 +25,7 @@ from avrobust.types import Condition, Record
 
 def main(config: Config) -> dict[str, Any]:
     """What `python attack.py` does: clean, xA, xV, xAV and Avg of a model under an attack, as in its result.json."""
-    attacker = Attacker(config)
-    parts = build_parts(config)
-    report_overlaps(parts.data)
-    run = run_for("attack", config, parts.data.fingerprint())
+    attacker, parts, run = begin("attack", config)
     with run.claim(force=config["force"]) as result:
         if result is None:
             # A forced attack is made again; the model it attacks is not trained again for that.
@@ -39,6 +37,14 @@ def main(config: Config) -> dict[str, Any]:
             row = attacker.row(records, parts, run, model_run)
             result = finish(run, config, records, parts, {**row, "seconds": round(time.monotonic() - started, 1)})
     return result
+
+
+def begin(task: Task, config: Config) -> tuple["Attacker", Parts, Run]:
+    """What an evaluation of this config needs, refused early if it does not fit, and the run it belongs to."""
+    attacker = Attacker(config)
+    parts = build_parts(config)
+    report_overlaps(parts.data)
+    return attacker, parts, run_for(task, config, parts.data.fingerprint())
 
 
 class Attacker:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from avrobust.errors import UserError
+from avrobust.evaluation import summarise
 from avrobust.metrics import mcnemar, robustness_improvement
-from avrobust.runs import run_for
 from avrobust.tasks import attack as undefended
-from avrobust.tasks.attack import Attacker, finish
-from avrobust.tasks.parts import Config, build_parts, lease_for, report_overlaps
+from avrobust.tasks.attack import begin, finish
+from avrobust.tasks.parts import Config, lease_for
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import CONDITIONS, Record
 
@@ -27,10 +27,7 @@ def main(config: Config) -> dict[str, Any]:
         raise UserError(f"adaptive={config['adaptive']}: choices: {', '.join(ADAPTIVE)}")
     if config["choices"]["defense"] == "none":
         raise UserError("defense=none: what it is compared with is python attack.py; choose a defence")
-    attacker = Attacker(config)
-    parts = build_parts(config)
-    report_overlaps(parts.data)
-    run = run_for("defend", config, parts.data.fingerprint())
+    attacker, parts, run = begin("defend", config)
     with run.claim(force=config["force"]) as result:
         if result is None:
             plain = {**config, "force": False}
@@ -46,7 +43,7 @@ def main(config: Config) -> dict[str, Any]:
             records = worst(list(found.values()))
             row = attacker.row(records, parts, run, model_run)
             comparison = {
-                "objectives": {name: attacker.row(r, parts, run, model_run)["accuracy"] for name, r in found.items()},
+                "objectives": {name: summarise(r).accuracy for name, r in found.items()},
                 "epochs": parts.recipe.epochs,
                 "ri": robustness_improvement(row["accuracy"], against["accuracy"]),
                 "against": {name: against[name] for name in ("run_id", "accuracy", "average")},

@@ -12,6 +12,7 @@ from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, summarise
+from avrobust.files import whole
 from avrobust.lit import LitClassifier
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
@@ -115,7 +116,6 @@ def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch
 
 def _save(run: Run, model: AVClassifier, config: Config, classes: list[str], epoch: int) -> None:
     """Keeps the best epoch's weights, with what is needed to build the model again; plain values and tensors alone."""
-    aside = run.folder / ".checkpoint.ckpt"
     state = {"state_dict": model.state_dict(), "config": dict(config), "classes": classes, "epoch": epoch}
-    torch.save(state, aside)
-    aside.replace(run.checkpoint)
+    with whole(run.checkpoint) as aside:
+        torch.save(state, aside)

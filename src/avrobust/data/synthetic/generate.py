@@ -21,6 +21,7 @@ from avrobust.data.synthetic.recording import melody, record
 from avrobust.data.synthetic.score import perform
 from avrobust.data.synthetic.settings import Settings
 from avrobust.errors import UserError
+from avrobust.files import whole
 
 FPS = FRAME_RATE  # the films' frames a second: preparation takes each one
 CLIPS: Mapping[Split, int] = MappingProxyType({"train": 312, "val": 104, "test": 104})  # as many as MIT-MUSIC has
@@ -106,9 +107,7 @@ def _write_lists(videos: Path, specs: list[ClipSpec]) -> None:
 
 
 def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    aside = path.with_name(f"{path.name}.part")
-    with aside.open("w", newline="", encoding="utf-8") as file:
+    with whole(path) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-    aside.replace(path)
