@@ -123,6 +123,18 @@ def test_two_processes_on_one_sweep_share_its_work(prepared: Path, tmp_path: Pat
     assert len(rows) == 1 + 2  # two epochs, trained by one of them
 
 
+def test_results_that_were_moved_are_found_where_they_are(prepared: Path, tmp_path: Path) -> None:
+    command = ("-m", "attack=fgsm,pgd")
+    assert run_script(*attack(prepared, tmp_path / "old", *command)).returncode == 0
+    (tmp_path / "old").rename(tmp_path / "new")
+    done = run_script(*attack(prepared, tmp_path / "new", *command))
+    assert done.returncode == 0, done.stderr
+    assert "| paper    | pgd      | concat   |" in done.stdout
+    plain = run_script(*attack(prepared, tmp_path / "new", "attack=fgsm"))
+    assert str(tmp_path / "new" / "attack") in plain.stdout
+    assert not (tmp_path / "old").exists()
+
+
 def test_where_a_job_broke_off_is_kept(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text(json.dumps({"name": "x", "command": "", "jobs": [["a=1"], ["a=2"]]}))
 

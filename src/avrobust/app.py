@@ -87,7 +87,7 @@ def job(task: str, config: DictConfig) -> None:
         sys.exit(_complain(error))
     from avrobust.report.row import print_result
 
-    return print_result(result)
+    return print_result(result, Path(config.runs))
 
 
 def _work(task: str, config: DictConfig, choices: dict[str, str], *, alone: bool) -> dict[str, Any]:

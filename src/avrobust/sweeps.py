@@ -131,7 +131,8 @@ def record(work: Callable[[], dict[str, Any]], folder: Path, number: int, explai
         _write(path, job._replace(state="failed", reason=reason, seconds=_since(job))._asdict())
         err.print(f"{title} failed ({' '.join(job.overrides)}): {reason}", style="red", markup=False)
         return
-    run = str(Path(result["config"]["runs"]) / result["task"] / result["run_id"])
+    # Not the `runs` in the result's config: the folder may have moved since that run was made.
+    run = str(folder.parents[1] / result["task"] / result["run_id"])
     _write(path, job._replace(state="done", folder=run, seconds=_since(job))._asdict())
     out.print(f"{title} {_line(result)}", markup=False)
     gc.collect()  # the next job in this process starts with the memory of this one given back

@@ -15,10 +15,10 @@ from avrobust.types import CONDITIONS
 HEADINGS = ("clean", "xA", "xV", "xAV", "Avg 3", "Avg 4", "n")  # Avg 4 counts clean in, as Table 2 does
 
 
-def print_result(result: Mapping[str, Any]) -> None:
-    """Prints what a run found, and the folder where all of it lies."""
+def print_result(result: Mapping[str, Any], runs: Path) -> None:
+    """Prints what a run found, and the folder where all of it lies, which may have moved since the run was made."""
     (_print_training if result["task"] == "train" else _print_row)(result)
-    out.print(str(Path(result["config"]["runs"]) / result["task"] / result["run_id"]), markup=False)
+    out.print(str(runs / result["task"] / result["run_id"]), markup=False)
 
 
 def _print_training(result: Mapping[str, Any]) -> None:
