@@ -14,9 +14,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 from PIL import Image
 
-from avrobust.app import GROUPS
+from avrobust.app import named
 from avrobust.config import build, check, resolve
 from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
+from avrobust.defenses.base import Defense
 from avrobust.model import AVClassifier
 from avrobust.tasks.parts import build_model
 from avrobust.types import Batch, Clip
@@ -38,8 +39,7 @@ def config_for(task: str, *overrides: str) -> dict[str, Any]:
     """The checked plain config that a script would get for these overrides."""
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
         config = compose(task, list(overrides), return_hydra_config=True)
-    chosen = config.hydra.runtime.choices
-    choices = {group: chosen[group] for group in GROUPS if chosen.get(group)}
+    choices = named(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
     values = {**resolve(config), "choices": choices, "side_by_side": False}
@@ -60,7 +60,9 @@ def model_for(*overrides: str, classes: int = 3, warm: bool = True) -> AVClassif
     """A small model with random weights; `warm` gives its BatchNorm the statistics of random clips."""
     narrow = ("visual=cnn", "audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]")
     config = config_for("train", *narrow, *overrides)
-    model = build_model(config, classes, build("defense", config["defense"]))
+    defense: Defense = build("defense", config["defense"])
+    model = build_model(config, classes, defense)
+    defense.begin(model, [batch_of(12, seed=99, classes=classes)])
     if warm:
         for parameter in model.head.parameters():
             parameter.data.mul_(8)  # confident enough that attacks have something to turn

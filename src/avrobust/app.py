@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -75,7 +75,7 @@ def _sweeping() -> bool:
 def job(task: str, config: DictConfig) -> None:
     """Runs one task on the resolved and checked config, or shows the result of the finished run that it describes."""
     hydra = HydraConfig.get()
-    choices = {group: choice for group in (*GROUPS, LAUNCHER) if (choice := hydra.runtime.choices.get(group))}
+    choices = named(hydra.runtime.choices)
     work = partial(_work, task, config, choices, alone=hydra.mode == RunMode.RUN)
     if hydra.mode == RunMode.MULTIRUN:
         from avrobust.sweeps import record
@@ -88,6 +88,15 @@ def job(task: str, config: DictConfig) -> None:
     from avrobust.report.row import print_result
 
     return print_result(result, Path(config.runs))
+
+
+def named(choices: Mapping[str, str | None]) -> dict[str, str]:
+    """Of Hydra's choices those that a result keeps: the options of our groups, those inside a defence, the launcher."""
+    return {
+        group: str(choice)
+        for group, choice in choices.items()
+        if choice and (group in (*GROUPS, LAUNCHER) or group.startswith("defense"))
+    }
 
 
 def _work(task: str, config: DictConfig, choices: dict[str, str], *, alone: bool) -> dict[str, Any]:

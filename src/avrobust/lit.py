@@ -63,8 +63,8 @@ class LitClassifier(pl.LightningModule):
         recipe, model = self.recipe, self.model
         head = [*model.fusion.parameters(), *model.head.parameters()]
         parts = [(model.audio, recipe.lr_audio), (model.visual, recipe.lr_visual)]
-        groups = [{"params": list(net.parameters()), "lr": lr} for net, lr in parts if net is not None]
-        groups.append({"params": head, "lr": recipe.lr_head})
+        groups: list[dict[str, Any]] = [{"params": list(net.parameters()), "lr": lr} for net, lr in parts if net]
+        groups += [{"params": head, "lr": recipe.lr_head}, *self.defense.groups(model)]
         sgd = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
         schedule = torch.optim.lr_scheduler.MultiStepLR(sgd, list(recipe.milestones))
         return {"optimizer": sgd, "lr_scheduler": schedule}

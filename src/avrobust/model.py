@@ -1,6 +1,6 @@
 """The classifier: encode each modality, restore, fuse, classify; each a method of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import final
 
@@ -8,19 +8,36 @@ from torch import Tensor, nn
 
 from avrobust.encoders.base import AudioEncoder, VisualEncoder
 from avrobust.fusion.base import Fusion
-from avrobust.types import Clip, Features
+from avrobust.types import MODALITIES, Clip, Features, Modality
 
 
 @final
 class AVClassifier(nn.Module):
-    """Clips to logits (B, classes). An encoder is None where the fusion does not use its modality."""
+    """Clips to logits (B, classes).
+
+    Args:
+        audio: None where the fusion does not use the modality.
+        visual: likewise.
+        fusion: embeddings to the feature that is classified.
+        classes: how many.
+        restorers: a defence's denoisers of the embeddings, (B, D) -> (B, D), between encoders and fusion.
+        learned: what a defence learns beside the classifier, for example class centres.
+    """
 
     def __init__(
-        self, audio: AudioEncoder | None, visual: VisualEncoder | None, fusion: Fusion, *, classes: int
+        self,
+        audio: AudioEncoder | None,
+        visual: VisualEncoder | None,
+        fusion: Fusion,
+        *,
+        classes: int,
+        restorers: Mapping[Modality, nn.Module] | None = None,
+        learned: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.audio, self.visual, self.fusion = audio, visual, fusion
         self.head = nn.Linear(fusion.out_dim, classes)
+        self.restorers, self.learned = nn.ModuleDict({**(restorers or {})}), nn.ModuleDict(learned)
 
     def encode_audio(self, audio: Tensor) -> Tensor:
         """(B, 1, S) -> (B, D), or (B, 0) where the modality is not used."""
@@ -34,9 +51,17 @@ class AVClassifier(nn.Module):
         """The embeddings of both modalities."""
         return Features(self.encode_audio(clip.audio), self.encode_visual(clip.visual))
 
+    def restore(self, modality: Modality, embedding: Tensor) -> Tensor:
+        """(B, D) -> (B, D): one modality's embedding as the fusion gets it."""
+        return self.restorers[modality](embedding) if modality in self.restorers else embedding
+
+    def fuse(self, restored: Features) -> Tensor:
+        """Restored embeddings to logits (B, classes)."""
+        return self.head(self.fusion(restored))  # type: ignore[no-any-return]
+
     def classify(self, features: Features) -> Tensor:
         """Embeddings to logits (B, classes)."""
-        return self.head(self.fusion(features))  # type: ignore[no-any-return]
+        return self.fuse(Features(self.restore("audio", features.audio), self.restore("visual", features.visual)))
 
     def forward(self, clip: Clip) -> Tensor:
         """Clips to logits (B, classes)."""
@@ -54,19 +79,27 @@ class HeldModel:
     """
 
     def __init__(self, model: AVClassifier, clip: Clip, held: tuple[bool, bool]) -> None:
-        self._model = model
-        self._audio = model.encode_audio(clip.audio).detach() if held[0] else None
-        self._visual = model.encode_visual(clip.visual).detach() if held[1] else None
+        self._model, self.restorers, self.learned = model, model.restorers, model.learned
+        self._embedding: dict[Modality, Tensor] = {}
+        if held[0]:
+            self._embedding["audio"] = model.encode_audio(clip.audio).detach()
+        if held[1]:
+            self._embedding["visual"] = model.encode_visual(clip.visual).detach()
+        self._restored = {m: model.restore(m, e).detach() for m, e in self._embedding.items()}
 
     def encode(self, clip: Clip) -> Features:
         """The embeddings of both modalities, the held one from the clean clips."""
-        audio = self._model.encode_audio(clip.audio) if self._audio is None else self._audio
-        visual = self._model.encode_visual(clip.visual) if self._visual is None else self._visual
+        held, model = self._embedding, self._model
+        audio = held["audio"] if "audio" in held else model.encode_audio(clip.audio)
+        visual = held["visual"] if "visual" in held else model.encode_visual(clip.visual)
         return Features(audio, visual)
 
     def classify(self, features: Features) -> Tensor:
-        """Embeddings to logits (B, classes)."""
-        return self._model.classify(features)
+        """Embeddings, as `encode` gives them, to logits (B, classes)."""
+        pairs = zip(MODALITIES, features, strict=True)
+        return self._model.fuse(
+            Features(*(self._restored[m] if m in self._restored else self._model.restore(m, e) for m, e in pairs))
+        )
 
     def __call__(self, clip: Clip) -> Tensor:
         """Clips to logits (B, classes)."""

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from avrobust.defenses.base import Defense
+from avrobust.defenses.prototypes import Centres
 from avrobust.defenses.similarity import cosine
 from avrobust.errors import UserError
-from avrobust.model import AVClassifier
+from avrobust.model import AVClassifier, HeldModel
 from avrobust.randomness import generator
 from avrobust.tasks.defend import worst
 from avrobust.types import Clip, Features, Record
@@ -83,6 +84,37 @@ def test_every_objective_is_a_loss_of_each_clip_with_gradient_to_the_inputs(defe
         assert torch.autograd.grad(losses.sum(), clip, allow_unused=True) != (None, None)
 
 
+def test_the_whole_defence_travels_in_the_weights(name: str) -> None:
+    trained, fresh = model(name).eval(), model_for(f"defense={name}", "seed=1").eval()
+    fresh.load_state_dict(trained.state_dict())
+    clip = batch_of(4).clip
+    with torch.no_grad():
+        torch.testing.assert_close(fresh(clip), trained(clip))
+
+
+def test_what_is_learned_has_an_optimiser_group(defense: Defense, name: str) -> None:
+    trained = model(name)
+    grouped = [p for group in defense.groups(trained) for p in group["params"]]
+    assert {id(p) for p in grouped} == {id(p) for p in trained.learned.parameters()}
+
+
+def test_beginning_again_gives_the_same(defense: Defense, name: str) -> None:
+    trained = model(name)
+    first = []
+    for _ in range(2):
+        defense.begin(trained, [batch_of(6), batch_of(6, seed=1)])
+        first.append(copy.deepcopy(trained.state_dict()))
+    assert all(torch.equal(first[0][key], value) for key, value in first[1].items())
+    assert all(module.training for module in trained.modules())
+
+
+def test_a_held_modality_is_restored_as_well(name: str) -> None:
+    attacked, batch = model(name).eval(), batch_of(4)
+    with torch.no_grad():
+        held = HeldModel(attacked, batch.clip, (True, False))
+        torch.testing.assert_close(held(batch.clip), attacked(batch.clip))
+
+
 def test_the_papers_objective_is_one_of_them(defense: Defense) -> None:
     assert defense.paper_objective in defense.objectives()
 
@@ -135,3 +167,65 @@ def test_the_worst_of_several_attacks_is_taken_clip_by_clip() -> None:
     first = [record("a", True, 0.2), record("b", False, 1.0), record("c", True, 0.3)]
     second = [record("a", False, 0.9), record("b", False, 2.0), record("c", True, 0.1)]
     assert worst([first, second]) == [second[0], second[1], first[2]]
+
+
+def test_the_banks_hold_the_first_features_of_the_clips() -> None:
+    trained, batches = model("exfmem"), [batch_of(6), batch_of(6, seed=1)]
+    for size, expected in ((8, 8), (100, 12)):
+        built("defense", "exfmem", size=size).begin(trained, batches)
+        atoms = {m: r.atoms for m, r in trained.restorers.items()}
+        with torch.no_grad():
+            features = [trained.eval().encode(b.clip) for b in batches]
+        trained.train()
+        for modality, bank in atoms.items():
+            whole = torch.cat([getattr(f, modality) for f in features])
+            torch.testing.assert_close(bank.T, whole[:expected])
+
+
+def test_an_augmented_bank_is_normalised_as_in_training_and_leaves_the_statistics() -> None:
+    trained = model("exfmem")
+    before = {k: v.clone() for k, v in trained.state_dict().items() if "running" in k}
+    clean, augmented = (banks(trained, source) for source in ("clean", "augmented"))
+    assert not torch.allclose(clean, augmented, atol=1e-3)
+    assert all(torch.equal(trained.state_dict()[k], v) for k, v in before.items())
+
+
+def banks(trained: AVClassifier, source: str) -> Tensor:
+    built("defense", "exfmem", source=source).begin(trained, [batch_of(6)])
+    return next(iter(trained.restorers.values())).get_buffer("atoms").clone()
+
+
+def test_the_memory_has_the_objectives_of_its_base_and_their_straight_through_twins() -> None:
+    names = list(built("defense", "minsim_exfmem").objectives())
+    assert names == [*(base := ["cross_entropy", "plus_cosine", "minus_cosine"]), *(f"{n}_bpda" for n in base)]
+    assert built("defense", "minsim_exfmem").paper_objective == "plus_cosine"
+
+
+def test_settings_of_the_memory_that_make_no_sense() -> None:
+    for wrong in ({"mixing": 1.5}, {"weight": -1.0}, {"size": 0}):
+        with pytest.raises(UserError, match="mixing within"):
+            built("defense", "exfmem", **wrong)
+    with pytest.raises(UserError, match="ReleasedISTA stops short of; choices: unrolled, straight_through"):
+        model_for("defense=exfmem", "defense/solver=ista_released")
+
+
+def test_the_conformity_loss_by_hand() -> None:
+    centres = Centres(3, 2)
+    with torch.no_grad():
+        centres.pull.copy_(torch.tensor([[0.0, 0], [9, 9], [9, 9]]))
+        centres.push.copy_(torch.tensor([[0.0, 0], [3, 4], [6, 8]]))
+    features, label = torch.tensor([[0.0, 2.0]]), torch.tensor([0])
+    to_others = (3**2 + 2**2) ** 0.5 + (6**2 + 6**2) ** 0.5
+    expected = 2 - (to_others + 5 + 10) / 2
+    torch.testing.assert_close(centres(features, label), torch.tensor([expected]))
+
+
+def test_the_centres_begin_at_the_class_means() -> None:
+    trained, batch = model("pcl"), batch_of(6)
+    built("defense", "pcl").begin(trained, [batch])
+    with torch.no_grad():
+        features = trained.eval().encode(batch.clip).audio
+    centres = trained.learned["centres_audio"]
+    assert isinstance(centres, Centres)
+    torch.testing.assert_close(centres.pull[1], features[batch.label == 1].mean(0))
+    assert torch.equal(centres.pull, centres.push)

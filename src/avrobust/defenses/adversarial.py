@@ -21,9 +21,17 @@ class Adversarial(Defense):
         attack: makes the clips at every step, with the model in eval mode.
         threat: the suite of threats, as an attack's evaluation takes it.
         condition: which modalities of it are attacked in training.
+        match_epochs: see `Defense`.
     """
 
-    def __init__(self, attack: Attack, threat: dict[Condition, Threat], condition: Condition = "audiovisual") -> None:
+    def __init__(
+        self,
+        attack: Attack,
+        threat: dict[Condition, Threat],
+        condition: Condition = "audiovisual",
+        match_epochs: bool = False,
+    ) -> None:
+        super().__init__(match_epochs=match_epochs)
         self.attack, self.threat = attack, chosen(threat, condition)
 
     def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
@@ -44,11 +52,18 @@ class Trades(Defense):
         threat: see `Adversarial`.
         condition: see `Adversarial`.
         beta: weight of the divergence.
+        match_epochs: see `Defense`.
     """
 
     def __init__(
-        self, attack: Attack, threat: dict[Condition, Threat], condition: Condition = "audiovisual", beta: float = 6.0
+        self,
+        attack: Attack,
+        threat: dict[Condition, Threat],
+        condition: Condition = "audiovisual",
+        beta: float = 6.0,
+        match_epochs: bool = False,
     ) -> None:
+        super().__init__(match_epochs=match_epochs)
         self.attack, self.threat, self.beta = attack, chosen(threat, condition), beta
 
     def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:

@@ -1,15 +1,15 @@
 """What every defence is: a training loss, and the objectives that an attacker who knows it would try."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
 
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from avrobust.attacks.base import Objective, cross_entropy
 from avrobust.fusion.base import Fusion
 from avrobust.model import AVClassifier
-from avrobust.types import Clip
+from avrobust.types import Batch, Clip, Modality
 
 
 class Trained(NamedTuple):
@@ -23,10 +23,20 @@ class Defense(ABC):
     """Trains a classifier so that attacks harm it less. Holds settings alone; model and batch come at call time.
 
     `fusion` takes the place of the config's fusion where the defence is another model altogether (unimodal).
+
+    A config with a `base`, another defence, trains in two stages: it starts from the model that `base` trains, which is
+    a run of its own. `match_epochs` is the task's: true trains a defence of one stage twice as well.
+
+    Args:
+        match_epochs: start from this defence's own trained model.
     """
 
     fusion: Callable[..., Fusion] | None = None
-    paper_objective: ClassVar[str] = "cross_entropy"  # by which the paper would attack it, one of `objectives()`
+    paper_objective: str = "cross_entropy"  # by which the paper would attack it, one of `objectives()`
+    begins_on: Literal["clean", "augmented"] = "clean"  # which training clips `begin` sees
+
+    def __init__(self, *, match_epochs: bool = False) -> None:
+        self.match_epochs = match_epochs
 
     @abstractmethod
     def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
@@ -45,3 +55,23 @@ class Defense(ABC):
 
     def refuse(self, model: AVClassifier) -> None:  # noqa: B027 -- most defences fit every model
         """Raises UserError if the defence makes no sense for this model."""
+
+    def restorers(self, fusion: Fusion) -> dict[Modality, nn.Module]:
+        """The denoisers that it puts between encoders and fusion."""
+        return {}
+
+    def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
+        """What it learns beside the classifier; travels in the checkpoint."""
+        return {}
+
+    def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
+        """The optimiser's parameter groups of what is `learned`."""
+        return []
+
+    def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:  # noqa: B027 -- most have nothing to do
+        """Prepares what it added to the model, before the first epoch and again, alike, when a killed run goes on.
+
+        Args:
+            model: with the weights that the training starts from.
+            batches: the training clips in a seeded order, as `begins_on` says.
+        """

@@ -19,9 +19,11 @@ class Undefended(Defense):
     Args:
         fusion: takes the place of the config's; `audio_only` or `visual_only` makes the paper's unimodal "defences",
             which an attack on the other modality does not reach. Tian & Xu 2021, Table 3.
+        match_epochs: see `Defense`.
     """
 
-    def __init__(self, fusion: Callable[..., Fusion] | None = None) -> None:
+    def __init__(self, fusion: Callable[..., Fusion] | None = None, match_epochs: bool = False) -> None:
+        super().__init__(match_epochs=match_epochs)
         self.fusion = fusion
 
     def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:

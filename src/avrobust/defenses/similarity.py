@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, final
+from typing import Any, Literal, final
 
 from torch import Generator, Tensor
 from torch.nn import functional as F
@@ -24,11 +24,19 @@ class Similarity(Defense):
         goal: "min" for MinSim, "max" for MaxSim.
         weight: of the cosine; 1 in the paper.
         attack_weight: of the cosine in the adaptive attacker's objective; 1 in the paper, 0.8 for Kinetics-Sounds.
+        match_epochs: see `Defense`.
     """
 
-    paper_objective: ClassVar[str] = "plus_cosine"
+    paper_objective = "plus_cosine"
 
-    def __init__(self, goal: Literal["min", "max"], weight: float = 1.0, attack_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        goal: Literal["min", "max"],
+        weight: float = 1.0,
+        attack_weight: float = 1.0,
+        match_epochs: bool = False,
+    ) -> None:
+        super().__init__(match_epochs=match_epochs)
         self.goal, self.weight, self.attack_weight = goal, weight, attack_weight
 
     def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:

@@ -58,11 +58,21 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},
         "average": result["average"],
         "average_with_clean": result["average_with_clean"],
+        "epochs": result.get("epochs", float("nan")),
         "ri": result.get("ri", float("nan")),
+        **_discordant(result),
         **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
         "seconds": result["seconds"],
         "run_id": result["run_id"],
     }
+
+
+def _discordant(result: Mapping[str, Any]) -> dict[str, float]:
+    """How many clips the defended and how many the undefended model alone has right; NaN where nothing is compared."""
+    pairs = result.get("discordant", {})
+    nothing = (float("nan"), float("nan"))
+    counts = {c: pairs.get(c, nothing) for c in CONDITIONS}
+    return {f"only_{who}_{c}": counts[c][i] for c in CONDITIONS for i, who in enumerate(("ours", "theirs"))}
 
 
 def _dataset(config: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ def print_result(result: Mapping[str, Any], runs: Path) -> None:
 
 
 def _print_training(result: Mapping[str, Any]) -> None:
-    table = Table("split", "accuracy %", "n", title=f"{result['run_id']}, best of {result['epochs']} epochs")
+    table = Table("split", "accuracy %", "n", title=f"{result['run_id']}, {result['epochs']} epochs")
     for split, accuracy in result["accuracy"].items():
         table.add_row(split, f"{accuracy:.2f}", str(result["n"][split]))
     out.print(table)
@@ -65,7 +65,8 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     found = []
     if "ri" in result:
         rows = (f"{name} {average(accuracy):.2f}" for name, accuracy in result["objectives"].items())
-        found.append(f"RI {result['ri']:+.2f} against the undefended model, which trained as many epochs")
+        epochs = f"{result['epochs']} epochs against its {result['against']['epochs']}"
+        found.append(f"RI {result['ri']:+.2f} against the undefended model, trained for {epochs}")
         found.append(f"attacked on ({result['config']['adaptive']}): Avg {', '.join(rows)}")
     if not result["bounded"]:
         distance = result["largest_distance"]

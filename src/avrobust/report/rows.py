@@ -1,10 +1,11 @@
 """Runs that differ in their seed alone, put together: mean, deviation and interval of each condition."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from avrobust.metrics import average, average_with_clean, wilson
+from avrobust.metrics import average, average_with_clean, mcnemar, wilson
 from avrobust.report.collect import LABELS
 from avrobust.types import CONDITIONS, Condition
 
@@ -18,6 +19,13 @@ class Cell(NamedTuple):
     high: float
 
 
+class Gain(NamedTuple):
+    """Robustness improvement in points over the seeds of a row."""
+
+    mean: float
+    deviation: float | None
+
+
 class Row(NamedTuple):
     """One line of a table: what was attacked, and what we and the paper found."""
 
@@ -29,7 +37,11 @@ class Row(NamedTuple):
     skipped: int
     bounded: bool
     paper: dict[Condition, float] | None  # the published accuracies
-    ri: float | None = None  # against the undefended model; None where that was not asked
+    ri: Gain | None = None  # against the undefended model; None where that was not asked
+    mcnemar: Mapping[Condition, float] | None = (
+        None  # p of both being equally good, over the clips of all seeds together
+    )
+    epochs: str = ""  # that the model was trained for, all stages together
 
     @property
     def average(self) -> float:
@@ -59,11 +71,26 @@ def _row(group: pd.DataFrame) -> Row:
         skipped=int(group["skipped"].max()),
         bounded=bool(first["bounded"]),
         paper=None if pd.isna(first["paper_clean"]) else paper,
-        ri=None if group["ri"].isna().any() else float(group["ri"].mean()),
+        **_gain(group),
     )
+
+
+def _gain(group: pd.DataFrame) -> dict[str, Any]:
+    """What a comparison with the undefended model adds to a row."""
+    epochs = ", ".join(str(int(e)) for e in sorted(group["epochs"].dropna().unique()))
+    if group["ri"].isna().any():
+        return {"epochs": epochs}
+    counts = {c: [int(group[f"only_{who}_{c}"].sum()) for who in ("ours", "theirs")] for c in CONDITIONS}
+    p = {c: mcnemar(*counts[c]) for c in CONDITIONS}
+    return {"ri": Gain(float(group["ri"].mean()), _deviation(group["ri"])), "mcnemar": p, "epochs": epochs}
+
+
+def _deviation(values: "pd.Series[float]") -> float | None:
+    """The sample standard deviation, None of one value."""
+    return float(values.std(ddof=1)) if len(values) > 1 else None
 
 
 def _cell(values: "pd.Series[float]", n: int) -> Cell:
     mean = float(values.mean())
     low, high = wilson(round(mean / 100 * n), n)
-    return Cell(mean, float(values.std(ddof=1)) if len(values) > 1 else None, low, high)
+    return Cell(mean, _deviation(values), low, high)

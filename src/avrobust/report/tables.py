@@ -49,7 +49,7 @@ TABLE2 = Layout(
 )
 TABLE3 = Layout(
     "table3",
-    "Table 3: defences under adaptive FGSM (Avg over xA, xV, xAV; RI against the undefended model)",
+    "Table 3: defences under adaptive FGSM (Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
     3,
     attacks=("fgsm",),
     fusions=("concat",),
@@ -59,14 +59,18 @@ TABLE3 = Layout(
         "none",
         "unimodal_audio",
         "unimodal_visual",
+        "pcl",
         "maxsim",
         "minsim",
+        "exfmem",
+        "minsim_exfmem",
         "adversarial",
         "adversarial_fast",
         "trades",
     ),
 )
-LAYOUTS = (TABLE1, TABLE2, TABLE3)
+TABLE3_PGD = TABLE3._replace(name="table3_pgd", title=TABLE3.title.replace("FGSM", "PGD"), attacks=("pgd",))
+LAYOUTS = (TABLE1, TABLE2, TABLE3, TABLE3_PGD)
 FIGURE3 = "fig3"
 FIGURE3_TITLE = "Fig. 3: accuracy over eps, attacked on audio, video or both"
 
@@ -140,9 +144,17 @@ def _shown(lines: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _ours(row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]) -> dict[str, Any]:
     cells = {SHORT[c]: _text(row.cells[c]) for c in CONDITIONS}
-    ri = {} if row.ri is None else {"RI": f"{row.ri:+.2f}"}
     about = {"n": str(row.n), "seeds": str(row.seeds), "notes": _notes(row, most_seeds)}
-    return {**labels, "source": "ours", **cells, "Avg": average, **ri, **more, **about}
+    return {**labels, "source": "ours", **cells, "Avg": average, **_gain(row), **more, **about}
+
+
+def _gain(row: Row) -> dict[str, str]:
+    """RI, how sure the difference is where both modalities are attacked, and the training that it took."""
+    if row.ri is None or row.mcnemar is None:
+        return {}
+    deviation = "" if row.ri.deviation is None else f" ± {row.ri.deviation:.2f}"
+    sure = {f"p {SHORT[c]}": f"{row.mcnemar[c]:.2g}" for c in CONDITIONS[1:]}
+    return {"RI": f"{row.ri.mean:+.2f}{deviation}", **sure, "epochs": row.epochs}
 
 
 def _theirs(labels: dict[str, Any], paper: dict[Condition, float], with_clean: bool, more: dict[str, str]) -> Any:

@@ -85,6 +85,7 @@ class Attacker:
             "dataset": self.config["choices"]["dataset"],
             "data": parts.data.fingerprint(),
             "model": model_run.run_id,
+            "epochs": (model_run.result() or {})["epochs"],
             "bounded": self.attack.bounded,
             **summarise(records)._asdict(),
             "largest_distance": {

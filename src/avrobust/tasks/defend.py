@@ -15,7 +15,6 @@ from avrobust.tasks.train import load_trained, trained
 from avrobust.types import CONDITIONS, Record
 
 ADAPTIVE = ("worst", "paper")
-NONE = {"_target_": "avrobust.defenses.none.Undefended"}
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def main(config: Config) -> dict[str, Any]:
     with run.claim(force=config["force"]) as result:
         if result is None:
             plain = {**config, "force": False}
-            against = undefended.main({**plain, "defense": NONE, "choices": {**config["choices"], "defense": "none"}})
+            against = undefended.main(_undefended(plain))
             model_run = trained(plain, parts)
             started = time.monotonic()
             objectives = parts.defense.objectives()
@@ -44,14 +43,21 @@ def main(config: Config) -> dict[str, Any]:
             row = attacker.row(records, parts, run, model_run)
             comparison = {
                 "objectives": {name: summarise(r).accuracy for name, r in found.items()},
-                "epochs": parts.recipe.epochs,
                 "ri": robustness_improvement(row["accuracy"], against["accuracy"]),
-                "against": {name: against[name] for name in ("run_id", "accuracy", "average")},
-                "mcnemar": _compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
+                "against": {name: against[name] for name in ("run_id", "accuracy", "average", "epochs")},
+                **_compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
                 "seconds": round(time.monotonic() - started, 1),
             }
             result = finish(run, config, records, parts, {**row, **comparison})
     return result
+
+
+def _undefended(config: Config) -> Config:
+    """The same without a defence; trained twice as well if the defence's config says so."""
+    match = config["defense"]["match_epochs"]
+    choices = {k: v for k, v in config["choices"].items() if not k.startswith("defense")}
+    none = {"_target_": "avrobust.defenses.none.Undefended", "match_epochs": match}
+    return {**config, "defense": none, "choices": {**choices, "defense": "none"}}
 
 
 def worst(found: list[list[Record]]) -> list[Record]:
@@ -62,11 +68,12 @@ def worst(found: list[list[Record]]) -> list[Record]:
     return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
 
 
-def _compare(records: list[Record], against: Path) -> dict[str, float]:
-    """McNemar's p of each condition: are the two models equally good on the same clips?"""
+def _compare(records: list[Record], against: Path) -> dict[str, Any]:
+    """On the same clips: how many one model alone has right, and McNemar's p of both being equally good."""
     with (against / "examples.csv").open(newline="", encoding="utf-8") as file:
         theirs = {(row["key"], row["condition"]): row["correct"] == "True" for row in csv.DictReader(file)}
-    pairs = {c: [(r.correct, theirs[r.key, c]) for r in records if r.condition == c] for c in CONDITIONS}
-    return {
-        c: mcnemar(sum(a and not b for a, b in pairs[c]), sum(b and not a for a, b in pairs[c])) for c in CONDITIONS
-    }
+    found: dict[str, tuple[int, int]] = {}
+    for condition in CONDITIONS:
+        pairs = [(r.correct, theirs[r.key, condition]) for r in records if r.condition == condition]
+        found[condition] = (sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs))
+    return {"discordant": found, "mcnemar": {c: mcnemar(*counts) for c, counts in found.items()}}

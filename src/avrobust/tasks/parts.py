@@ -73,6 +73,8 @@ def build_model(config: Config, classes: int, defense: Defense) -> AVClassifier:
             visual if "visual" in fusion.uses else None,
             fusion,
             classes=classes,
+            restorers=defense.restorers(fusion),
+            learned=defense.learned(fusion, classes),
         )
     defense.refuse(model)
     # The convolutions' fast layout, on CPUs above all; torch types only `to` with more arguments.
@@ -149,4 +151,19 @@ class EvaluationBatches:
         loaded: LoadedBatch
         for loaded in self.loader:
             self.skipped += [s._asdict() for s in loaded.skipped]
+            yield loaded.batch
+
+
+class TrainingBatches:
+    """The training clips once, in a seeded order: what a stage of training begins on. Clean, or augmented."""
+
+    def __init__(self, config: Config, parts: Parts, *, augmented: bool) -> None:
+        self.config, self.parts, self.augmented = config, parts, augmented
+
+    def __iter__(self) -> Iterator[Batch]:
+        seed = self.config["seed"]
+        clips = self.parts.data.clips("train", training=self.augmented, seed=seed)
+        sampler = EpochSampler(len(clips), shuffle=True, seed=seed)
+        loaded: LoadedBatch
+        for loaded in loader(clips, sampler, self.parts.recipe.batch_size, self.config["workers"]):
             yield loaded.batch

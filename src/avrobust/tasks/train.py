@@ -16,11 +16,13 @@ from avrobust.files import whole
 from avrobust.lit import LitClassifier
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
+from avrobust.science import stage_before
 from avrobust.tasks.fit import fit
 from avrobust.tasks.parts import (
     Config,
     EvaluationBatches,
     Parts,
+    TrainingBatches,
     build_parts,
     lease_for,
     report_overlaps,
@@ -38,27 +40,44 @@ def main(config: Config) -> dict[str, Any]:
 
 
 def trained(config: Config, parts: Parts) -> Run:
-    """The finished training run of this config; trains it if there is none, waits if another process is at it."""
+    """The finished training run of this config; trains it if there is none, waits if another process is at it.
+
+    A run of several stages needs the run of the stage before, which it looks for, and trains, in the same way.
+    """
     run = run_for("train", config, parts.data.fingerprint())
     if rank := int(os.environ.get("LOCAL_RANK", 0)):  # a process that Lightning's DDP started: its parent has the run
-        fit(config, parts, run, _lit(config, parts), torch.device("cuda", rank))
+        before = _stage_before(config)
+        device = torch.device("cuda", rank)
+        fit(config, parts, run, _lit(config, parts, before, device), device)
         sys.exit(0)
     with run.claim(force=config["force"]) as result:
         if result is None:
+            before = _stage_before(config)
             with lease_for(config) as device:
-                _train(config, parts, run, device)
+                _train(config, parts, run, before, device)
     return run
 
 
-def load_trained(run: Run, model: AVClassifier) -> AVClassifier:
+def _stage_before(config: Config) -> Run | None:
+    earlier = stage_before(config)
+    return trained({**earlier, "force": False}, build_parts(earlier)) if earlier else None
+
+
+def load_trained(run: Run, model: AVClassifier, *, but: tuple[str, ...] = ()) -> AVClassifier:
     """Puts a run's weights into a model that was built from the same config.
+
+    Args:
+        run: finished.
+        model: takes the weights.
+        but: parts of the model that may be missing in the checkpoint: what a later stage adds.
 
     Raises:
         UserError: the checkpoint is missing or damaged.
     """
     try:
-        state = torch.load(run.checkpoint, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["state_dict"])
+        state = torch.load(run.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        added = {k: v for k, v in model.state_dict().items() if k.startswith(but) and k not in state} if but else {}
+        model.load_state_dict({**state, **added})
     except Exception as error:  # torch.load raises many kinds for a damaged file
         reason = " ".join(str(error).split())[:160]
         raise UserError(
@@ -68,16 +87,17 @@ def load_trained(run: Run, model: AVClassifier) -> AVClassifier:
     return model
 
 
-def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None:
+def _train(config: Config, parts: Parts, run: Run, before: Run | None, device: torch.device) -> None:
     started = time.monotonic()
+    run.write_config(config)
+    lit = _lit(config, parts, before, device)
     try_one_clip(parts.model, parts.data.clips("val"))
     try_one_clip(parts.model, parts.data.clips("train", training=True, seed=config["seed"]))
-    run.write_config(config)
-    lit = _lit(config, parts)
     best = fit(config, parts, run, lit, device)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
     lit.load_state_dict(state["state_dict"])
     _save(run, lit.model, config, parts.data.classes, state["epoch"])
+    earlier = before.result() if before else None
     run.write_result(
         {
             "task": "train",
@@ -88,7 +108,8 @@ def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None
             "classes": parts.data.classes,
             "overlaps": parts.data.overlaps(),
             **_accuracies(config, parts, lit.model.to(device), device),
-            "epochs": parts.recipe.epochs,
+            "epochs": parts.recipe.epochs + (earlier["epochs"] if earlier else 0),  # of all stages
+            "stage_before": before.run_id if before else None,
             "best_epoch": state["epoch"] + 1,
             "parameters": sum(p.numel() for p in lit.model.parameters()),
             "seconds": round(time.monotonic() - started, 1),
@@ -98,8 +119,14 @@ def _train(config: Config, parts: Parts, run: Run, device: torch.device) -> None
     shutil.rmtree(run.folder / "training")
 
 
-def _lit(config: Config, parts: Parts) -> LitClassifier:
-    return LitClassifier(parts.model, parts.recipe, parts.defense, seed=config["seed"])
+def _lit(config: Config, parts: Parts, before: Run | None, device: torch.device) -> LitClassifier:
+    """The module to train, its defence's state prepared; a killed run's own state is loaded over that afterwards."""
+    model, defense = parts.model, parts.defense
+    if before:
+        load_trained(before, model, but=("restorers.", "learned."))
+    batches = TrainingBatches(config, parts, augmented=defense.begins_on == "augmented")
+    defense.begin(model.to(device), batches)
+    return LitClassifier(model.to("cpu"), parts.recipe, defense, seed=config["seed"])
 
 
 def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch.device) -> dict[str, Any]:

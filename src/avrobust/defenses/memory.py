@@ -1,0 +1,129 @@
+"""External feature memory: embeddings are restored from a bank of training features."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Literal, final
+
+import torch
+from torch import Generator, Tensor, nn
+
+from avrobust.attacks.base import Objective
+from avrobust.defenses.base import Defense, Trained
+from avrobust.defenses.restorer import Gradient, Restorer, straight_through
+from avrobust.defenses.sparse import Solver
+from avrobust.errors import UserError
+from avrobust.fusion.base import Fusion
+from avrobust.model import AVClassifier
+from avrobust.types import Batch, Clip, Features, Modality
+
+
+@final
+class FeatureMemory(Defense):
+    """Trains on `base`'s loss, starting from the model that `base` trained, with restored embeddings. Tian & Xu 2021.
+
+    The adaptive attacks are those of `base`, and each with gradients that go straight through the restoration.
+
+    Args:
+        base: the defence of the first stage, whose features fill the banks: none for ExFMem, minsim for MinSim+ExFMem.
+        solver: of the sparse codes.
+        size: K, atoms a bank at most; None keeps every training feature. 1024 in the paper.
+        source: whether the banks hold features of centre crops in eval mode, or of one augmented pass in training mode,
+            as in the released code.
+        weight: lambda, of |a|_1; 0.1 in the paper.
+        mixing: share of the restored embedding; 0.5 in the paper, 0.6 for Kinetics-Sounds.
+        gradient: how gradients pass the restoration, in training and for an attacker; see `Restorer`.
+        match_epochs: see `Defense`.
+
+    Raises:
+        UserError: a setting makes no sense.
+    """
+
+    def __init__(
+        self,
+        base: Defense,
+        solver: Solver,
+        size: int | None = 1024,
+        source: Literal["clean", "augmented"] = "clean",
+        weight: float = 0.1,
+        mixing: float = 0.5,
+        gradient: Gradient = "implicit",
+        match_epochs: bool = False,
+    ) -> None:
+        super().__init__(match_epochs=match_epochs)
+        if weight < 0 or not 0 <= mixing <= 1 or (size is not None and size < 1):
+            raise UserError(
+                f"defense: size={size}, weight={weight}, mixing={mixing}: size has to be at least 1 (or null), weight "
+                "at least 0, mixing within [0, 1]"
+            )
+        if gradient == "implicit" and not solver.exact:
+            raise UserError(
+                f"defense.gradient=implicit is the minimiser's gradient, which {type(solver).__name__} stops short of; "
+                "choices: unrolled, straight_through"
+            )
+        self.base, self.solver, self.size, self.begins_on = base, solver, size, source
+        self.weight, self.mixing, self.gradient = weight, mixing, gradient
+        self.fusion, self.paper_objective = base.fusion, base.paper_objective
+
+    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+        return self.base.train(model, clip, label, generators)
+
+    def objectives(self) -> dict[str, Objective]:
+        """Those of `base`, and each once more with straight-through gradients (BPDA, Athalye et al. 2018)."""
+        plain = self.base.objectives()
+        return {**plain, **{f"{name}_bpda": partial(_bpda, objective=o) for name, o in plain.items()}}
+
+    def refuse(self, model: AVClassifier) -> None:
+        self.base.refuse(model)
+
+    def restorers(self, fusion: Fusion) -> dict[Modality, nn.Module]:
+        dims: dict[Modality, int] = {"audio": fusion.audio_dim, "visual": fusion.visual_dim}
+        return {
+            m: Restorer(m, dims[m], self.solver, weight=self.weight, mixing=self.mixing, gradient=self.gradient)
+            for m in fusion.uses
+        }
+
+    def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
+        return self.base.learned(fusion, classes)
+
+    def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
+        return self.base.groups(model)
+
+    def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
+        """Fills the banks with the first `size` training features."""
+        features = first_features(model, batches, self.size, training=self.begins_on == "augmented")
+        for modality, restorer in model.restorers.items():
+            assert isinstance(restorer, Restorer)
+            restorer.fill(getattr(features, modality))
+
+
+def _bpda(model: Any, clip: Clip, label: Tensor, objective: Objective) -> Tensor:
+    with straight_through(model.restorers):
+        return objective(model, clip, label)
+
+
+@torch.no_grad()
+def first_features(
+    model: AVClassifier, batches: Iterable[Batch], size: int | None, *, training: bool = False
+) -> Features:
+    """The embeddings of the first `size` clips, all if None: (K, D) each.
+
+    Args:
+        model: left as it was.
+        batches: clips.
+        size: how many.
+        training: normalise with the statistics of each batch, as in training.
+    """
+    state = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    was, found, count = model.training, list[Features](), 0
+    device = model.head.weight.device
+    model.train(training)
+    for batch in batches:
+        if batch.key:
+            found.append(model.encode(batch.clip.to(device)))
+            count += len(batch.key)
+        if size is not None and count >= size:
+            break
+    model.train(was)
+    for name, buffer in model.named_buffers():
+        buffer.copy_(state[name])
+    return Features(*(torch.cat(x)[:size] for x in zip(*found, strict=True)))

@@ -1,0 +1,131 @@
+"""Prototype conformity loss: features gather around learnable class centres and away from the others'."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, final
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from avrobust.attacks.base import Objective, cross_entropy
+from avrobust.defenses.base import Defense, Trained
+from avrobust.defenses.memory import first_features
+from avrobust.fusion.base import Fusion
+from avrobust.model import AVClassifier
+from avrobust.types import Batch, Clip, Features
+
+
+@final
+class Centres(nn.Module):
+    """One centre a class for the features of one modality: one set that pulls, and one that pushes away."""
+
+    def __init__(self, classes: int, dim: int) -> None:
+        super().__init__()
+        self.pull = nn.Parameter(torch.zeros(classes, dim))
+        self.push = nn.Parameter(torch.zeros(classes, dim))
+
+    def forward(self, features: Tensor, label: Tensor) -> Tensor:
+        """The conformity loss of each clip, (B, D), (B,) -> (B,). Mustafa et al. 2019, equation 3.
+
+        |f - c_y| - mean over the other classes j of (|f - c_j| + |c_y - c_j|)
+        """
+        own = F.one_hot(label, len(self.pull)).bool()
+        to_push = (features.unsqueeze(1) - self.push).norm(dim=2)  # (B, C)
+        between = (self.push[label].unsqueeze(1) - self.push).norm(dim=2)
+        others = (to_push + between).masked_fill(own, 0).sum(1) / max(1, len(self.pull) - 1)
+        loss: Tensor = (features - self.pull[label]).norm(dim=1) - others
+        return loss
+
+
+@final
+class Prototypes(Defense):
+    """Cross-entropy + weight * the conformity loss of both encoders' features, from a trained model on.
+
+    Mustafa et al. 2019 (arXiv 1904.00887). The paper names two learning rates of centres, 0.1 and 1e-4; we read them as
+    those of the centres that pull and of those that push, which are separate in the method's released code. The centres
+    start as the class means of the model that the training starts from, learn without momentum and weight decay, and
+    follow the recipe's milestones.
+
+    Args:
+        base: the defence whose trained model it starts from; none in the paper.
+        weight: of the conformity loss.
+        lr_pull: learning rate of the centres that pull.
+        lr_push: of those that push.
+        attack_weight: of the conformity loss in the adaptive attacker's objective.
+        match_epochs: see `Defense`.
+    """
+
+    def __init__(
+        self,
+        base: Defense,
+        weight: float = 0.1,
+        lr_pull: float = 0.1,
+        lr_push: float = 1e-4,
+        attack_weight: float = 0.1,
+        match_epochs: bool = False,
+    ) -> None:
+        super().__init__(match_epochs=match_epochs)
+        self.base, self.weight, self.attack_weight = base, weight, attack_weight
+        self.rates = {"pull": lr_pull, "push": lr_push}
+        self.fusion = base.fusion
+
+    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+        features = model.encode(clip)
+        logits = model.classify(features)
+        return Trained(F.cross_entropy(logits, label) + self.weight * conformity(model, features, label).mean(), logits)
+
+    def objectives(self) -> dict[str, Objective]:
+        """Cross-entropy, and cross-entropy plus the conformity loss: away from the own centre, towards others."""
+        return {
+            "cross_entropy": cross_entropy,
+            "plus_conformity": partial(_with_conformity, weight=self.attack_weight),
+        }
+
+    def refuse(self, model: AVClassifier) -> None:
+        self.base.refuse(model)
+
+    def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
+        dims = {"audio": fusion.audio_dim, "visual": fusion.visual_dim}
+        return {f"centres_{modality}": Centres(classes, dims[modality]) for modality in fusion.uses}
+
+    def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
+        return [
+            {"params": [getattr(m, name) for m in model.learned.values()], "lr": lr, "momentum": 0, "weight_decay": 0}
+            for name, lr in self.rates.items()
+        ]
+
+    def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
+        """Puts every centre at its class mean; a class without a clip at the mean of all."""
+        kept = [batch for batch in batches if batch.key]
+        features = first_features(model, kept, None)
+        label = torch.cat([batch.label for batch in kept]).to(features.audio.device)
+        for modality in model.fusion.uses:
+            centres = model.learned[f"centres_{modality}"]
+            assert isinstance(centres, Centres)
+            means = _class_means(getattr(features, modality), label, len(centres.pull))
+            with torch.no_grad():
+                centres.pull.copy_(means)
+                centres.push.copy_(means)
+
+
+def conformity(model: Any, features: Features, label: Tensor) -> Tensor:
+    """The conformity loss of each clip, summed over modalities: (B,)."""
+    losses = [
+        centres(getattr(features, name.removeprefix("centres_")), label) for name, centres in model.learned.items()
+    ]
+    return torch.stack(losses).sum(0)
+
+
+def _with_conformity(model: Any, clip: Clip, label: Tensor, weight: float) -> Tensor:
+    features = model.encode(clip)
+    loss = F.cross_entropy(model.classify(features), label, reduction="none")
+    return loss + weight * conformity(model, features, label)
+
+
+def _class_means(features: Tensor, label: Tensor, classes: int) -> Tensor:
+    """(N, D), (N,) -> (classes, D)."""
+    means = features.mean(0).repeat(classes, 1)
+    for c in set(label.tolist()):
+        means[c] = features[label == c].mean(0)
+    return means
