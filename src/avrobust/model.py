@@ -20,7 +20,7 @@ class AVClassifier(nn.Module):
         visual: likewise.
         fusion: embeddings to the feature that is classified.
         classes: how many.
-        restorers: a defence's denoisers of the embeddings, (B, D) -> (B, D), between encoders and fusion.
+        restorers: a defence's denoisers of the embeddings by modality, (B, D) -> (B, D), before the fusion.
         learned: what a defence learns beside the classifier, for example class centres.
     """
 
@@ -31,13 +31,13 @@ class AVClassifier(nn.Module):
         fusion: Fusion,
         *,
         classes: int,
-        restorers: Mapping[Modality, nn.Module] | None = None,
+        restorers: Mapping[str, nn.Module] | None = None,
         learned: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.audio, self.visual, self.fusion = audio, visual, fusion
         self.head = nn.Linear(fusion.out_dim, classes)
-        self.restorers, self.learned = nn.ModuleDict({**(restorers or {})}), nn.ModuleDict(learned)
+        self.restorers, self.learned = nn.ModuleDict(restorers), nn.ModuleDict(learned)
 
     def encode_audio(self, audio: Tensor) -> Tensor:
         """(B, 1, S) -> (B, D), or (B, 0) where the modality is not used."""

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from avrobust.attacks.base import Objective, cross_entropy
 from avrobust.fusion.base import Fusion
 from avrobust.model import AVClassifier
-from avrobust.types import Batch, Clip, Modality
+from avrobust.types import Batch, Clip
 
 
 class Trained(NamedTuple):
@@ -56,8 +56,8 @@ class Defense(ABC):
     def refuse(self, model: AVClassifier) -> None:  # noqa: B027 -- most defences fit every model
         """Raises UserError if the defence makes no sense for this model."""
 
-    def restorers(self, fusion: Fusion) -> dict[Modality, nn.Module]:
-        """The denoisers that it puts between encoders and fusion."""
+    def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:
+        """The denoisers that it puts between encoders and fusion, by modality."""
         return {}
 
     def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:

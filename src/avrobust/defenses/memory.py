@@ -75,7 +75,7 @@ class FeatureMemory(Defense):
     def refuse(self, model: AVClassifier) -> None:
         self.base.refuse(model)
 
-    def restorers(self, fusion: Fusion) -> dict[Modality, nn.Module]:
+    def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:
         dims: dict[Modality, int] = {"audio": fusion.audio_dim, "visual": fusion.visual_dim}
         return {
             m: Restorer(m, dims[m], self.solver, weight=self.weight, mixing=self.mixing, gradient=self.gradient)
