@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from avrobust.metrics import average, average_with_clean, mcnemar, percent, robustness_improvement, wilson
+from avrobust.metrics import average, average_with_clean, compactness, mcnemar, percent, robustness_improvement, wilson
 
 TABLE2_CONCAT = {"clean": 88.46, "audio": 51.92, "visual": 45.19, "audiovisual": 15.38}
 
@@ -39,3 +40,18 @@ def test_ri_of_the_papers_minsim() -> None:
 def test_no_clip_has_no_accuracy() -> None:
     with pytest.raises(ValueError, match="no clip"):
         percent(0, 0)
+
+
+def test_compactness_by_hand() -> None:
+    embeddings = np.array([[0.0, 0], [2, 0], [10, 0], [10, 4]])
+    found = compactness(embeddings, np.array([0, 0, 1, 1]))
+    assert found is not None
+    assert found["intra_over_inter"] == pytest.approx((1 + 1 + 2 + 2) / 4 / (9**2 + 2**2) ** 0.5)
+    tight = compactness(embeddings * [[1, 0]], np.array([0, 0, 1, 1]))
+    assert tight is not None
+    assert tight["silhouette"] > found["silhouette"]
+
+
+def test_compactness_needs_two_classes_and_a_class_with_two_clips() -> None:
+    assert compactness(np.eye(3), np.array([0, 0, 0])) is None
+    assert compactness(np.eye(3), np.array([0, 1, 2])) is None

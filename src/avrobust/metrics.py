@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from statistics import NormalDist
+from typing import Any
 
 
 def percent(correct: int, n: int) -> float:
@@ -32,6 +33,30 @@ def mcnemar(only_a: int, only_b: int) -> float:
     from scipy.stats import binomtest
 
     return 1.0 if only_a + only_b == 0 else float(binomtest(only_a, only_a + only_b).pvalue)
+
+
+def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
+    """How close the embeddings of a class lie together: smaller ratio and larger silhouette are more compact.
+
+    Args:
+        embeddings: (N, D) array.
+        labels: (N,) array.
+
+    Returns:
+        "intra_over_inter": mean distance of a clip from its class mean over the mean distance between class means;
+        "silhouette": mean silhouette coefficient in [-1, 1] (Rousseeuw 1987). None where there are fewer than two
+        classes or no class has two clips.
+    """
+    from scipy.spatial.distance import pdist
+    from sklearn.metrics import silhouette_score
+
+    classes = sorted(set(labels.tolist()))
+    if not 1 < len(classes) < len(labels):
+        return None
+    means = {c: embeddings[labels == c].mean(0) for c in classes}
+    intra = [float(((x - means[int(y)]) ** 2).sum() ** 0.5) for x, y in zip(embeddings, labels, strict=True)]
+    ratio = sum(intra) / len(intra) / float(pdist([means[c] for c in classes]).mean())
+    return {"intra_over_inter": ratio, "silhouette": float(silhouette_score(embeddings, labels))}
 
 
 def robustness_improvement(model: Mapping[str, float], undefended: Mapping[str, float]) -> float:

@@ -1,14 +1,15 @@
 """The classifier: encode each modality, restore, fuse, classify; each a method of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 from avrobust.encoders.base import AudioEncoder, VisualEncoder
 from avrobust.fusion.base import Fusion
-from avrobust.types import MODALITIES, Clip, Features, Modality
+from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 
 
 @final
@@ -104,6 +105,34 @@ class HeldModel:
     def __call__(self, clip: Clip) -> Tensor:
         """Clips to logits (B, classes)."""
         return self.classify(self.encode(clip))
+
+
+@torch.no_grad()
+def embed(
+    model: AVClassifier, batches: Iterable[Batch], size: int | None = None, *, training: bool = False
+) -> tuple[Features, Tensor]:
+    """The encoders' embeddings of the first `size` clips, all if None, and their labels: (N, D) each, (N,).
+
+    Args:
+        model: left as it was.
+        batches: of clips, at least one.
+        size: how many clips at most.
+        training: normalise with the statistics of each batch, as in training.
+    """
+    buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    was, device = model.training, model.head.weight.device
+    found: list[tuple[Tensor, ...]] = []
+    model.train(training)
+    for batch in batches:
+        if batch.key:
+            found.append((*model.encode(batch.clip.to(device)), batch.label.to(device)))
+        if size is not None and sum(len(label) for *_, label in found) >= size:
+            break
+    model.train(was)
+    for name, buffer in model.named_buffers():
+        buffer.copy_(buffers[name])
+    audio, visual, label = (torch.cat(parts)[:size] for parts in zip(*found, strict=True))
+    return Features(audio, visual), label
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Literal, final
 
-import torch
 from torch import Generator, Tensor, nn
 
 from avrobust.attacks.base import Objective
@@ -13,8 +12,8 @@ from avrobust.defenses.restorer import Gradient, Restorer, straight_through
 from avrobust.defenses.sparse import Solver
 from avrobust.errors import UserError
 from avrobust.fusion.base import Fusion
-from avrobust.model import AVClassifier
-from avrobust.types import Batch, Clip, Features, Modality
+from avrobust.model import AVClassifier, embed
+from avrobust.types import Batch, Clip, Modality
 
 
 @final
@@ -90,7 +89,7 @@ class FeatureMemory(Defense):
 
     def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
         """Fills the banks with the first `size` training features."""
-        features = first_features(model, batches, self.size, training=self.begins_on == "augmented")
+        features, _ = embed(model, batches, self.size, training=self.begins_on == "augmented")
         for modality, restorer in model.restorers.items():
             assert isinstance(restorer, Restorer)
             restorer.fill(getattr(features, modality))
@@ -99,31 +98,3 @@ class FeatureMemory(Defense):
 def _bpda(model: Any, clip: Clip, label: Tensor, objective: Objective) -> Tensor:
     with straight_through(model.restorers):
         return objective(model, clip, label)
-
-
-@torch.no_grad()
-def first_features(
-    model: AVClassifier, batches: Iterable[Batch], size: int | None, *, training: bool = False
-) -> Features:
-    """The embeddings of the first `size` clips, all if None: (K, D) each.
-
-    Args:
-        model: left as it was.
-        batches: clips.
-        size: how many.
-        training: normalise with the statistics of each batch, as in training.
-    """
-    state = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    was, found, count = model.training, list[Features](), 0
-    device = model.head.weight.device
-    model.train(training)
-    for batch in batches:
-        if batch.key:
-            found.append(model.encode(batch.clip.to(device)))
-            count += len(batch.key)
-        if size is not None and count >= size:
-            break
-    model.train(was)
-    for name, buffer in model.named_buffers():
-        buffer.copy_(state[name])
-    return Features(*(torch.cat(x)[:size] for x in zip(*found, strict=True)))

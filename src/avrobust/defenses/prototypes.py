@@ -10,9 +10,8 @@ from torch.nn import functional as F
 
 from avrobust.attacks.base import Objective, cross_entropy
 from avrobust.defenses.base import Defense, Trained
-from avrobust.defenses.memory import first_features
 from avrobust.fusion.base import Fusion
-from avrobust.model import AVClassifier
+from avrobust.model import AVClassifier, embed
 from avrobust.types import Batch, Clip, Features
 
 
@@ -97,9 +96,7 @@ class Prototypes(Defense):
 
     def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
         """Puts every centre at its class mean; a class without a clip at the mean of all."""
-        kept = [batch for batch in batches if batch.key]
-        features = first_features(model, kept, None)
-        label = torch.cat([batch.label for batch in kept]).to(features.audio.device)
+        features, label = embed(model, batches)
         for modality in model.fusion.uses:
             centres = model.learned[f"centres_{modality}"]
             assert isinstance(centres, Centres)

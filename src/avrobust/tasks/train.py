@@ -14,7 +14,8 @@ from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, summarise
 from avrobust.files import whole
 from avrobust.lit import LitClassifier
-from avrobust.model import AVClassifier
+from avrobust.metrics import compactness
+from avrobust.model import AVClassifier, embed
 from avrobust.runs import Run, provenance, run_for
 from avrobust.science import stage_before
 from avrobust.tasks.fit import fit
@@ -108,6 +109,7 @@ def _train(config: Config, parts: Parts, run: Run, before: Run | None, device: t
             "classes": parts.data.classes,
             "overlaps": parts.data.overlaps(),
             **_accuracies(config, parts, lit.model.to(device), device),
+            "compactness": _compactness(config, parts, lit.model),
             "epochs": parts.recipe.epochs + (earlier["epochs"] if earlier else 0),  # of all stages
             "stage_before": before.run_id if before else None,
             "best_epoch": state["epoch"] + 1,
@@ -139,6 +141,13 @@ def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch
         accuracy[split], n[split] = summary.accuracy["clean"], summary.n
         skipped += batches.skipped
     return {"accuracy": accuracy, "n": n, "skipped": skipped}
+
+
+def _compactness(config: Config, parts: Parts, model: AVClassifier) -> dict[str, dict[str, float] | None]:
+    """Of each modality's embeddings of the test clips."""
+    features, label = embed(model, EvaluationBatches(config, parts.data, "test"))
+    arrays = {m: getattr(features, m).cpu().numpy() for m in model.fusion.uses}
+    return {modality: compactness(array, label.cpu().numpy()) for modality, array in arrays.items()}
 
 
 def _save(run: Run, model: AVClassifier, config: Config, classes: list[str], epoch: int) -> None:

@@ -1,0 +1,135 @@
+"""Training in stages: each starts from the run of the stage before, which others share, and no stage is repeated."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from avrobust.runs import Run, run_for
+from avrobust.science import stage_before
+from avrobust.tasks.parts import build_parts
+from avrobust.tasks.train import load_trained, trained
+from tests.support import PROJECT, config_for, run_script
+from tests.test_training import overrides
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
+    "ignore:.*lr_scheduler.step.*:UserWarning",
+)
+
+
+def identity(*overrides: str, task: str = "train") -> str:
+    return run_for(task, config_for(task, *overrides), "data").run_id  # type: ignore[arg-type]
+
+
+def before(*overrides: str) -> str | None:
+    earlier = stage_before(config_for("train", *overrides))
+    return earlier and run_for("train", earlier, "data").run_id
+
+
+def test_the_stage_before_is_the_run_that_others_have_too() -> None:
+    assert before("defense=exfmem") == before("defense=pcl") == identity("defense=none")
+    assert before("defense=minsim_exfmem") == identity("defense=minsim")
+    assert before("defense=minsim_exfmem", "defense@defense.base=pcl") == identity("defense=pcl")
+    assert before("defense=minsim") is None
+
+
+def test_a_defence_of_one_stage_trains_twice_to_match() -> None:
+    assert before("defense=minsim", "defense.match_epochs=true") == identity("defense=minsim")
+    assert identity("defense=minsim", "defense.match_epochs=true") != identity("defense=minsim")
+
+
+def test_a_defence_of_two_stages_trains_no_longer_to_match_but_is_compared_with_another() -> None:
+    match = "defense.match_epochs=true"
+    assert identity("defense=exfmem", match) == identity("defense=exfmem")
+    assert identity("defense=exfmem", match, task="defend") != identity("defense=exfmem", task="defend")
+
+
+@pytest.fixture(scope="module")
+def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of an external feature memory whose second stage was killed after an epoch and then went on."""
+    runs = tmp_path_factory.mktemp("runs")
+    command = ["train.py", *overrides(prepared, runs, "defense=exfmem")]
+    process = subprocess.Popen(
+        [sys.executable, str(PROJECT / command[0]), *command[1:]],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 200
+    while not any(path.read_text().count("\n") >= 2 for path in runs.glob("train/*-exfmem-*/metrics.csv")):
+        assert process.poll() is None, "finished before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert [result["config"]["choices"]["defense"] for result in results(runs)] == ["none"]
+    first = next(runs.glob("train/*/checkpoint.ckpt")).stat().st_mtime_ns
+    done = run_script(*command)
+    assert done.returncode == 0, done.stderr
+    assert next(runs.glob(f"train/{stage_one(runs)}/checkpoint.ckpt")).stat().st_mtime_ns == first
+    return runs
+
+
+def results(runs: Path, task: str = "train") -> list[dict[str, object]]:
+    return [json.loads(path.read_text()) for path in runs.glob(f"{task}/*/result.json")]  # type: ignore[misc]
+
+
+def second(runs: Path) -> dict[str, object]:
+    (found,) = (r for r in results(runs) if r["stage_before"])
+    return found
+
+
+def stage_one(runs: Path) -> str:
+    return str(second(runs)["stage_before"])
+
+
+def test_epochs_are_counted_over_all_stages(runs: Path) -> None:
+    assert second(runs)["epochs"] == 10
+    (first,) = (r for r in results(runs) if not r["stage_before"])
+    assert first["run_id"] == stage_one(runs)
+    assert first["epochs"] == 5
+
+
+def test_a_killed_stage_ends_as_an_unbroken_one(runs: Path, prepared: Path, tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / stage_one(runs)).symlink_to(runs / "train" / stage_one(runs))
+    config = config_for("train", *overrides(prepared, tmp_path, "defense=exfmem"))
+    again = trained(config, build_parts(config))
+    ours, theirs = (weights(folder) for folder in (again.folder, runs / "train" / again.run_id))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoint.ckpt", weights_only=True)["state_dict"]
+
+
+def test_the_banks_are_the_features_of_stage_one(runs: Path, prepared: Path) -> None:
+    state = weights(runs / "train" / str(second(runs)["run_id"]))
+    config = config_for("train", *overrides(prepared, runs))
+    parts = build_parts(config)
+    model = load_trained(Run("train", stage_one(runs), runs / "train" / stage_one(runs)), parts.model).eval()
+    clips = parts.data.clips("train")
+    atoms = state["restorers.audio.atoms"]
+    assert atoms.shape[1] == len(clips) == 24
+    with torch.no_grad():
+        own = torch.cat([model.encode_audio(clips[0, i].clip.audio.unsqueeze(0)) for i in range(len(clips))])
+    nearest = torch.cdist(own, atoms.T)
+    assert (nearest.amin(1) < 1e-3).all()
+
+
+def test_defend_states_what_each_model_was_trained_for(runs: Path, prepared: Path) -> None:
+    match = "defense.match_epochs=true"
+    for more, expected in (((), "10 epochs against its 5"), ((match,), "10 epochs against its 10")):
+        command = ["defend.py", *overrides(prepared, runs, "defense=exfmem", "attack=fgsm", *more)]
+        done = run_script(*command)
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout
+    names = sorted(str(r["config"]["choices"]["defense"]) for r in results(runs))  # type: ignore[index]
+    assert names == ["exfmem", "none", "none"]
