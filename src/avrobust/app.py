@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from avrobust.errors import UserError, did_you_mean
+from avrobust.help import help_text
 from avrobust.schema import register
 
 register()
@@ -45,6 +46,10 @@ def run(main: Callable[[], Any]) -> None:
 
     A sweep ends with its table and the list of what failed, and with status 1 if anything did.
     """
+    if not {"-h", "--help"}.isdisjoint(sys.argv[1:]):
+        script = Path(sys.argv[0])
+        sys.stdout.write(help_text(script.stem, script.with_name("configs")) + "\n")
+        return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
     status = 0
     try:

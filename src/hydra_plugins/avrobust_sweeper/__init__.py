@@ -1,0 +1,35 @@
+"""Hydra's basic sweeper, but each job's config is composed once: it is tried before the first job, and kept for its own."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+
+
+@final
+class OnceSweeper(BasicSweeper):
+    """Keeps the configs for the launcher where that composes in this process; composing is most of a finished job."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Composes every job, so that a wrong override ends the sweep before it begins."""
+        if not isinstance(self.launcher, BasicLauncher):
+            super().validate_batch_is_legal(batch)
+            return
+        assert self.hydra_context is not None
+        loader = self.hydra_context.config_loader
+        compose = loader.load_sweep_config
+        kept = {tuple(job): compose(self.config, list(job)) for job in batch}
+
+        def load(master: Any, overrides: list[str]) -> Any:
+            return kept.pop(tuple(overrides), None) or compose(master, overrides)
+
+        loader.load_sweep_config = load  # type: ignore[method-assign]
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="once",
+    node={"_target_": "hydra_plugins.avrobust_sweeper.OnceSweeper", "max_batch_size": None, "params": None},
+)
