@@ -24,12 +24,22 @@ def collect(runs: Path) -> pd.DataFrame:
     Raises:
         UserError: there is no finished attack under `runs`.
     """
-    results = [*_results(runs / "attack"), *_results(runs / "defend")]
-    if not results:
-        raise UserError(f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER")
+    results = read_results(runs)
     table = pd.DataFrame([_row(result) for result in results])
     table.insert(len(LABELS), "settings", _settings(table, results))
     return table.sort_values(SORT, ignore_index=True)
+
+
+def read_results(runs: Path) -> list[dict[str, Any]]:
+    """The result files of all finished attacks, undefended first.
+
+    Raises:
+        UserError: there is none under `runs`.
+    """
+    results = [*_results(runs / "attack"), *_results(runs / "defend")]
+    if not results:
+        raise UserError(f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER")
+    return results
 
 
 def _results(folder: Path) -> Iterator[dict[str, Any]]:
@@ -44,7 +54,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     config = result["config"]
     paper = published(config)
     return {
-        "dataset": _dataset(config),
+        "dataset": dataset_name(config),
         **{name: config["choices"][name] for name in ("threat", "attack", "fusion", "defense")},
         "eps": config["eps"],
         "split": config["split"],
@@ -53,6 +63,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "n": result["n"],
         "skipped": len(result["skipped"]),
         "bounded": result["bounded"],
+        "trusted": result.get("verdict", {}).get("trusted", True),
         **result["accuracy"],
         **{f"{c}_low": low for c, (low, _) in result["interval"].items()},
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},
@@ -61,11 +72,12 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "ri": result.get("ri", float("nan")),
         **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
         "seconds": result["seconds"],
+        "task": result["task"],
         "run_id": result["run_id"],
     }
 
 
-def _dataset(config: Mapping[str, Any]) -> str:
+def dataset_name(config: Mapping[str, Any]) -> str:
     """The data set's name; of `dataset=folder` that of the folder."""
     name = str(config["choices"]["dataset"])
     return Path(config["dataset"]["root"]).resolve().name if name == "folder" else name

@@ -28,6 +28,8 @@ class Row(NamedTuple):
     n: int
     skipped: int
     bounded: bool
+    trusted: bool  # no check of the attack found it too weak
+    runs: tuple[str, ...]  # the ids of its runs, by seed
     paper: dict[Condition, float] | None  # the published accuracies
     ri: float | None = None  # against the undefended model; None where that was not asked
 
@@ -58,6 +60,8 @@ def _row(group: pd.DataFrame) -> Row:
         n=int(first["n"]),
         skipped=int(group["skipped"].max()),
         bounded=bool(first["bounded"]),
+        trusted=bool(group["trusted"].all()),
+        runs=tuple(group["run_id"]),
         paper=None if pd.isna(first["paper_clean"]) else paper,
         ri=None if group["ri"].isna().any() else float(group["ri"].mean()),
     )

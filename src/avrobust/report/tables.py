@@ -12,6 +12,7 @@ from avrobust.types import CONDITIONS, Condition
 
 SHORT: dict[Condition, str] = {"clean": "clean", "audio": "xA", "visual": "xV", "audiovisual": "xAV"}
 UNIMODAL = {"audio_only": "only A", "visual_only": "only V"}
+BEHIND = "runs"  # in a line: the ids of the runs that it comes from; not shown
 OUTSIDE = "*"  # a published number outside our 95 % interval
 
 
@@ -78,6 +79,7 @@ class Table(NamedTuple):
     title: str
     shown: pd.DataFrame  # text cells
     tidy: pd.DataFrame  # one row a line and condition
+    runs: list[tuple[str, ...]]  # the ids of the runs behind each line of `shown`
 
 
 def tables(runs: pd.DataFrame) -> list[Table]:
@@ -94,7 +96,7 @@ def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
     labels = [{**row.labels, "eps": f"{row.labels['eps']:g}"} for row in found]
     pairs = zip(found, labels, strict=True)
     lines = [_ours(row, names, _average(row, with_clean=False), most, {}) for row, names in pairs]
-    return Table("all", title, _shown(lines).drop(columns="source"), _tidy(found))
+    return Table("all", title, _shown(lines).drop(columns="source"), _tidy(found), _behind(lines))
 
 
 def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
@@ -108,7 +110,7 @@ def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
     for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
         here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == place]
         lines += _block(layout, place, here, _unimodal(place[0], undefended) if layout.number == 1 else {})
-    return Table(layout.name, layout.title, _shown(lines), _tidy(found))
+    return Table(layout.name, layout.title, _shown(lines), _tidy(found), _behind(lines))
 
 
 def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[str, dict[str, str]]) -> list[Any]:
@@ -135,14 +137,18 @@ def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[
 def _shown(lines: list[dict[str, Any]]) -> pd.DataFrame:
     """Lines as a frame of text, its columns in the order of the fullest line."""
     fullest = max(lines, key=lambda line: len(line))
-    return pd.DataFrame(lines, columns=list(fullest)).fillna("")
+    return pd.DataFrame(lines, columns=[name for name in fullest if name != BEHIND]).fillna("")
+
+
+def _behind(lines: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [line.get(BEHIND, ()) for line in lines]
 
 
 def _ours(row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]) -> dict[str, Any]:
     cells = {SHORT[c]: _text(row.cells[c]) for c in CONDITIONS}
     ri = {} if row.ri is None else {"RI": f"{row.ri:+.2f}"}
     about = {"n": str(row.n), "seeds": str(row.seeds), "notes": _notes(row, most_seeds)}
-    return {**labels, "source": "ours", **cells, "Avg": average, **ri, **more, **about}
+    return {**labels, "source": "ours", **cells, "Avg": average, **ri, **more, **about, BEHIND: row.runs}
 
 
 def _theirs(labels: dict[str, Any], paper: dict[Condition, float], with_clean: bool, more: dict[str, str]) -> Any:
@@ -173,6 +179,7 @@ def _notes(row: Row, most_seeds: int) -> str:
     facts = {
         row.settings: bool(row.settings),
         "not ε-bounded": not row.bounded,
+        "untrusted": not row.trusted,
         f"fewer seeds ({row.seeds} of {most_seeds})": row.seeds < most_seeds,
         f"{row.skipped} clips unreadable": row.skipped > 0,
     }
@@ -208,11 +215,16 @@ def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
     return found
 
 
-def _figure3(runs: pd.DataFrame) -> Table | None:
-    """Accuracy over eps: a line for each data set, threat, attack, attacked modality and fusion."""
+def strength(runs: pd.DataFrame) -> list[Row]:
+    """What Fig. 3 is drawn from: the joint and the unimodal models, undefended, at every eps."""
     fusions = ("concat", *UNIMODAL)
     mine = runs[(runs["single"] == 1.0) & runs["fusion"].isin(fusions) & (runs["defense"] == "none")]
-    found = rows(mine) if len(mine) else []
+    return rows(mine) if len(mine) else []
+
+
+def _figure3(runs: pd.DataFrame) -> Table | None:
+    """Accuracy over eps: a line for each data set, threat, attack, attacked modality and fusion."""
+    found = strength(runs)
     lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in found:
         for condition in CONDITIONS[1:]:
@@ -231,7 +243,7 @@ def _figure3(runs: pd.DataFrame) -> Table | None:
     names = [str(column) for column in shown]
     grid = sorted(filter(_is_number, names), key=float)
     front = [name for name in names if name not in grid and (name != "settings" or shown[name].any())]
-    return Table(FIGURE3, FIGURE3_TITLE, shown[[*front, *grid]], _tidy(found))
+    return Table(FIGURE3, FIGURE3_TITLE, shown[[*front, *grid]], _tidy(found), [()] * len(shown))
 
 
 def _is_number(text: str) -> bool:
