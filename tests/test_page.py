@@ -2,6 +2,8 @@
 
 import csv
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from avrobust.report.claims import Claim, claims
 from avrobust.report.collect import collect, read_results
 from avrobust.report.command import command
 from avrobust.report.curves import axis, strengths
+from avrobust.report.figures import write_figures
 from avrobust.report.page import write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
@@ -193,3 +196,32 @@ def test_the_command_of_an_undefended_run_that_defend_made_knows_no_defence() ->
     assert "audio.widths=[8,8,8,8]" in line
     assert "defense" not in line
     assert "adaptive" not in line
+
+
+def test_the_figures_are_what_the_runs_are_enough_for(tmp_path: Path) -> None:
+    for eps, left in ((0.006, 40), (0.012, 20)):
+        put(tmp_path, (60, left, 30, 10), "attack=fgsm", f"eps={eps}")
+    write_figures(collect(tmp_path), tmp_path / "figures")
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        "fig3-synthetic-fgsm-paper.pdf",
+        "fig3-synthetic-fgsm-paper.png",
+    }
+
+
+def test_a_figure_of_fusions_needs_two_and_a_plain_file_name(tmp_path: Path) -> None:
+    root = ("dataset=folder", "dataset.root='a/my <clips>'", "attack=fgsm")
+    put(tmp_path, (60, 40, 30, 10), *root)
+    write_figures(collect(tmp_path), tmp_path / "figures")
+    assert not (tmp_path / "figures").exists()
+    put(tmp_path, (60, 40, 30, 10), *root, "fusion=sum")
+    write_figures(collect(tmp_path), tmp_path / "figures")
+    (pdf,) = (tmp_path / "figures").glob("*.pdf")
+    assert pdf.name == "fusions-my__clips_-paper.pdf"
+
+
+def test_the_program_starts_without_what_draws(tmp_path: Path) -> None:
+    check = (
+        "import sys; import avrobust.cli; print([m for m in ('matplotlib', 'jinja2', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

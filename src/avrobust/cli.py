@@ -90,7 +90,7 @@ def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "report",
         help="print the table of all finished attacks, or the paper's tables",
         description="Prints tables of whatever is finished, in Markdown, and writes in RUNS/report: a page to open in "
-        "a browser, the tables as Markdown, LaTeX and CSV, and results.csv of all runs.",
+        "a browser, the tables as Markdown, LaTeX and CSV, figures as PDF and PNG, and results.csv of all runs.",
     )
     _add_runs(parser)
     parser.add_argument("--tables", action="store_true", help="the paper's tables instead of one of all attacks")
@@ -103,6 +103,7 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     from avrobust.report.collect import collect, read_results
+    from avrobust.report.figures import write_figures
     from avrobust.report.page import write_page
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown, write_tables
@@ -115,9 +116,10 @@ def _report(options: argparse.Namespace) -> None:
     folder = options.runs / "report"
     write_tables([*found, whole], runs, folder)
     write_page(folder / "index.html", runs, read_results(options.runs), [*found, whole], options.runs)
+    write_figures(runs, folder / "figures")
     shown = found if options.tables else [whole]
     sys.stdout.write("\n".join(markdown(table) for table in shown))
-    sys.stdout.write(f"\nwritten: {folder / 'index.html'}, and tables as Markdown, LaTeX and CSV beside it\n")
+    sys.stdout.write(f"\nwritten: {folder / 'index.html'}, tables (Markdown, LaTeX, CSV) and figures beside it\n")
 
 
 def _add_status(commands: "argparse._SubParsersAction[_Parser]") -> None:

@@ -62,7 +62,8 @@ def _strength(key: tuple[str, ...], rows: list[Row]) -> Strength:
     dataset, threat, attack, settings = key
     title = f"{dataset}, {attack}, threat {threat}{f', {settings}' if settings else ''}"
     panels = [Panel(title, _curves(rows, condition)) for condition, title in TITLES.items()]
-    return Strength(title, "-".join(("fig3", dataset, attack, threat)), min(row.n for row in rows), panels)
+    name = "-".join(filter(None, ("fig3", dataset, attack, threat, settings)))
+    return Strength(title, name, min(row.n for row in rows), panels)
 
 
 def _curves(rows: list[Row], condition: Condition) -> list[Curve]:

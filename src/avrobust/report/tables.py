@@ -100,17 +100,29 @@ def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
 
 
 def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
-    protocol = runs[(runs["eps"] == EPS) & (runs["single"] == layout.single) & runs["attack"].isin(layout.attacks)]
-    mine = protocol[protocol["fusion"].isin(layout.fusions) & protocol["defense"].isin(layout.defenses)]
-    found = rows(mine) if len(mine) else []
-    if not found or (layout.axis == "defense" and mine["ri"].isna().all()):
+    found = protocol(layout, runs)
+    if not found:
         return None
-    undefended = protocol[protocol["defense"] == "none"]
+    undefended = _budget(layout, runs)
+    undefended = undefended[undefended["defense"] == "none"]
     lines = []
     for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
         here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == place]
         lines += _block(layout, place, here, _unimodal(place[0], undefended) if layout.number == 1 else {})
     return Table(layout.name, layout.title, _shown(lines), _tidy(found), _behind(lines))
+
+
+def protocol(layout: Layout, runs: pd.DataFrame) -> list[Row]:
+    """The rows of a table that are finished; none if there is no defence in a table of defences."""
+    mine = _budget(layout, runs)
+    mine = mine[mine["fusion"].isin(layout.fusions) & mine["defense"].isin(layout.defenses)]
+    return [] if mine.empty or (layout.axis == "defense" and mine["ri"].isna().all()) else rows(mine)
+
+
+def _budget(layout: Layout, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs under a table's attacks and budgets, whatever the model."""
+    same = (runs["eps"] == EPS) & (runs["single"] == layout.single) & runs["attack"].isin(layout.attacks)
+    return runs[same & (runs["split"] == "test") & runs["average"].notna()]
 
 
 def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[str, dict[str, str]]) -> list[Any]:
