@@ -7,7 +7,21 @@ from typing import Any
 SCRIPTS = {"attack": "attack.py", "defend": "defend.py", "train": "train.py"}
 GROUPS = ("experiment", "dataset", "audio", "visual", "fusion", "defense", "attack", "threat", "trainer")
 IMPLIED = {("defense", "none"), ("trainer", "auto")}
-NAMED = (*GROUPS, "sweep", "hydra", "seed", "eps", "split", "runs", "force", "name", "tags", "workers", "batch_size")
+NAMED = (
+    *GROUPS,
+    "sweep",
+    "hydra",
+    "seed",
+    "eps",
+    "split",
+    "runs",
+    "force",
+    "name",
+    "tags",
+    "workers",
+    "batch_size",
+    "examples",
+)
 
 
 def command(result: Mapping[str, Any]) -> str:

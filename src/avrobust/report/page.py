@@ -10,13 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avrobust.files import whole
 from avrobust.report.claims import claims
+from avrobust.report.classes import as_json, confusions
 from avrobust.report.collect import dataset_name
 from avrobust.report.command import command, flat
 from avrobust.report.curves import Axis, Point, axis, strengths
+from avrobust.report.gallery import gallery
 from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
 from avrobust.report.tables import FIGURE3, Table
 from avrobust.report.write import latex, markdown
+
+SIZE = 20_000_000  # bytes
+GALLERY = 0.6  # of the page's size, at most
 
 
 class Line(NamedTuple):
@@ -33,7 +38,14 @@ class Entry(NamedTuple):
     lines: list[Line]
 
 
-def write_page(path: Path, runs: pd.DataFrame, results: list[dict[str, Any]], tables: list[Table], root: Path) -> None:
+def write_page(
+    path: Path,
+    runs: pd.DataFrame,
+    results: list[dict[str, Any]],
+    tables: list[Table],
+    root: Path,
+    size: int = SIZE,
+) -> None:
     """Writes the page.
 
     Args:
@@ -42,17 +54,20 @@ def write_page(path: Path, runs: pd.DataFrame, results: list[dict[str, Any]], ta
         results: the result files that `runs` was made of.
         tables: in the order of the page.
         root: the folder of all runs.
+        size: about the most bytes that the page may have.
     """
-    scores = Scores(root)
+    titles = {str(result["run_id"]): name(result) for result in results}
     content = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "datasets": sorted(set(runs["dataset"])),
         "seeds": sorted(set(runs["seed"])),
         "untrusted": int((~runs["trusted"]).sum()),
         "unbounded": int((~runs["bounded"]).sum()),
-        "claims": claims(runs, scores),
+        "claims": claims(runs, Scores(root)),
         "tables": [table for table in tables if table.name != FIGURE3],
         "strengths": strengths(runs),
+        "confusions": confusions(runs, titles, root),
+        "gallery": gallery(runs, titles, root, int(GALLERY * size)),
         "runs": [_run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))],
     }
     with whole(path) as aside:
@@ -64,7 +79,11 @@ def _environment() -> Environment:
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.globals.update(entries=entries, axis=axis, points=points, band=band, frame=FRAME)
     made.filters.update(
-        markdown=markdown, latex=latex, csv=lambda table: table.tidy.to_csv(index=False), p_value=p_value
+        markdown=markdown,
+        latex=latex,
+        csv=lambda table: table.tidy.to_csv(index=False),
+        p_value=p_value,
+        as_json=as_json,
     )
     return made
 
@@ -74,14 +93,20 @@ def _run(result: Mapping[str, Any]) -> dict[str, Any]:
     verdict = result.get("verdict", {})
     return {
         "id": result["run_id"],
-        "dataset": dataset_name(result["config"]),
-        "title": title(result),
+        "title": name(result),
         "notes": [*notes(result), *([] if verdict.get("trusted", True) else ["UNTRUSTED", *verdict["reasons"]])],
         "command": command(result),
         "config": flat({key: value for key, value in result["config"].items() if key != "choices"}),
         "facts": [(name, str(result.get(name))) for name in ("n", "seconds", "model", "data", "git")],
         "versions": result.get("versions", {}),
     }
+
+
+def name(result: Mapping[str, Any]) -> str:
+    """What a run is called: a folder's data set goes by the folder's name."""
+    config = result["config"]
+    choices = {**config["choices"], "dataset": dataset_name(config)}
+    return f"{title({'config': {**config, 'choices': choices}})}, seed {config['seed']}"
 
 
 def entries(table: Table) -> list[Entry]:
