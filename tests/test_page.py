@@ -122,6 +122,16 @@ def test_seeds_are_put_together_clip_by_clip(tmp_path: Path) -> None:
     assert (audio.seeds, audio.n, audio.gained) == (2, N, 30)
 
 
+def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> None:
+    for epochs, left in ((3, {"fgsm": 50, "pgd": 20, "mim": 10}), (4, {"fgsm": 5})):
+        for attack, right in left.items():
+            clips = (range(90), range(right), range(right), range(right))
+            run(tmp_path, clips, f"attack={attack}", f"training.epochs={epochs}", model=f"trained for {epochs}")
+    (trial,) = found(tmp_path, 4).trials
+    assert trial.verdict == "holds"
+    assert trial.comparisons[0].gained == 30
+
+
 def page(runs: Path) -> str:
     frame = collect(runs)
     write_page(runs / "index.html", frame, read_results(runs), [*tables(frame), overview(frame)], runs)

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from avrobust.errors import UserError
+from avrobust.report.command import flat
 from avrobust.report.paper import published
 from avrobust.science import science
 from avrobust.types import CONDITIONS
@@ -73,6 +74,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
         "seconds": result["seconds"],
         "task": result["task"],
+        "model": result.get("model", ""),
         "run_id": result["run_id"],
     }
 
@@ -85,11 +87,11 @@ def dataset_name(config: Mapping[str, Any]) -> str:
 
 def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
     """For each run, the settings in which it differs from others of the same labels."""
-    flat = pd.DataFrame([_flat(result) for result in results]).astype(str)
+    every = pd.DataFrame([_flat(result) for result in results]).fillna("").astype(str)
     texts = [""] * len(table)
     for _, group in table.groupby(LABELS):
-        part = flat.loc[group.index]
-        varying = [str(key) for key in part if part[key].nunique() > 1]
+        part = every.loc[group.index]
+        varying = [str(key) for key, differs in (part != part.iloc[0]).any().items() if differs]
         for index in group.index:
             texts[int(index)] = ", ".join(f"{key}={part.at[index, key]!s}" for key in varying)
     return texts
@@ -98,6 +100,5 @@ def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
 def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
     """What can tell apart two runs of the same labels: their science, flat, without the seed."""
     config = result["config"]
-    flat = pd.json_normalize(science(result["task"], config)).iloc[0].to_dict()
-    kept = {str(k): v for k, v in flat.items() if k != "seed" and "._" not in str(k)}
+    kept = {key: value for key, value in flat(science(result["task"], config)) if key != "seed" and "._" not in key}
     return {**kept, "data": str(result.get("data", ""))[:8], "adaptive": config.get("adaptive", "no")}

@@ -1,5 +1,6 @@
 """Accuracy over eps (Fig. 3): what is drawn, for the page's SVG and for the figures on paper."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -62,7 +63,8 @@ def _strength(key: tuple[str, ...], rows: list[Row]) -> Strength:
     dataset, threat, attack, settings = key
     title = f"{dataset}, {attack}, threat {threat}{f', {settings}' if settings else ''}"
     panels = [Panel(title, _curves(rows, condition)) for condition, title in TITLES.items()]
-    name = "-".join(filter(None, ("fig3", dataset, attack, threat, settings)))
+    which = hashlib.sha256(settings.encode()).hexdigest()[:6] if settings else ""  # settings may be very long
+    name = "-".join(filter(None, ("fig3", dataset, attack, threat, which)))
     return Strength(title, name, min(row.n for row in rows), panels)
 
 

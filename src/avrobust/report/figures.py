@@ -140,5 +140,7 @@ def _told(name: str, row: Row) -> str:
 def _save(figure: "Figure", path: Path) -> None:
     """Without a date, so that the same runs make the same file; names from disk become plain file names."""
     safe = path.with_name("".join(c if c.isalnum() or c in "._-" else "_" for c in path.name))
+    figure.canvas.draw()
+    figure.set_layout_engine("none")  # it stays as it is now laid out
     figure.savefig(safe.with_name(f"{safe.name}.pdf"), metadata={"CreationDate": None})
     figure.savefig(safe.with_name(f"{safe.name}.png"), dpi=200)

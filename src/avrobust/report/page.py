@@ -15,9 +15,10 @@ from avrobust.report.collect import dataset_name
 from avrobust.report.command import command, flat
 from avrobust.report.curves import Axis, Point, axis, strengths
 from avrobust.report.gallery import gallery
+from avrobust.report.paper import EPS
 from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
-from avrobust.report.tables import FIGURE3, Table
+from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL, Table
 from avrobust.report.write import latex, markdown
 
 SIZE = 20_000_000  # bytes
@@ -66,6 +67,7 @@ def write_page(
         "claims": claims(runs, Scores(root)),
         "tables": [table for table in tables if table.name != FIGURE3],
         "strengths": strengths(runs),
+        "unimodal": _unimodal(runs),
         "confusions": confusions(runs, titles, root),
         "gallery": gallery(runs, titles, root, int(GALLERY * size)),
         "runs": [_run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))],
@@ -102,6 +104,14 @@ def _run(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _unimodal(runs: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The run that a unimodal model's clean accuracy in Table 1 comes from, by data set and column."""
+    same = (runs["eps"] == EPS) & (runs["single"] == TABLE1.single) & (runs["split"] == "test")
+    mine = runs[same & (runs["defense"] == "none") & runs["fusion"].isin(UNIMODAL)]
+    names = zip(mine["dataset"], mine["fusion"], mine["run_id"], strict=True)
+    return {(dataset, UNIMODAL[fusion]): run for dataset, fusion, run in reversed(list(names))}
+
+
 def name(result: Mapping[str, Any]) -> str:
     """What a run is called: a folder's data set goes by the folder's name."""
     config = result["config"]
@@ -128,7 +138,7 @@ def _parts(text: str) -> tuple[str, str]:
     number, plus, deviation = text.partition(" ± ")
     if plus:
         deviation, _, interval = deviation.partition(" (")
-        return number, f"± {deviation} ({interval}"
+        return number, f"± {deviation}\n({interval}"
     number, bracket, interval = text.partition(" (")
     return (number, f"({interval}") if bracket and interval.endswith(")") else (text, "")
 

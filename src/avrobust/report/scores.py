@@ -1,5 +1,6 @@
 """Which clips each run had right, and how sure a difference between two sets of runs on the same clips is."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, final
@@ -45,6 +46,11 @@ class Side(NamedTuple):
         columns = {AVERAGE: ["average"], SUM: ["clean", "average"]}.get(self.column, [self.column])
         return float(self.runs[columns].sum(axis=1).mean())
 
+    @property
+    def run(self) -> str:
+        """The id of its first run."""
+        return str(self.runs["run_id"].iloc[0])
+
 
 class Comparison(NamedTuple):
     """Is one side better than the other, as the paper says, on the same clips?"""
@@ -72,11 +78,14 @@ def compare(scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
     Returns:
         None where the two have no seed or no clip in common.
     """
-    change = [_change(scores, *pair) for pair in _pairs(better, worse)]
-    together = pd.concat(change, axis=1, join="inner") if change else pd.DataFrame()
-    if together.empty:
+    change = [
+        (_column(scores.of(*mine), better.column) - _column(scores.of(*theirs), worse.column)).dropna()
+        for mine, theirs in _pairs(better, worse)
+    ]
+    common = pd.concat(change, axis=1, join="inner") if change else pd.DataFrame()
+    if common.empty:
         return None
-    each = together.mean(axis=1).round(9)
+    each = common.mean(axis=1).round(9)
     gained, lost = int((each > 0).sum()), int((each < 0).sum())
     p, difference = mcnemar(gained, lost), 100 * float(each.mean())
     verdict = _verdict(difference, gained - lost, p)
@@ -91,16 +100,18 @@ def _verdict(difference: float, surplus: int, p: float) -> Verdict:
     return "holds" if difference > 0 else "does not hold"
 
 
-def _pairs(better: Side, worse: Side) -> list[tuple[tuple[Side, str, str], tuple[Side, str, str]]]:
+Run = tuple[str, str]  # task and id
+
+
+def _pairs(better: Side, worse: Side) -> list[tuple[Run, Run]]:
     """The runs of both sides that have the same seed."""
-    theirs = {row.seed: (worse, str(row.task), str(row.run_id)) for row in worse.runs.itertuples()}
-    mine = {row.seed: (better, str(row.task), str(row.run_id)) for row in better.runs.itertuples()}
-    return [(mine[seed], theirs[seed]) for seed in mine.keys() & theirs.keys()]
+    mine, theirs = _by_seed(better), _by_seed(worse)
+    return [(mine[seed], theirs[seed]) for seed in mine if seed in theirs]
 
 
-def _change(scores: Scores, better: tuple[Side, str, str], worse: tuple[Side, str, str]) -> "pd.Series[float]":
-    first, second = (_column(scores.of(task, run), side.column) for side, task, run in (better, worse))
-    return (first - second).dropna()
+def _by_seed(side: Side) -> dict[int, Run]:
+    columns = (side.runs[name].tolist() for name in ("seed", "task", "run_id"))
+    return {seed: (task, run) for seed, task, run in zip(*columns, strict=True)}
 
 
 def _column(table: pd.DataFrame, name: str) -> "pd.Series[float]":
@@ -108,10 +119,11 @@ def _column(table: pd.DataFrame, name: str) -> "pd.Series[float]":
 
 
 def _scores(path: Path) -> pd.DataFrame:
-    read = pd.read_csv(path, usecols=["key", "condition", "correct"], dtype={"key": str}, keep_default_na=False)
-    table = read.pivot_table(index="key", columns="condition", values="correct", aggfunc="max", sort=False).astype(
-        float
-    )
+    columns: dict[str, dict[str, float]] = {}
+    with path.open(newline="", encoding="utf-8") as file:  # csv is faster than pandas on many small files
+        for row in csv.DictReader(file):
+            columns.setdefault(row["condition"], {})[row["key"]] = float(row["correct"] == "True")
+    table = pd.DataFrame(columns)
     if set(CONDITIONS) <= set(table):
         table[AVERAGE] = table[list(CONDITIONS[1:])].mean(axis=1)
         table[SUM] = table["clean"] + table[AVERAGE]
