@@ -8,11 +8,12 @@ import pandas as pd
 from avrobust.report.paper import EPS, UNIMODAL
 from avrobust.report.scores import AVERAGE, SUM, Comparison, Scores, Side, Verdict, compare, together
 from avrobust.report.tables import SHORT
-from avrobust.types import Condition
+from avrobust.types import CONDITIONS, Condition
 
 ATTACKS = ("fgsm", "pgd", "mim")  # bounded, from the weakest
 JOINT = ("sum", "concat", "film", "gated_sum", "gated_concat")
 DEFENSES = ("minsim", "minsim_exfmem")  # that finding 6 speaks of; the last one is the best
+NEEDED = ["attack", "fusion", "defense", "seed", "task", "run_id", *CONDITIONS, "average"]  # columns of `collect`
 ONLY = {"audio_only": "only A", "visual_only": "only V"}
 
 
@@ -206,7 +207,7 @@ def _places(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Each data set and threat at one eps: the paper's, or else the one that most runs have."""
     for (dataset, threat), here in runs.groupby(["dataset", "threat"]):
         eps = EPS if (here["eps"] == EPS).any() else float(here["eps"].mode().iloc[0])
-        yield f"{dataset}, threat {threat}, eps {eps:g}", here[here["eps"] == eps]
+        yield f"{dataset}, threat {threat}, eps {eps:g}", here.loc[here["eps"] == eps, NEEDED]
 
 
 def _try(finding: _Finding, name: str, runs: pd.DataFrame, scores: Scores) -> Trial:

@@ -73,11 +73,12 @@ def gallery(runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int) -
     for one in kept[:MOST]:
         new, more = _cards(one, titles[str(one.row.run_id)])
         size = sum(len(uri) for name, uri in more.items() if name not in found) + CARD * len(new)
-        if size <= most:
-            most -= size
-            cards += new
-            found.update(more)
-            shown += 1
+        most -= size
+        if most < 0:
+            break
+        cards += new
+        found.update(more)
+        shown += 1
     cards.sort(key=lambda card: (card.dataset, card.key, card.run))  # and the conditions in their order
     return Gallery(cards, found, shown, len(kept))
 
@@ -115,7 +116,7 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
     for condition, (heard, seen) in clips.items():
         factor, wave_factor = media.factor_for(seen, 0.5), media.wave_factor(audio, heard)
         peak = max(np.abs(audio).max(), 1e-6)
-        attacked = [media.picture(frame + seen, "PNG"), media.magnified(seen, factor)] if factor else []
+        attacked = [media.picture(frame + seen), media.magnified(seen, factor)] if factor else []
         before, after = said["clean"], said[condition]
         cards.append(
             Card(
@@ -131,7 +132,7 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
                 after=after["prediction"],
                 after_confidence=100 * float(after["confidence"]),
                 outcome=_outcome(before, after),
-                frames=[name(uri) for uri in (media.picture(frame, "PNG"), *attacked)],
+                frames=[name(uri) for uri in (media.picture(frame), *attacked)],
                 factor=factor,
                 sounds=[name(media.sound(x)) for x in ((audio, audio + heard) if wave_factor else (audio,))],
                 wave=media.outline(audio / peak),

@@ -14,6 +14,7 @@ from avrobust.data.layout import SAMPLE_RATE
 
 Array = NDArray[Any]
 
+SMALL = 128  # pixels a side
 COLUMNS = 120  # of a waveform's picture
 WINDOW = 512  # samples of a spectrum
 BANDS = 48  # of mel
@@ -21,15 +22,14 @@ DECIBELS = 30.0  # a change of the log-mel picture that is drawn in full colour
 UP, DOWN = (213, 94, 0), (0, 103, 165)  # more and less energy
 
 
-def picture(frame: Array, kind: str = "JPEG") -> str:
-    """A frame (3, H, W) in [0, 1]."""
-    pixels = (frame.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
-    return _encoded(Image.fromarray(pixels), kind)
+def picture(frame: Array) -> str:
+    """A frame (3, H, W) in [0, 1]: without loss if it is small, else nearly so."""
+    return _encoded(_pixels(frame), "PNG" if frame.shape[-1] <= SMALL else "JPEG")
 
 
 def magnified(change: Array, factor: float) -> str:
     """A change of a frame times a factor, round a middle grey."""
-    return picture(0.5 + factor * change, "PNG")
+    return _encoded(_pixels(0.5 + factor * change), "PNG")
 
 
 def factor_for(change: Array, half: float) -> float:
@@ -106,9 +106,13 @@ def psnr(change: Array) -> float | None:
     return -10 * math.log10(noise) if noise else None
 
 
+def _pixels(frame: Array) -> Image.Image:
+    return Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0))
+
+
 def _encoded(image: Image.Image, kind: str) -> str:
     file = io.BytesIO()
-    image.save(file, kind, quality=90, optimize=True)
+    image.save(file, kind, quality=92)
     return _data(f"image/{kind.lower()}", file.getvalue())
 
 

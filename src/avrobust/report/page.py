@@ -22,7 +22,7 @@ from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL, Table
 from avrobust.report.write import latex, markdown
 
 SIZE = 20_000_000  # bytes
-GALLERY = 0.6  # of the page's size, at most
+GALLERY = 0.7  # of the page's size, at most
 
 
 class Line(NamedTuple):
