@@ -73,6 +73,7 @@ def test_a_difference_that_chance_explains_is_within_noise(tmp_path: Path) -> No
     audio, visual = trial.comparisons
     assert (audio.gained, audio.lost, audio.p) == (3, 0, 0.25)
     assert (audio.verdict, visual.verdict, trial.verdict) == ("within noise", "holds", "within noise")
+    assert trial.deciding == audio
 
 
 def test_the_contrary_does_not_hold(tmp_path: Path) -> None:

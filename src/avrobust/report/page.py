@@ -98,6 +98,7 @@ def _run(result: Mapping[str, Any]) -> dict[str, Any]:
         "title": name(result),
         "notes": [*notes(result), *([] if verdict.get("trusted", True) else ["UNTRUSTED", *verdict["reasons"]])],
         "command": command(result),
+        "exact": "overrides" in result["config"],
         "config": flat({key: value for key, value in result["config"].items() if key != "choices"}),
         "facts": [(name, str(result.get(name))) for name in ("n", "seconds", "model", "data", "git")],
         "versions": result.get("versions", {}),
