@@ -13,10 +13,10 @@ from avrobust.evaluation import evaluate
 from avrobust.report import media
 from avrobust.report.collect import collect
 from avrobust.report.gallery import gallery
-from avrobust.runs import Run, run_for
+from avrobust.runs import Run
 from avrobust.tasks.examples import Examples, worst_of
 from avrobust.types import Batch, Clip, Record
-from tests.support import batch_of, config_for, model_for
+from tests.support import batch_of, model_for
 from tests.test_page import run as finished
 
 KEYS = [f"clip/{i}" for i in range(8)]
@@ -88,7 +88,7 @@ def shown(runs: Path, label: str = "bell") -> Path:
     batch = batch_of(2)._replace(key=(f"{label}/0", f"{label}/1"))
     examples = Examples(batch.key, 2)
     evaluate(model_for(), [batch], FGSM(), suite(0.05), watch=examples.keep)
-    examples.write(run_for("attack", config_for("attack", f"runs={runs}", "attack=fgsm"), "data"))
+    examples.write(Run("attack", folder.name, folder))
     return folder
 
 

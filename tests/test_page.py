@@ -30,8 +30,7 @@ Right = tuple[
 def run(runs: Path, right: Right, *overrides: str, label: str = "bell", bounded: bool = True, **more: object) -> Path:
     """A finished attack with the clips that it had right."""
     sets = [set(clips) for clips in right]
-    put(runs, tuple(map(len, sets)), *overrides, bounded=bounded, **more)  # type: ignore[arg-type]
-    folder = run_for("attack", config_for("attack", f"runs={runs}", *overrides), "data").folder
+    folder = put(runs, tuple(map(len, sets)), *overrides, bounded=bounded, **more)  # type: ignore[arg-type]
     with (folder / "examples.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(Record._fields)
@@ -147,6 +146,13 @@ def test_the_page_has_our_numbers_beside_the_papers_and_a_link_to_each_run(tmp_p
     assert f'id="run-{folder.name}"' in text
     assert "-5.76" in text
     assert "python attack.py dataset=music" in text
+
+
+@pytest.mark.parametrize(("override", "bounded"), [("split=val", True), ("split=test", False)])
+def test_a_page_without_anything_to_judge_findings_by(tmp_path: Path, override: str, bounded: bool) -> None:
+    distance = {"audio": 0.1, "visual": 0.1}
+    put(tmp_path, (52, 26, 26, 0), override, bounded=bounded, largest_distance=distance)
+    assert "No finished attack" in page(tmp_path)
 
 
 def test_marks_are_on_the_page(tmp_path: Path) -> None:

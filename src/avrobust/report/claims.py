@@ -191,7 +191,7 @@ FINDINGS = (
 def claims(runs: pd.DataFrame, scores: Scores) -> list[Claim]:
     """The seven findings on these runs of `collect`; unbounded and untrusted attacks of the test split are left out."""
     mine = runs[(runs["split"] == "test") & runs["average"].notna() & runs["bounded"] & runs["trusted"]]
-    places = list(_places(_one_model_each(mine)))
+    places = [] if mine.empty else list(_places(_one_model_each(mine)))
     return [
         Claim(number, finding.text, finding.rule, [_try(finding, name, here, scores) for name, here in places])
         for number, finding in enumerate(FINDINGS, start=1)
