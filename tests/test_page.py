@@ -105,8 +105,13 @@ def test_equal_counts_as_no_more(tmp_path: Path) -> None:
 
 
 def test_ri_is_judged_by_clips(tmp_path: Path) -> None:
-    run(tmp_path, (range(60), range(30), range(30), range(20)), "attack=fgsm")
-    run(tmp_path, (range(60), range(50), range(50), range(40)), "attack=fgsm", "defense=minsim", ri=10.0)
+    # Two undefended models; the one that the defence was compared with, trained for longer, has fewer runs.
+    run(tmp_path, (range(60), range(5), range(5), range(5)), "attack=fgsm", model="short")
+    run(tmp_path, (range(60), range(5), range(5), range(5)), "attack=pgd", model="short")
+    longer = ("attack=fgsm", "training.epochs=24")
+    against = run(tmp_path, (range(60), range(30), range(30), range(20)), *longer, model="long")
+    right = (range(60), range(50), range(50), range(40))
+    run(tmp_path, right, "attack=fgsm", "defense=minsim", ri=10.0, against={"run_id": against.name})
     (trial,) = found(tmp_path, 6).trials
     (minsim,) = trial.comparisons
     assert (minsim.gained, minsim.lost, minsim.verdict) == (30, 0, "holds")

@@ -13,7 +13,17 @@ from avrobust.types import CONDITIONS, Condition
 ATTACKS = ("fgsm", "pgd", "mim")  # bounded, from the weakest
 JOINT = ("sum", "concat", "film", "gated_sum", "gated_concat")
 DEFENSES = ("minsim", "minsim_exfmem")  # that finding 6 speaks of; the last one is the best
-NEEDED = ["attack", "fusion", "defense", "seed", "task", "run_id", *CONDITIONS, "average"]  # columns of `collect`
+NEEDED = [
+    "attack",
+    "fusion",
+    "defense",
+    "seed",
+    "task",
+    "run_id",
+    "against",
+    *CONDITIONS,
+    "average",
+]  # columns of `collect`
 ONLY = {"audio_only": "only A", "visual_only": "only V"}
 
 
@@ -40,8 +50,8 @@ class Claim(NamedTuple):
 class Place:
     """The runs of one data set under one threat at one eps, and the comparisons made among them."""
 
-    def __init__(self, runs: pd.DataFrame, scores: Scores) -> None:
-        self.runs, self.scores = runs, scores
+    def __init__(self, runs: pd.DataFrame, every: pd.DataFrame, scores: Scores) -> None:
+        self.runs, self.every, self.scores = runs, every, scores
         self.comparisons: list[Comparison] = []
         self.missing: list[str] = []
 
@@ -66,6 +76,13 @@ class Place:
         if (self.runs["defense"] == defense).any() and not (self.runs["fusion"] == fusion).any():
             return self.side(name, column, attack=attack, defense=defense)
         return self.side(name, column, attack=attack, fusion=fusion, defense="none")
+
+    def undefended(self, defended: Side | None) -> Side | None:
+        """What a defended model was compared with when it was attacked: it may have been trained for longer."""
+        if defended is None:
+            return None
+        found = self.every[self.every["run_id"].isin(defended.runs["against"])]
+        return Side(defended.name.replace(defended.name.partition(",")[0], "none", 1), found, defended.column)
 
     def expect(self, better: Side | None, worse: Side | None, *, or_equal: bool = False) -> None:
         """The paper has the first side above the second one."""
@@ -123,9 +140,8 @@ def _defenses(place: Place) -> None:
         return place.side(f"{defense}, {attack} clean + Avg", SUM, attack=attack, fusion="concat", defense=defense)
 
     sides = {defense: side(defense) for defense in dict.fromkeys((*DEFENSES, *here["defense"]))}
-    undefended = side("none")
     for defense in DEFENSES:
-        place.expect(sides[defense], undefended)
+        place.expect(sides[defense], place.undefended(sides[defense]))
     best = sides.pop(DEFENSES[-1])
     for other in sides.values():
         place.expect(best, other)
@@ -177,7 +193,7 @@ FINDINGS = (
     ),
     _Finding(
         "MinSim and MinSim+ExFMem have RI > 0, and MinSim+ExFMem the highest",
-        "Clean accuracy + Avg of each against the undefended model's, and of MinSim+ExFMem against every other's.",
+        "Clean accuracy + Avg of each against its undefended model's; of MinSim+ExFMem also against every other's.",
         _defenses,
     ),
     _Finding(
@@ -193,7 +209,7 @@ def claims(runs: pd.DataFrame, scores: Scores) -> list[Claim]:
     mine = runs[(runs["split"] == "test") & runs["average"].notna() & runs["bounded"] & runs["trusted"]]
     places = [] if mine.empty else list(_places(_one_model_each(mine)))
     return [
-        Claim(number, finding.text, finding.rule, [_try(finding, name, here, scores) for name, here in places])
+        Claim(number, finding.text, finding.rule, [_try(finding, name, here, mine, scores) for name, here in places])
         for number, finding in enumerate(FINDINGS, start=1)
     ]
 
@@ -211,8 +227,8 @@ def _places(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f"{dataset}, threat {threat}, eps {eps:g}", here.loc[here["eps"] == eps, NEEDED]
 
 
-def _try(finding: _Finding, name: str, runs: pd.DataFrame, scores: Scores) -> Trial:
-    place = Place(runs, scores)
+def _try(finding: _Finding, name: str, runs: pd.DataFrame, every: pd.DataFrame, scores: Scores) -> Trial:
+    place = Place(runs, every, scores)
     finding.try_on(place)
     missing = list(dict.fromkeys(place.missing))
     verdict = together(place.comparisons, missing=bool(missing), anyone=finding.anyone)

@@ -75,6 +75,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": result["seconds"],
         "task": result["task"],
         "model": result.get("model", ""),
+        "against": result.get("against", {}).get("run_id", ""),
         "run_id": result["run_id"],
     }
 

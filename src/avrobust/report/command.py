@@ -10,7 +10,6 @@ IMPLIED = {("defense", "none"), ("trainer", "auto")}
 NAMED = (
     *GROUPS,
     "sweep",
-    "hydra",
     "seed",
     "eps",
     "split",
@@ -36,12 +35,13 @@ def command(result: Mapping[str, Any]) -> str:
 
 def _set_by_hand(config: Mapping[str, Any], task: str) -> list[str]:
     """Overrides of single values, without those that belong to a defence that this run has not."""
-    foreign = ("defense.",) if config["choices"]["defense"] == "none" else ()
-    foreign = foreign if task == "defend" else (*foreign, "adaptive")
-    kept = []
+    undefended = config["choices"]["defense"] == "none"
+    foreign = ("hydra", *(("defense",) if undefended else ()), *(() if task == "defend" else ("adaptive",)))
+    longer = undefended and config["defense"].get("match_epochs")  # as the undefended side of a defence in two stages
+    kept = ["defense.match_epochs=true"] if longer else []
     for override in config.get("overrides", ()):
         key = override.lstrip("+~").partition("=")[0]
-        if key.partition("/")[0].partition("@")[0] not in NAMED and not key.startswith(foreign or "\0"):
+        if key not in NAMED and not key.startswith(foreign):
             kept.append(override)
     return kept
 
