@@ -31,7 +31,7 @@ def test_a_sweep_trains_once_and_attacks_each(swept: Path) -> None:
 def test_the_files_of_an_attack(swept: Path) -> None:
     for name in results(swept, "attack"):
         found = {p.name for p in (swept / "attack" / name).iterdir() if not p.name.startswith(".")}
-        assert found == {"config.yaml", "examples.csv", "result.json"}
+        assert found == {"config.yaml", "examples.csv", "examples.npz", "result.json"}
 
 
 def test_the_row_can_be_recomputed_from_the_examples(swept: Path) -> None:

@@ -104,7 +104,16 @@ def test_only_config_instantiates() -> None:
     assert users == {"config"}
 
 
-LIGHT = ("train", "attack", "defend", "avrobust.report.row", "avrobust.cli", "avrobust.data.embedded", "avrobust.runs")
+LIGHT = (
+    "train",
+    "attack",
+    "defend",
+    "avrobust.report.row",
+    "avrobust.report.page, avrobust.report.figures",
+    "avrobust.cli",
+    "avrobust.data.embedded",
+    "avrobust.runs",
+)
 
 
 @pytest.mark.parametrize("code", [f"import {name}" for name in LIGHT])

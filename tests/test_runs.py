@@ -21,6 +21,7 @@ def run_id(*overrides: str, task: str = "attack", fingerprint: str = "data") -> 
         "force=true",
         "workers=3",
         "batch_size=7",
+        "examples=0",
         "dataset.root=elsewhere",
         "trainer=cpu",
         "trainer=ddp",

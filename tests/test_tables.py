@@ -19,7 +19,7 @@ from tests.support import config_for
 N = 104
 
 
-def put(runs: Path, correct: tuple[int, int, int, int], *overrides: str, bounded: bool = True, **more: Any) -> None:
+def put(runs: Path, correct: tuple[int, int, int, int], *overrides: str, bounded: bool = True, **more: Any) -> Path:
     """Writes the result of an attack on 104 clips, so many of them right in each condition."""
     config = config_for("attack", f"runs={runs}", *overrides)
     run = run_for("attack", config, "data")
@@ -41,6 +41,7 @@ def put(runs: Path, correct: tuple[int, int, int, int], *overrides: str, bounded
         "seconds": 1.0,
     }
     run.write_result({**result, **more})
+    return run.folder
 
 
 def table(runs: Path, name: str) -> Table:

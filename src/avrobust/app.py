@@ -80,8 +80,8 @@ def _sweeping() -> bool:
 def job(task: str, config: DictConfig) -> None:
     """Runs one task on the resolved and checked config, or shows the result of the finished run that it describes."""
     hydra = HydraConfig.get()
-    choices = named(hydra.runtime.choices)
-    work = partial(_work, task, config, choices, alone=hydra.mode == RunMode.RUN)
+    given = {"choices": named(hydra.runtime.choices), "overrides": list(hydra.overrides.task)}
+    work = partial(_work, task, config, given, alone=hydra.mode == RunMode.RUN)
     if hydra.mode == RunMode.MULTIRUN:
         from avrobust.sweeps import record
 
@@ -104,13 +104,13 @@ def named(choices: Mapping[str, str | None]) -> dict[str, str]:
     }
 
 
-def _work(task: str, config: DictConfig, choices: dict[str, str], *, alone: bool) -> dict[str, Any]:
+def _work(task: str, config: DictConfig, given: dict[str, Any], *, alone: bool) -> dict[str, Any]:
     """The task's result, from disk if the run is finished: that is found out without importing torch."""
     from avrobust.config import check, resolve
     from avrobust.runs import finished
 
-    joblib = not alone and choices.get(LAUNCHER) == "joblib"
-    values = {**resolve(config), "choices": choices, "side_by_side": joblib}
+    joblib = not alone and given["choices"].get(LAUNCHER) == "joblib"
+    values = {**resolve(config), **given, "side_by_side": joblib}
     result = finished(task, values)  # type: ignore[arg-type]
     if result is None:
         check(values)

@@ -89,8 +89,8 @@ def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
     parser = commands.add_parser(
         "report",
         help="print the table of all finished attacks, or the paper's tables",
-        description="Prints tables of whatever is finished, in Markdown, and writes them as Markdown, LaTeX and CSV, "
-        "with results.csv of all runs, in RUNS/report.",
+        description="Prints tables of whatever is finished, in Markdown, and writes in RUNS/report: a page to open in "
+        "a browser, the tables as Markdown, LaTeX and CSV, figures as PDF and PNG, and results.csv of all runs.",
     )
     _add_runs(parser)
     parser.add_argument("--tables", action="store_true", help="the paper's tables instead of one of all attacks")
@@ -102,7 +102,9 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from avrobust.report.collect import collect
+    from avrobust.report.collect import collect, read_results
+    from avrobust.report.figures import write_figures
+    from avrobust.report.page import write_page
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown, write_tables
 
@@ -111,10 +113,13 @@ def _report(options: argparse.Namespace) -> None:
     if options.tables and not found:
         raise UserError(f"{options.runs}: no finished run belongs to a table; try python attack.py sweep=table1")
     whole = overview(runs)
-    write_tables([*found, whole], runs, options.runs / "report")
+    folder = options.runs / "report"
+    write_tables([*found, whole], runs, folder)
+    write_page(folder / "index.html", runs, read_results(options.runs), [*found, whole], options.runs)
+    write_figures(runs, folder / "figures")
     shown = found if options.tables else [whole]
     sys.stdout.write("\n".join(markdown(table) for table in shown))
-    sys.stdout.write(f"\nwritten as Markdown, LaTeX and CSV: {options.runs / 'report'}\n")
+    sys.stdout.write(f"\nwritten: {folder / 'index.html'}, tables (Markdown, LaTeX, CSV) and figures beside it\n")
 
 
 def _add_status(commands: "argparse._SubParsersAction[_Parser]") -> None:

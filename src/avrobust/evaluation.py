@@ -1,6 +1,6 @@
 """Attacks every clip under every threat and records what the model then says; measures each attack itself."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,12 @@ from avrobust.types import CONDITIONS, Batch, Classifier, Clip, Condition, Recor
 
 NO_THREAT = Threat()
 
+Watcher = Callable[[Batch, Condition, Clip], None]  # sees every batch as the model sees it
+
+
+def _unwatched(batch: Batch, condition: Condition, clip: Clip) -> None:
+    pass
+
 
 class BudgetExceededError(RuntimeError):
     """An attack that claims to be bounded left its budget: its numbers would be worth nothing."""
@@ -30,6 +36,7 @@ def evaluate(
     objective: Objective = cross_entropy,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    watch: Watcher = _unwatched,
 ) -> list[Record]:
     """What `model` predicts for each clip, clean and under each threat of `suite`.
 
@@ -41,6 +48,7 @@ def evaluate(
         objective: what the attacker maximises.
         seed: of the attack's random draws, which also depend on condition and key, and on nothing else.
         device: where the model lives.
+        watch: is shown every batch, clean and attacked, for example to keep a few clips.
 
     Returns:
         One record a clip and condition, the clean ones included.
@@ -56,8 +64,9 @@ def evaluate(
                 clip = batch.clip.to(device)
                 _refuse_invalid(clip, batch.key)
                 records += _record(model, clip, clip, batch, "clean", NO_THREAT)
+                watch(batch, "clean", clip)
                 if attack and suite:
-                    records += _attack_batch(model, batch._replace(clip=clip), attack, suite, objective, seed)
+                    records += _attack_batch(model, batch._replace(clip=clip), attack, suite, objective, seed, watch)
     if not records:
         raise ValueError("there was no clip to evaluate")
     return records
@@ -70,6 +79,7 @@ def _attack_batch(
     suite: Mapping[Condition, Threat],
     objective: Objective,
     seed: int,
+    watch: Watcher,
 ) -> list[Record]:
     clip, label = batch.clip, batch.label.to(batch.clip.audio.device)
     records: list[Record] = []
@@ -79,6 +89,7 @@ def _attack_batch(
         if attack.bounded:
             _refuse_excess(attack, adversarial, clip, threat, batch.key)
         records += _record(model, adversarial, clip, batch, condition, threat)
+        watch(batch, condition, adversarial)
     return records
 
 

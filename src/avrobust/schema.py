@@ -41,6 +41,7 @@ class AttackConfig(TrainConfig):
     threat: Any = MISSING
     eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
     split: str = "test"  # whose clips are attacked
+    examples: int = 4  # clips that a run keeps as attacked, to look at and listen to in the report
 
 
 @dataclass

@@ -30,7 +30,7 @@ from avrobust.files import whole
 from avrobust.machine import side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
-BOOKKEEPING = ("runs=", "force=", "name=", "tags=", "workers=", "batch_size=")  # not what a sweep is
+BOOKKEEPING = ("runs=", "force=", "name=", "tags=", "workers=", "batch_size=", "examples=")  # not what a sweep is
 
 
 class Job(NamedTuple):

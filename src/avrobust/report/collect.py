@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from avrobust.errors import UserError
+from avrobust.report.command import flat
 from avrobust.report.paper import published
 from avrobust.science import science
 from avrobust.types import CONDITIONS
@@ -24,12 +25,22 @@ def collect(runs: Path) -> pd.DataFrame:
     Raises:
         UserError: there is no finished attack under `runs`.
     """
-    results = [*_results(runs / "attack"), *_results(runs / "defend")]
-    if not results:
-        raise UserError(f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER")
+    results = read_results(runs)
     table = pd.DataFrame([_row(result) for result in results])
     table.insert(len(LABELS), "settings", _settings(table, results))
     return table.sort_values(SORT, ignore_index=True)
+
+
+def read_results(runs: Path) -> list[dict[str, Any]]:
+    """The result files of all finished attacks, undefended first.
+
+    Raises:
+        UserError: there is none under `runs`.
+    """
+    results = [*_results(runs / "attack"), *_results(runs / "defend")]
+    if not results:
+        raise UserError(f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER")
+    return results
 
 
 def _results(folder: Path) -> Iterator[dict[str, Any]]:
@@ -44,7 +55,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     config = result["config"]
     paper = published(config)
     return {
-        "dataset": _dataset(config),
+        "dataset": dataset_name(config),
         **{name: config["choices"][name] for name in ("threat", "attack", "fusion", "defense")},
         "eps": config["eps"],
         "split": config["split"],
@@ -53,6 +64,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "n": result["n"],
         "skipped": len(result["skipped"]),
         "bounded": result["bounded"],
+        "trusted": result.get("verdict", {}).get("trusted", True),
         **result["accuracy"],
         **{f"{c}_low": low for c, (low, _) in result["interval"].items()},
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},
@@ -63,6 +75,9 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         **_discordant(result),
         **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
         "seconds": result["seconds"],
+        "task": result["task"],
+        "model": result.get("model", ""),
+        "against": result.get("against", {}).get("run_id", ""),
         "run_id": result["run_id"],
     }
 
@@ -75,7 +90,7 @@ def _discordant(result: Mapping[str, Any]) -> dict[str, float]:
     return {f"only_{who}_{c}": counts[c][i] for c in CONDITIONS for i, who in enumerate(("ours", "theirs"))}
 
 
-def _dataset(config: Mapping[str, Any]) -> str:
+def dataset_name(config: Mapping[str, Any]) -> str:
     """The data set's name; of `dataset=folder` that of the folder."""
     name = str(config["choices"]["dataset"])
     return Path(config["dataset"]["root"]).resolve().name if name == "folder" else name
@@ -83,11 +98,11 @@ def _dataset(config: Mapping[str, Any]) -> str:
 
 def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
     """For each run, the settings in which it differs from others of the same labels."""
-    flat = pd.DataFrame([_flat(result) for result in results]).astype(str)
+    every = pd.DataFrame([_flat(result) for result in results]).fillna("").astype(str)
     texts = [""] * len(table)
     for _, group in table.groupby(LABELS):
-        part = flat.loc[group.index]
-        varying = [str(key) for key in part if part[key].nunique() > 1]
+        part = every.loc[group.index]
+        varying = [str(key) for key, differs in (part != part.iloc[0]).any().items() if differs]
         for index in group.index:
             texts[int(index)] = ", ".join(f"{key}={part.at[index, key]!s}" for key in varying)
     return texts
@@ -96,6 +111,5 @@ def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
 def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
     """What can tell apart two runs of the same labels: their science, flat, without the seed."""
     config = result["config"]
-    flat = pd.json_normalize(science(result["task"], config)).iloc[0].to_dict()
-    kept = {str(k): v for k, v in flat.items() if k != "seed" and "._" not in str(k)}
+    kept = {key: value for key, value in flat(science(result["task"], config)) if key != "seed" and "._" not in key}
     return {**kept, "data": str(result.get("data", ""))[:8], "adaptive": config.get("adaptive", "no")}

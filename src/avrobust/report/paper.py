@@ -38,6 +38,7 @@ def published(config: Mapping[str, Any]) -> Published | None:
     return find(**{name: config["choices"][name] for name in ("dataset", "fusion", "defense", "attack", "threat")})
 
 
+@cache
 def find(dataset: str, fusion: str, defense: str, attack: str, threat: str) -> Published | None:
     """The published row under these names, which are our options' names; see `published`."""
     wanted = {

@@ -36,6 +36,8 @@ class Row(NamedTuple):
     n: int
     skipped: int
     bounded: bool
+    trusted: bool  # no check of the attack found it too weak
+    runs: tuple[str, ...]  # the ids of its runs, by seed
     paper: dict[Condition, float] | None  # the published accuracies
     ri: Gain | None = None  # against the undefended model; None where that was not asked
     mcnemar: Mapping[Condition, float] | None = (
@@ -70,6 +72,8 @@ def _row(group: pd.DataFrame) -> Row:
         n=int(first["n"]),
         skipped=int(group["skipped"].max()),
         bounded=bool(first["bounded"]),
+        trusted=bool(group["trusted"].all()),
+        runs=tuple(group["run_id"]),
         paper=None if pd.isna(first["paper_clean"]) else paper,
         **_gain(group),
     )

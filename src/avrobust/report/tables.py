@@ -12,6 +12,7 @@ from avrobust.types import CONDITIONS, Condition
 
 SHORT: dict[Condition, str] = {"clean": "clean", "audio": "xA", "visual": "xV", "audiovisual": "xAV"}
 UNIMODAL = {"audio_only": "only A", "visual_only": "only V"}
+BEHIND = "runs"  # in a line: the ids of the runs that it comes from; not shown
 OUTSIDE = "*"  # a published number outside our 95 % interval
 
 
@@ -82,6 +83,7 @@ class Table(NamedTuple):
     title: str
     shown: pd.DataFrame  # text cells
     tidy: pd.DataFrame  # one row a line and condition
+    runs: list[tuple[str, ...]]  # the ids of the runs behind each line of `shown`
 
 
 def tables(runs: pd.DataFrame) -> list[Table]:
@@ -98,21 +100,33 @@ def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
     labels = [{**row.labels, "eps": f"{row.labels['eps']:g}"} for row in found]
     pairs = zip(found, labels, strict=True)
     lines = [_ours(row, names, _average(row, with_clean=False), most, {}) for row, names in pairs]
-    return Table("all", title, _shown(lines).drop(columns="source"), _tidy(found))
+    return Table("all", title, _shown(lines).drop(columns="source"), _tidy(found), _behind(lines))
 
 
 def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
-    protocol = runs[(runs["eps"] == EPS) & (runs["single"] == layout.single) & runs["attack"].isin(layout.attacks)]
-    mine = protocol[protocol["fusion"].isin(layout.fusions) & protocol["defense"].isin(layout.defenses)]
-    found = rows(mine) if len(mine) else []
-    if not found or (layout.axis == "defense" and mine["ri"].isna().all()):
+    found = protocol(layout, runs)
+    if not found:
         return None
-    undefended = protocol[protocol["defense"] == "none"]
+    undefended = _budget(layout, runs)
+    undefended = undefended[undefended["defense"] == "none"]
     lines = []
     for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
         here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == place]
         lines += _block(layout, place, here, _unimodal(place[0], undefended) if layout.number == 1 else {})
-    return Table(layout.name, layout.title, _shown(lines), _tidy(found))
+    return Table(layout.name, layout.title, _shown(lines), _tidy(found), _behind(lines))
+
+
+def protocol(layout: Layout, runs: pd.DataFrame) -> list[Row]:
+    """The rows of a table that are finished; none if there is no defence in a table of defences."""
+    mine = _budget(layout, runs)
+    mine = mine[mine["fusion"].isin(layout.fusions) & mine["defense"].isin(layout.defenses)]
+    return [] if mine.empty or (layout.axis == "defense" and mine["ri"].isna().all()) else rows(mine)
+
+
+def _budget(layout: Layout, runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs under a table's attacks and budgets, whatever the model."""
+    same = (runs["eps"] == EPS) & (runs["single"] == layout.single) & runs["attack"].isin(layout.attacks)
+    return runs[same & (runs["split"] == "test") & runs["average"].notna()]
 
 
 def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[str, dict[str, str]]) -> list[Any]:
@@ -139,13 +153,17 @@ def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[
 def _shown(lines: list[dict[str, Any]]) -> pd.DataFrame:
     """Lines as a frame of text, its columns in the order of the fullest line."""
     fullest = max(lines, key=lambda line: len(line))
-    return pd.DataFrame(lines, columns=list(fullest)).fillna("")
+    return pd.DataFrame(lines, columns=[name for name in fullest if name != BEHIND]).fillna("")
+
+
+def _behind(lines: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    return [line.get(BEHIND, ()) for line in lines]
 
 
 def _ours(row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]) -> dict[str, Any]:
     cells = {SHORT[c]: _text(row.cells[c]) for c in CONDITIONS}
     about = {"n": str(row.n), "seeds": str(row.seeds), "notes": _notes(row, most_seeds)}
-    return {**labels, "source": "ours", **cells, "Avg": average, **_gain(row), **more, **about}
+    return {**labels, "source": "ours", **cells, "Avg": average, **_gain(row), **more, **about, BEHIND: row.runs}
 
 
 def _gain(row: Row) -> dict[str, str]:
@@ -185,6 +203,7 @@ def _notes(row: Row, most_seeds: int) -> str:
     facts = {
         row.settings: bool(row.settings),
         "not ε-bounded": not row.bounded,
+        "untrusted": not row.trusted,
         f"fewer seeds ({row.seeds} of {most_seeds})": row.seeds < most_seeds,
         f"{row.skipped} clips unreadable": row.skipped > 0,
     }
@@ -220,11 +239,16 @@ def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
     return found
 
 
-def _figure3(runs: pd.DataFrame) -> Table | None:
-    """Accuracy over eps: a line for each data set, threat, attack, attacked modality and fusion."""
+def strength(runs: pd.DataFrame) -> list[Row]:
+    """What Fig. 3 is drawn from: the joint and the unimodal models, undefended, at every eps."""
     fusions = ("concat", *UNIMODAL)
     mine = runs[(runs["single"] == 1.0) & runs["fusion"].isin(fusions) & (runs["defense"] == "none")]
-    found = rows(mine) if len(mine) else []
+    return rows(mine) if len(mine) else []
+
+
+def _figure3(runs: pd.DataFrame) -> Table | None:
+    """Accuracy over eps: a line for each data set, threat, attack, attacked modality and fusion."""
+    found = strength(runs)
     lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in found:
         for condition in CONDITIONS[1:]:
@@ -243,7 +267,7 @@ def _figure3(runs: pd.DataFrame) -> Table | None:
     names = [str(column) for column in shown]
     grid = sorted(filter(_is_number, names), key=float)
     front = [name for name in names if name not in grid and (name != "settings" or shown[name].any())]
-    return Table(FIGURE3, FIGURE3_TITLE, shown[[*front, *grid]], _tidy(found))
+    return Table(FIGURE3, FIGURE3_TITLE, shown[[*front, *grid]], _tidy(found), [()] * len(shown))
 
 
 def _is_number(text: str) -> bool:

@@ -18,6 +18,7 @@ from avrobust.evaluation import evaluate, summarise
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
 from avrobust.science import Task
+from avrobust.tasks.examples import Examples
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import Condition, Record
@@ -33,9 +34,11 @@ def main(config: Config) -> dict[str, Any]:
             started = time.monotonic()
             with lease_for(config) as device:
                 model = load_trained(model_run, parts.model).to(device)
-                records = attacker.records(model, parts, device)
+                examples = attacker.examples(parts)
+                records = attacker.records(model, parts, device, examples)
             row = attacker.row(records, parts, run, model_run)
-            result = finish(run, config, records, parts, {**row, "seconds": round(time.monotonic() - started, 1)})
+            row["seconds"] = round(time.monotonic() - started, 1)
+            result = finish(run, config, records, parts, row, examples)
     return result
 
 
@@ -58,11 +61,17 @@ class Attacker:
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
         self.skipped: list[dict[str, str]] = []  # clips that could not be read
 
+    def examples(self, parts: Parts) -> Examples:
+        """The clips that the run is to keep."""
+        keys = (entry.key for entry in parts.data.clips(self.config["split"]).entries)
+        return Examples(keys, self.config.get("examples", 0))
+
     def records(
         self,
         model: AVClassifier,
         parts: Parts,
         device: torch.device,
+        examples: Examples,
         objective: Objective = cross_entropy,
         name: str = "",
     ) -> list[Record]:
@@ -72,7 +81,16 @@ class Attacker:
         _exact_arithmetic()
         title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
         shown = track(batches, title, len(batches))
-        found = evaluate(model, shown, self.attack, self.suite, objective=objective, seed=config["seed"], device=device)
+        found = evaluate(
+            model,
+            shown,
+            self.attack,
+            self.suite,
+            objective=objective,
+            seed=config["seed"],
+            device=device,
+            watch=examples.keep,
+        )
         self.skipped = batches.skipped
         return found
 
@@ -96,11 +114,14 @@ class Attacker:
         }
 
 
-def finish(run: Run, config: Config, records: list[Record], parts: Parts, row: dict[str, Any]) -> dict[str, Any]:
+def finish(
+    run: Run, config: Config, records: list[Record], parts: Parts, row: dict[str, Any], examples: Examples
+) -> dict[str, Any]:
     """Writes the files of a finished run, the result last."""
     result = {**row, **provenance()}
     run.write_config(config)
     run.write("examples.csv", _csv(records, parts.data.classes))
+    examples.write(run)
     run.write_result(result)
     return result
 

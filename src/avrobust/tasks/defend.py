@@ -10,6 +10,7 @@ from avrobust.evaluation import summarise
 from avrobust.metrics import mcnemar, robustness_improvement
 from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import begin, finish
+from avrobust.tasks.examples import worst_of
 from avrobust.tasks.parts import Config, lease_for
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import CONDITIONS, Record
@@ -38,7 +39,8 @@ def main(config: Config) -> dict[str, Any]:
                 objectives = {name: o for name, o in objectives.items() if name == parts.defense.paper_objective}
             with lease_for(config) as device:
                 model = load_trained(model_run, parts.model).to(device)
-                found = {name: attacker.records(model, parts, device, o, name) for name, o in objectives.items()}
+                kept = {name: attacker.examples(parts) for name in objectives}
+                found = {n: attacker.records(model, parts, device, kept[n], o, n) for n, o in objectives.items()}
             records = worst(list(found.values()))
             row = attacker.row(records, parts, run, model_run)
             comparison = {
@@ -48,7 +50,8 @@ def main(config: Config) -> dict[str, Any]:
                 **_compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
                 "seconds": round(time.monotonic() - started, 1),
             }
-            result = finish(run, config, records, parts, {**row, **comparison})
+            examples = worst_of(list(kept.values()), list(found.values()), records)
+            result = finish(run, config, records, parts, {**row, **comparison}, examples)
     return result
 
 

@@ -1,4 +1,4 @@
-"""Hydra's basic sweeper, but each job's config is composed once: it is tried before the first job, and kept for its own."""
+"""Hydra's basic sweeper, but each job's config is composed once: tried before the first job, and kept for its own."""
 
 from collections.abc import Sequence
 from typing import Any, final
@@ -18,14 +18,16 @@ class OnceSweeper(BasicSweeper):
             super().validate_batch_is_legal(batch)
             return
         assert self.hydra_context is not None
+        assert self.config is not None
         loader = self.hydra_context.config_loader
         compose = loader.load_sweep_config
-        kept = {tuple(job): compose(self.config, list(job)) for job in batch}
+        config = self.config
+        kept = {tuple(job): compose(config, list(job)) for job in batch}
 
         def load(master: Any, overrides: list[str]) -> Any:
             return kept.pop(tuple(overrides), None) or compose(master, overrides)
 
-        loader.load_sweep_config = load  # type: ignore[method-assign]
+        loader.load_sweep_config = load  # type: ignore[method-assign, assignment]
 
 
 ConfigStore.instance().store(

@@ -1,0 +1,166 @@
+"""The clips that runs kept, clean and attacked, as cards of the page."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from avrobust.report import media
+from avrobust.report.tables import SHORT
+
+MOST = 60  # clips of runs on one page: more is no longer looked at
+CARD = 9_000  # bytes of a card without its media
+
+
+class Card(NamedTuple):
+    """One clip of one run under one condition. Media are named by their place in `Gallery.media`."""
+
+    run: str
+    title: str
+    dataset: str
+    key: str
+    label: str
+    attack: str
+    condition: str
+    before: str  # what the model says of the clean clip
+    before_confidence: float
+    after: str
+    after_confidence: float
+    outcome: str  # fooled, kept, or wrong before
+    frames: list[str]  # clean, attacked, change; the clean one alone where the frame was left untouched
+    factor: float  # by which the change of the frame is magnified; 0 where it was left untouched
+    sounds: list[str]  # clean, attacked
+    wave: str
+    wave_change: str
+    wave_factor: float  # by which the change of the waveform is magnified; 0 where it was left untouched
+    mel: str
+    snr: float | None
+    psnr: float | None
+
+
+class Gallery(NamedTuple):
+    """What the page shows of what the runs kept."""
+
+    cards: list[Card]
+    media: dict[str, str]  # data URIs
+    shown: int  # clips of runs
+    of: int
+
+
+class _Kept(NamedTuple):
+    """One clip of an examples.npz."""
+
+    row: Any  # of `collect`
+    path: Path
+    place: int  # in it
+
+
+def gallery(runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int) -> Gallery:
+    """As many clips as fit, drawn by a hash: first one of every run, then a second one.
+
+    Args:
+        runs: of `collect`.
+        titles: what each run is called, by its id.
+        root: the folder of all runs.
+        most: bytes that may be used.
+    """
+    kept, cards, found = sorted(_kept(runs, root), key=_order), [], {}
+    shown = 0
+    for one in kept[:MOST]:
+        new, more = _cards(one, titles[str(one.row.run_id)])
+        size = sum(len(uri) for name, uri in more.items() if name not in found) + CARD * len(new)
+        most -= size
+        if most < 0:
+            break
+        cards += new
+        found.update(more)
+        shown += 1
+    cards.sort(key=lambda card: (card.dataset, card.key, card.run))  # and the conditions in their order
+    return Gallery(cards, found, shown, len(kept))
+
+
+def _kept(runs: pd.DataFrame, root: Path) -> Iterator[_Kept]:
+    for row in runs.itertuples():
+        path = root / str(row.task) / str(row.run_id) / "examples.npz"
+        if path.is_file():
+            with np.load(path) as file:
+                count = len(file["keys"])
+            yield from (_Kept(row, path, place) for place in range(count))
+
+
+def _order(one: _Kept) -> tuple[int, str]:
+    return one.place, hashlib.sha256(str(one.row.run_id).encode()).hexdigest()
+
+
+def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
+    """The cards of one clip, and their media by name."""
+    with np.load(one.path) as file:
+        arrays = {name: file[name] for name in file.files}
+    key, conditions = str(arrays["keys"][one.place]), [str(name) for name in arrays["conditions"]]
+    said = _said(one.path.with_name("examples.csv"), key)
+    clips = {c: _change(arrays, i, one.place) for i, c in enumerate(conditions)}
+    audio, frame = arrays["audio"][one.place] / 32767, arrays["frames"][one.place] / 255
+    found: dict[str, str] = {}
+
+    def name(uri: str) -> str:
+        """A medium's name: the same content has the same in every card."""
+        short = hashlib.sha256(uri.encode()).hexdigest()[:12]
+        found[short] = uri
+        return short
+
+    cards = []
+    for condition, (heard, seen) in clips.items():
+        factor, wave_factor = media.factor_for(seen, 0.5), media.wave_factor(audio, heard)
+        peak = max(np.abs(audio).max(), 1e-6)
+        attacked = [media.picture(frame + seen), media.magnified(seen, factor)] if factor else []
+        before, after = said["clean"], said[condition]
+        cards.append(
+            Card(
+                run=str(one.row.run_id),
+                title=title,
+                dataset=str(one.row.dataset),
+                key=key,
+                label=before["label"],
+                attack=str(one.row.attack),
+                condition=SHORT[condition],  # type: ignore[index]
+                before=before["prediction"],
+                before_confidence=100 * float(before["confidence"]),
+                after=after["prediction"],
+                after_confidence=100 * float(after["confidence"]),
+                outcome=_outcome(before, after),
+                frames=[name(uri) for uri in (media.picture(frame), *attacked)],
+                factor=factor,
+                sounds=[name(media.sound(x)) for x in ((audio, audio + heard) if wave_factor else (audio,))],
+                wave=media.outline(audio / peak),
+                wave_change=media.outline(wave_factor * heard / peak) if wave_factor else "",
+                wave_factor=wave_factor,
+                mel=name(media.mel_change(audio, audio + heard)) if wave_factor else "",
+                snr=media.snr(audio, heard),
+                psnr=media.psnr(seen),
+            )
+        )
+    return cards, found
+
+
+def _change(arrays: dict[str, NDArray[Any]], condition: int, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """How the sound (S,) and the frame (3, H, W) of a clip were changed."""
+    place = (condition, index)
+    heard = arrays["audio_change"][place] * arrays["audio_scale"][place]
+    return heard, arrays["visual_change"][place] * arrays["visual_scale"][place]
+
+
+def _said(path: Path, key: str) -> dict[str, dict[str, str]]:
+    """What the model said of a clip, by condition."""
+    read = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows = read[read["key"] == key].to_dict("records")
+    return {str(row["condition"]): {str(k): str(v) for k, v in row.items()} for row in rows}
+
+
+def _outcome(before: dict[str, str], after: dict[str, str]) -> str:
+    if before["correct"] != "True":
+        return "wrong before"
+    return "kept" if after["correct"] == "True" else "fooled"

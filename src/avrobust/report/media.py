@@ -1,0 +1,120 @@
+"""Sound and pictures of one clip as small files that a browser shows, and what can be measured of their change."""
+
+import base64
+import io
+import math
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+from PIL import Image
+
+from avrobust.data.layout import SAMPLE_RATE
+
+Array = NDArray[Any]
+
+SMALL = 128  # pixels a side
+COLUMNS = 120  # of a waveform's picture
+WINDOW = 512  # samples of a spectrum
+BANDS = 48  # of mel
+DECIBELS = 30.0  # a change of the log-mel picture that is drawn in full colour
+UP, DOWN = (213, 94, 0), (0, 103, 165)  # more and less energy
+
+
+def picture(frame: Array) -> str:
+    """A frame (3, H, W) in [0, 1]: without loss if it is small, else nearly so."""
+    return _encoded(_pixels(frame), "PNG" if frame.shape[-1] <= SMALL else "JPEG")
+
+
+def magnified(change: Array, factor: float) -> str:
+    """A change of a frame times a factor, round a middle grey."""
+    return _encoded(_pixels(0.5 + factor * change), "PNG")
+
+
+def factor_for(change: Array, half: float) -> float:
+    """What a change is multiplied by to reach `half`, rounded down to two digits; 0 if there is none."""
+    most = float(np.abs(change).max())
+    if most == 0:
+        return 0.0
+    digits = 10.0 ** (math.floor(math.log10(half / most)) - 1)
+    return math.floor(half / most / digits) * digits
+
+
+def sound(audio: Array) -> str:
+    """A waveform (S,) in [-1, 1], without loss at 16 bits."""
+    file = io.BytesIO()
+    soundfile.write(file, audio.clip(-1, 1), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    return _data("audio/flac", file.getvalue())
+
+
+def wave_factor(clean: Array, change: Array) -> float:
+    """1, 10, 100 and so on: what a change of a waveform is multiplied by to be seen beside it; 0 if there is none."""
+    most, peak = float(np.abs(change).max()), float(np.abs(clean).max())
+    return 0.0 if most == 0 else max(1.0, 10.0 ** math.ceil(math.log10(max(0.05 * peak, 1e-9) / most)))
+
+
+def outline(audio: Array) -> str:
+    """The envelope of a waveform as points of an SVG polygon, 240 wide and from -30 to 30 high."""
+    parts = np.array_split(audio.clip(-1, 1), COLUMNS)
+    x = [240 * i / (COLUMNS - 1) for i in range(COLUMNS)]
+    upper = [f"{a:.0f},{-30 * part.max():.1f}" for a, part in zip(x, parts, strict=True)]
+    lower = [f"{a:.0f},{-30 * part.min():.1f}" for a, part in zip(x, parts, strict=True)]
+    return " ".join([*upper, *reversed(lower)])
+
+
+def mel_change(clean: Array, attacked: Array) -> str:
+    """How the log-mel picture changes: orange for more energy, blue for less, clear for the same."""
+    before, after = mel(clean), mel(attacked)
+    floor = 1e-7 * max(before.max(), 1e-12)
+    change = 10 * np.log10(np.maximum(after, floor) / np.maximum(before, floor)) / DECIBELS
+    pixels = np.empty((*change.shape, 4), np.uint8)
+    pixels[..., :3] = np.where(change[..., None] > 0, UP, DOWN)
+    pixels[..., 3] = (np.abs(change).clip(0, 1) * 255).round()
+    return _encoded(Image.fromarray(pixels[::-1]), "PNG")  # low tones at the bottom
+
+
+def mel(audio: Array) -> Array:
+    """The energy of a waveform by mel band and time, (BANDS, columns)."""
+    padded = np.pad(audio, WINDOW // 2)
+    hop = max(1, len(audio) // COLUMNS)
+    starts = np.arange(0, len(padded) - WINDOW + 1, hop)
+    windows = padded[starts[:, None] + np.arange(WINDOW)] * np.hanning(WINDOW)
+    return _filters() @ (np.abs(np.fft.rfft(windows, axis=1)) ** 2).T  # type: ignore[no-any-return]
+
+
+def _filters() -> Array:
+    """Triangles, evenly spaced in mel: (BANDS, WINDOW // 2 + 1)."""
+    nyquist = SAMPLE_RATE / 2
+    edges = 700 * (10 ** (np.linspace(0, 2595 * math.log10(1 + nyquist / 700), BANDS + 2) / 2595) - 1)
+    tones = np.linspace(0, nyquist, WINDOW // 2 + 1)
+    rising = (tones - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - tones) / (edges[2:] - edges[1:-1])[:, None]
+    return np.minimum(rising, falling).clip(0)
+
+
+def snr(clean: Array, change: Array) -> float | None:
+    """Signal to noise in dB; None if nothing changed."""
+    noise = float(np.square(change).sum())
+    signal = float(np.square(clean).sum())
+    return 10 * math.log10(signal / noise) if noise and signal else None
+
+
+def psnr(change: Array) -> float | None:
+    """Peak signal to noise of a frame in [0, 1], in dB; None if nothing changed."""
+    noise = float(np.square(change).mean())
+    return -10 * math.log10(noise) if noise else None
+
+
+def _pixels(frame: Array) -> Image.Image:
+    return Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0))
+
+
+def _encoded(image: Image.Image, kind: str) -> str:
+    file = io.BytesIO()
+    image.save(file, kind, quality=92)
+    return _data(f"image/{kind.lower()}", file.getvalue())
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,181 @@
+"""The report as one HTML file that needs nothing else: no request leaves it, and it opens from disk."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from avrobust.files import whole
+from avrobust.report.claims import claims
+from avrobust.report.classes import as_json, confusions
+from avrobust.report.collect import dataset_name
+from avrobust.report.command import command, flat
+from avrobust.report.curves import Axis, Point, axis, strengths
+from avrobust.report.gallery import gallery
+from avrobust.report.paper import EPS
+from avrobust.report.row import notes, title
+from avrobust.report.scores import Scores
+from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL, Table
+from avrobust.report.write import latex, markdown
+
+SIZE = 20_000_000  # bytes
+GALLERY = 0.7  # of the page's size, at most
+
+
+class Line(NamedTuple):
+    """One line of a table on the page."""
+
+    cells: list[tuple[str, str, str]]  # column, what is large, what is small beside it
+    source: str  # ours, paper or difference
+    runs: tuple[str, ...]
+
+
+class Entry(NamedTuple):
+    """Lines that belong together: ours, the paper's and the difference."""
+
+    lines: list[Line]
+
+
+def write_page(
+    path: Path,
+    runs: pd.DataFrame,
+    results: list[dict[str, Any]],
+    tables: list[Table],
+    root: Path,
+    size: int = SIZE,
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: of the file.
+        runs: of `collect`.
+        results: the result files that `runs` was made of.
+        tables: in the order of the page.
+        root: the folder of all runs.
+        size: about the most bytes that the page may have.
+    """
+    titles = {str(result["run_id"]): name(result) for result in results}
+    content = {
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "datasets": sorted(set(runs["dataset"])),
+        "seeds": sorted(set(runs["seed"])),
+        "untrusted": int((~runs["trusted"]).sum()),
+        "unbounded": int((~runs["bounded"]).sum()),
+        "claims": claims(runs, Scores(root)),
+        "tables": [table for table in tables if table.name != FIGURE3],
+        "strengths": strengths(runs),
+        "unimodal": _unimodal(runs),
+        "confusions": confusions(runs, titles, root),
+        "gallery": gallery(runs, titles, root, int(GALLERY * size)),
+        "runs": [_run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))],
+    }
+    with whole(path) as aside:
+        aside.write_text(_environment().get_template("index.html").render(content), encoding="utf-8")
+
+
+def _environment() -> Environment:
+    loader = PackageLoader("avrobust.report")
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.globals.update(entries=entries, axis=axis, points=points, band=band, frame=FRAME)
+    made.filters.update(
+        markdown=markdown,
+        latex=latex,
+        csv=lambda table: table.tidy.to_csv(index=False),
+        p_value=p_value,
+        as_json=as_json,
+    )
+    return made
+
+
+def _run(result: Mapping[str, Any]) -> dict[str, Any]:
+    """The section of one run."""
+    verdict = result.get("verdict", {})
+    return {
+        "id": result["run_id"],
+        "title": name(result),
+        "notes": [*notes(result), *([] if verdict.get("trusted", True) else ["UNTRUSTED", *verdict["reasons"]])],
+        "command": command(result),
+        "exact": "overrides" in result["config"],
+        "config": flat({key: value for key, value in result["config"].items() if key != "choices"}),
+        "facts": [(name, str(result.get(name))) for name in ("n", "seconds", "model", "data", "git")],
+        "versions": result.get("versions", {}),
+    }
+
+
+def _unimodal(runs: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The run that a unimodal model's clean accuracy in Table 1 comes from, by data set and column."""
+    same = (runs["eps"] == EPS) & (runs["single"] == TABLE1.single) & (runs["split"] == "test")
+    mine = runs[same & (runs["defense"] == "none") & runs["fusion"].isin(UNIMODAL)]
+    names = zip(mine["dataset"], mine["fusion"], mine["run_id"], strict=True)
+    return {(dataset, UNIMODAL[fusion]): run for dataset, fusion, run in reversed(list(names))}
+
+
+def name(result: Mapping[str, Any]) -> str:
+    """What a run is called: a folder's data set goes by the folder's name."""
+    config = result["config"]
+    choices = {**config["choices"], "dataset": dataset_name(config)}
+    return f"{title({'config': {**config, 'choices': choices}})}, seed {config['seed']}"
+
+
+def entries(table: Table) -> list[Entry]:
+    """The lines of a table, each of ours with the paper's that stand below it."""
+    found: list[Entry] = []
+    for row, behind in zip(table.shown.to_dict("records"), table.runs, strict=True):
+        source = str(row.get("source", "ours"))
+        cells = [(str(name), *_parts(str(value))) for name, value in row.items() if name != "source"]
+        line = Line(cells, source, behind)
+        if source == "ours" or not found:
+            found.append(Entry([line]))
+        else:
+            found[-1].lines.append(line)
+    return found
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """The number of a cell, and its deviation and interval."""
+    number, plus, deviation = text.partition(" ± ")
+    if plus:
+        deviation, _, interval = deviation.partition(" (")
+        return number, f"± {deviation}\n({interval}"
+    number, bracket, interval = text.partition(" (")
+    return (number, f"({interval}") if bracket and interval.endswith(")") else (text, "")
+
+
+def p_value(p: float) -> str:
+    """A p-value as one reads it."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+class Frame(NamedTuple):
+    """Where a chart's values lie in its picture."""
+
+    left: float = 30.0
+    right: float = 292.0
+    top: float = 10.0
+    bottom: float = 178.0
+
+    def x(self, share: float) -> float:
+        """From 0 to 1."""
+        return round(self.left + share * (self.right - self.left), 1)
+
+    def y(self, percent: float) -> float:
+        """From 0 to 100."""
+        return round(self.bottom - percent / 100 * (self.bottom - self.top), 1)
+
+
+FRAME = Frame()
+
+
+def points(values: list[Point], along: Axis) -> str:
+    """A curve for SVG's polyline."""
+    return " ".join(f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.mean)}" for p in values)
+
+
+def band(values: list[Point], along: Axis) -> str:
+    """The intervals of a curve for SVG's polygon."""
+    upper = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.high)}" for p in values]
+    lower = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.low)}" for p in reversed(values)]
+    return " ".join([*upper, *lower])

@@ -1,0 +1,159 @@
+"""The page as a reader meets it, in headless Chromium."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from avrobust.report.collect import collect, read_results
+from avrobust.report.page import write_page
+from avrobust.report.tables import overview, tables
+from tests.test_examples import shown
+from tests.test_page import run
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
+]
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+)
+NASTY = "<script>alert(1)</script>"  # the name of a class; on disk a "/" cannot be in it
+Page = sync_api.Page
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a few attacks, one with examples and with a class of a bad name."""
+    runs = tmp_path_factory.mktemp("runs")
+    shown(runs, label=NASTY)
+    right = (range(90), range(20), range(40), range(10))
+    for overrides in (("attack=fgsm", "fusion=film"), ("attack=pgd",), ("attack=fgsm", "eps=0.012")):
+        run(runs, right, *overrides)
+    frame = collect(runs)
+    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame), overview(frame)], runs)
+    return runs / "index.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: sync_api.Browser, written: Path) -> Iterator[Page]:
+    """The page, opened from disk. Afterwards: it has complained about nothing and asked for nothing."""
+    complaints: list[str] = []
+    asked: list[str] = []
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    opened.on("request", lambda request: asked.append(request.url))
+    opened.set_default_timeout(10_000)
+    opened.goto(written.as_uri())
+    yield opened
+    opened.wait_for_timeout(50)
+    opened.close()
+    assert complaints == []
+    assert [url for url in asked if not url.startswith(("data:", written.as_uri()))] == []
+
+
+def test_names_from_disk_are_text(page: Page) -> None:
+    assert page.locator(".card .said").first.inner_text().startswith(NASTY)
+    assert NASTY in page.locator("#classes-bars").inner_text()
+
+
+def test_a_click_on_a_heading_sorts_and_another_one_turns_it_round(page: Page) -> None:
+    table = page.locator("#table-all")
+
+    def column() -> list[float]:
+        return [float(text) for text in table.locator("tbody td:nth-child(9) a").all_inner_texts()]
+
+    heading = table.get_by_role("button", name="xA", exact=True)
+    heading.click()
+    assert column() == sorted(column())
+    heading.click()
+    assert column() == sorted(column(), reverse=True)
+    assert heading.locator("..").get_attribute("aria-sort") == "descending"
+    assert len(set(column())) > 1
+
+
+def test_a_filter_leaves_the_rows_that_have_every_word(page: Page) -> None:
+    table = page.locator("#table-all")
+    table.get_by_role("searchbox").fill("film fgsm")
+    assert table.locator("tbody:visible").count() == 1
+    assert table.locator(".shown").inner_text() == "1 of 4"
+
+
+def test_a_table_is_copied_as_it_is_on_disk(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#table-all").get_by_role("button", name="LaTeX").click()
+    assert page.evaluate("navigator.clipboard.readText()").startswith("\\begin{table}")
+
+
+def test_a_number_leads_to_its_run(page: Page) -> None:
+    number = page.locator("#table-all tbody a").first
+    target = str(number.get_attribute("href"))
+    number.click()
+    section = page.locator("details.run[open]")
+    section.wait_for()
+    assert f"#{section.get_attribute('id')}" == target
+    assert section.locator(".command code").inner_text().startswith("python attack.py dataset=synthetic")
+
+
+def test_clips_are_filtered(page: Page) -> None:
+    everything = page.locator(".card:visible").count()
+    page.locator("[data-filter=outcome]").select_option("fooled")
+    page.locator("[data-filter=condition]").select_option("xA")
+    assert everything == 6
+    assert page.locator(".card:visible").count() == 1
+    assert page.locator("#gallery-tools .shown").inner_text() == "1 of 6"
+    assert page.locator(".card:visible .chip").inner_text() == "fooled"
+
+
+def test_sound_plays_and_pictures_show(page: Page) -> None:
+    card = page.locator(".card").first
+    card.scroll_into_view_if_needed()
+    card.locator("audio[src^='data:audio/flac']").first.wait_for(state="attached")
+    script = """async (audio) => {
+        await audio.play();
+        await new Promise((done) => audio.addEventListener('ended', done));
+        return [audio.error, audio.currentTime];
+    }"""
+    error, seconds = card.locator("audio").first.evaluate(script)
+    assert error is None
+    assert seconds == pytest.approx(4096 / 11_025, abs=0.05)
+    assert card.locator("img").first.evaluate("async (img) => (await img.decode(), img.naturalWidth)") == 32
+
+
+def test_classes_are_drawn_for_the_chosen_run(page: Page) -> None:
+    assert page.locator("#classes-shown svg").count() == 2
+    page.locator("#classes-condition").select_option("audio")
+    assert page.locator("#classes-shown figcaption").all_inner_texts() == ["clean", "audio attacked"]
+    assert page.locator("#classes-bars tr").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone(browser: sync_api.Browser, written: Path, scheme: str) -> None:
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    phone.goto(written.as_uri())
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    light = phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(251, 250, 247)"
+    assert light == (scheme == "light")
+    phone.close()

@@ -1,0 +1,138 @@
+"""The clips that a run keeps, and what the page makes of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.threat import suite
+from avrobust.evaluation import evaluate
+from avrobust.report import media
+from avrobust.report.collect import collect
+from avrobust.report.gallery import gallery
+from avrobust.runs import Run
+from avrobust.tasks.examples import Examples, worst_of
+from avrobust.types import Batch, Clip, Record
+from tests.support import batch_of, model_for
+from tests.test_page import run as finished
+
+KEYS = [f"clip/{i}" for i in range(8)]
+
+
+def kept(count: int = 3, batches: Sequence[Batch] = (), *, eps: float = 0.05) -> Examples:
+    examples = Examples(KEYS, count)
+    evaluate(model_for(), batches or [batch_of(8)], FGSM(), suite(eps), watch=examples.keep)
+    return examples
+
+
+def written(folder: Path, examples: Examples) -> dict[str, np.ndarray]:
+    folder.mkdir(parents=True, exist_ok=True)
+    examples.write(Run("attack", folder.name, folder))
+    with np.load(folder / "examples.npz") as file:
+        return {name: file[name] for name in file.files}
+
+
+def test_every_run_keeps_the_same_clips(tmp_path: Path) -> None:
+    batch = batch_of(8)
+    halves = [
+        Batch(Clip(*(x[half] for x in batch.clip)), batch.label[half], batch.key[half])
+        for half in (slice(4, 8), slice(0, 4))
+    ]
+    once, again = kept(), kept(batches=halves)
+    assert once.keys == again.keys == Examples(reversed(KEYS), 3).keys
+    assert len(once.clips) == 3 * 4
+
+
+def test_what_is_kept_is_what_the_model_saw(tmp_path: Path) -> None:
+    examples = kept()
+    arrays = written(tmp_path / "run", examples)
+    key = str(arrays["keys"][0])
+    audio, frame = examples.clips[key, "clean"]
+    heard, seen = examples.clips[key, "audiovisual"]
+    place = (list(arrays["conditions"]).index("audiovisual"), 0)
+    assert np.abs(arrays["audio"][0] / 32767 - audio).max() < 1e-4
+    assert np.abs(arrays["frames"][0] / 255 - frame).max() < 0.002
+    assert np.abs(arrays["audio_change"][place] * arrays["audio_scale"][place] - (heard - audio)).max() < 0.001
+    assert np.abs(arrays["visual_change"][place] * arrays["visual_scale"][place] - (seen - frame)).max() < 0.001
+
+
+def test_a_change_far_below_one_level_of_a_picture_is_kept(tmp_path: Path) -> None:
+    arrays = written(tmp_path / "run", kept(eps=0.0001))
+    place = (list(arrays["conditions"]).index("visual"), 0)
+    assert np.abs(arrays["visual_change"][place]).max() == 127
+    assert arrays["visual_scale"][place] * 127 == pytest.approx(0.0001 * 0.229, rel=0.01)
+
+
+def test_none_is_kept_where_none_is_wanted(tmp_path: Path) -> None:
+    kept(0).write(Run("attack", "x", tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_several_objectives_the_clip_of_the_worst_is_kept() -> None:
+    first, second = Examples(KEYS, 8), Examples(KEYS, 8)
+    for examples, value in ((first, 0.1), (second, 0.2)):
+        clip = batch_of(1).clip._replace(audio=torch.full((1, 1, 8), value))
+        examples.keep(Batch(clip, torch.zeros(1), ("clip/0",)), "audio", clip)
+    weak = Record("clip/0", "audio", 0, 0, True, 0.9, 0.1, 0.0, 0.0)
+    strong = weak._replace(correct=False, loss=3.0)
+    chosen = worst_of([first, second], [[weak], [strong]], [strong])
+    assert chosen.clips["clip/0", "audio"][0][0] == np.float32(0.2)
+
+
+def shown(runs: Path, label: str = "bell") -> Path:
+    """A finished run with examples whose clips are named as in its examples.csv."""
+    folder = finished(runs, (range(90), range(1, 50), range(40), range(10)), "attack=fgsm", label=label)
+    batch = batch_of(2)._replace(key=(f"{label}/0", f"{label}/1"))
+    examples = Examples(batch.key, 2)
+    evaluate(model_for(), [batch], FGSM(), suite(0.05), watch=examples.keep)
+    examples.write(Run("attack", folder.name, folder))
+    return folder
+
+
+def test_a_card_tells_what_became_of_a_clip(tmp_path: Path) -> None:
+    folder = shown(tmp_path)
+    found = gallery(collect(tmp_path), {folder.name: "title"}, tmp_path, 10**7)
+    card = next(c for c in found.cards if c.key == "bell/0" and c.condition == "xA")
+    assert (card.before, card.after, card.outcome) == ("bell", "drum", "fooled")
+    assert len(card.frames) == 1
+    assert len(card.sounds) == 2
+    assert card.psnr is None
+    assert card.snr == pytest.approx(21.2, abs=0.5)  # uniform in [-1, 1] against 0.05
+    assert all(name in found.media for name in (*card.frames, *card.sounds, card.mel))
+
+
+def test_the_same_clean_clip_is_on_the_page_once(tmp_path: Path) -> None:
+    folder = shown(tmp_path)
+    found = gallery(collect(tmp_path), {folder.name: "title"}, tmp_path, 10**7)
+    assert len({card.frames[0] for card in found.cards}) == 2
+
+
+def test_what_does_not_fit_is_left_out_and_counted(tmp_path: Path) -> None:
+    folder = shown(tmp_path)
+    found = gallery(collect(tmp_path), {folder.name: "title"}, tmp_path, 10_000)
+    assert (found.shown, found.of, found.cards) == (0, 2, [])
+
+
+def test_measures() -> None:
+    clean = np.sin(np.arange(1000))
+    assert media.snr(clean, clean / 10) == pytest.approx(20)
+    assert media.psnr(np.full((3, 4, 4), 0.01)) == pytest.approx(40)
+    assert media.snr(clean, 0 * clean) is media.psnr(np.zeros((3, 4, 4))) is None
+
+
+def test_a_magnified_change_reaches_full_range_and_no_further() -> None:
+    change = np.array([0.0013, -0.0007])
+    assert media.factor_for(change, 0.5) == pytest.approx(380)
+    assert media.factor_for(0 * change, 0.5) == 0
+    assert media.wave_factor(np.array([1.0]), np.array([0.006])) == 10
+    assert media.wave_factor(np.array([0.1]), np.array([0.006])) == 1
+
+
+def test_mel_bands_find_a_tone() -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(11_025) / 11_025)
+    energy = media.mel(tone).mean(1)
+    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 11_025 / 1400), media.BANDS + 2) / 2595) - 1)
+    assert edges[energy.argmax()] < 1000 < edges[energy.argmax() + 2]
