@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import final
 
 from torch import Tensor, nn
@@ -57,6 +58,13 @@ class HeldModel:
         self._model = model
         self._audio = model.encode_audio(clip.audio).detach() if held[0] else None
         self._visual = model.encode_visual(clip.visual).detach() if held[1] else None
+
+    def take(self, index: Tensor) -> "HeldModel":
+        """The same for the clips at `index`, (K,) int64, alone."""
+        part = copy(self)
+        part._audio = None if self._audio is None else self._audio[index]
+        part._visual = None if self._visual is None else self._visual[index]
+        return part
 
     def encode(self, clip: Clip) -> Features:
         """The embeddings of both modalities, the held one from the clean clips."""

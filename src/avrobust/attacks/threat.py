@@ -40,6 +40,13 @@ class Budget:
         unit = torch.tensor(self.unit, dtype=x.dtype, device=x.device)
         return unit if len(self.unit) == 1 else unit[:, None, None]
 
+    def move(self, x: Tensor, direction: Tensor, fraction: float | Tensor) -> Tensor:
+        """A step of `fraction` of eps, one for all clips or one of each (B,), that gains most along `direction`."""
+        size = fraction * self.eps
+        if isinstance(size, Tensor):
+            size = each(size, x)
+        return x + size * self.unit_like(x) * direction.nan_to_num().sign()
+
     def project(self, x: Tensor, clean: Tensor) -> Tensor:
         """The point of the ball and of the valid values that is nearest to x."""
         radius = self.eps * self.unit_like(x)
@@ -57,6 +64,11 @@ class Budget:
         """Whether each clip of x is in the ball and valid, up to rounding: (B,) bool."""
         slack = TOLERANCE / min(self.unit)
         return self.valid(x) & (self.distance(x, clean) <= self.eps + slack)
+
+
+def each(values: Tensor, x: Tensor) -> Tensor:
+    """One value a clip, (B,), shaped to be broadcast over the clips of x: (B, 1, ...)."""
+    return values.view(-1, *[1] * (x.dim() - 1))
 
 
 def audio_budget(eps: float) -> Budget:

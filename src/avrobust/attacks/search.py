@@ -1,0 +1,106 @@
+"""What iterative attacks share: where they start, how often, and which iterate they hand back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Generator, Tensor
+
+from avrobust.attacks.problem import Problem
+from avrobust.attacks.threat import Budget, each
+from avrobust.types import Clip
+
+
+@final
+class Worst:
+    """The worst of what was offered, clip by clip: one that fools before one that does not, then the highest loss."""
+
+    def __init__(self, clip: Clip) -> None:
+        device = clip.audio.device
+        self.clip = clip
+        self.fooled = torch.zeros(len(clip.audio), dtype=torch.bool, device=device)
+        self.loss = torch.full((len(clip.audio),), -torch.inf, device=device)
+
+    def offer(self, x: Clip, loss: Tensor, fooled: Tensor) -> Tensor:
+        """Takes what is worse, and says of which clips that was: (B,) bool."""
+        better = (fooled & ~self.fooled) | ((fooled == self.fooled) & (loss > self.loss))
+        self.clip = where(better, x, self.clip)
+        self.loss = loss.where(better, self.loss.to(loss.dtype))
+        self.fooled = self.fooled | fooled
+        return better
+
+
+@final
+@dataclass(frozen=True)
+class Search:
+    """Runs an iterative attack from one or several starts.
+
+    Args:
+        random_start: begin at a uniformly drawn point of the budget; needs a generator for each clip.
+        restarts: how many starts; the worst outcome of each clip is kept.
+        best: hand back the worst iterate of all and not the last one.
+
+    Raises:
+        ValueError: several starts that would all be the same one.
+    """
+
+    random_start: bool = False
+    restarts: int = 1
+    best: bool = False
+
+    def __post_init__(self) -> None:
+        if self.restarts < 1 or (self.restarts > 1 and not self.random_start):
+            raise ValueError(f"restarts must be at least 1, and 1 without random_start; it is {self.restarts}")
+
+    def run(self, problem: Problem, climb: Callable[[Problem, Clip, Worst | None], Clip]) -> Clip:
+        """The outcome of `climb`, a function from problem and start to the last iterate.
+
+        Its third argument, if there is one, wants to be offered every iterate.
+        """
+        if self.restarts == 1 and not self.best:
+            return climb(problem, self._start(problem), None)
+        worst = Worst(problem.clip)
+        for _ in range(self.restarts):
+            last = climb(problem, self._start(problem), worst if self.best else None)
+            loss, logits = problem.judge(last)
+            worst.offer(last, loss, problem.fooled(logits))
+        return worst.clip
+
+    def _start(self, problem: Problem) -> Clip:
+        return start(problem) if self.random_start else problem.clip
+
+
+def start(problem: Problem) -> Clip:
+    """A uniformly drawn point of each clip's budget, from that clip's own generator.
+
+    Raises:
+        ValueError: there is not one generator for each clip.
+    """
+    generators = problem.generator_of_each()
+    pairs = zip(problem.clip, problem.threat.budgets, strict=True)
+    return problem.project(Clip(*(x if b is None else x + _noise(x, b, generators) for x, b in pairs)))
+
+
+def _noise(x: Tensor, budget: Budget, generators: Sequence[Generator]) -> Tensor:
+    # Drawn on the CPU, clip by clip, so that the device and the batch's make-up change nothing.
+    noise = torch.stack([torch.rand(x.shape[1:], generator=g, dtype=x.dtype) for g in generators]).to(x.device)
+    return (2 * noise - 1) * budget.eps * budget.unit_like(x)
+
+
+def where(mask: Tensor, x: Clip, other: Clip) -> Clip:
+    """The clips of `x` where mask, (B,) bool, is true, and else those of `other`."""
+    return Clip(*(torch.where(each(mask, a), a, b) for a, b in zip(x, other, strict=True)))
+
+
+def positive_steps(steps: int, step: float) -> tuple[int, float]:
+    """The two settings that iterative attacks share.
+
+    Raises:
+        ValueError: steps or step is not positive.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, not {steps}")
+    if not step > 0:
+        raise ValueError(f"step must be a positive fraction of eps, not {step}")
+    return steps, step
