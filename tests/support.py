@@ -15,6 +15,7 @@ from omegaconf import open_dict
 from PIL import Image
 
 from avrobust.app import GROUPS
+from avrobust.attacks.base import Attack
 from avrobust.config import build, check, resolve
 from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
 from avrobust.model import AVClassifier
@@ -53,6 +54,14 @@ def built(group: str, option: str, **more: object) -> Any:
     return build(group, config_for(task, f"{group}={option}", *OFFLINE.get(option, ()))[group], **more)
 
 
+def build_short(option: str) -> Attack:
+    """An attack with as few steps and queries as its tests need."""
+    node = config_for("attack", f"attack={option}")["attack"]
+    short: Attack = build("attack", {**node, **{k: v for k, v in SHORT_ATTACK.items() if k in node}})
+    return short
+
+
+SHORT_ATTACK = {"steps": 6, "queries": 40}
 OFFLINE = {"resnet18_imagenet": ("visual.weights=null",)}  # tests have no network
 
 

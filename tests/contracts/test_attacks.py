@@ -8,21 +8,33 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.threat import Threat, suite
 from avrobust.model import AVClassifier
 from avrobust.randomness import generator
-from avrobust.types import Clip, Condition
-from tests.support import batch_of, built, clip_of, model_for, options
+from avrobust.types import Batch, Clip, Condition
+from tests.support import batch_of, build_short, clip_of, model_for, options
 
 CONDITIONS: list[Condition] = ["audio", "visual", "audiovisual"]
-BATCH = batch_of(6, seed=3)
+CLASSES = 4  # targeted losses compare as many
+SOUND = model_for(classes=CLASSES)
+
+
+def _batch() -> Batch:
+    """Six clips of which the model recognises every other one: attacks treat the two kinds differently."""
+    batch = batch_of(6, seed=3)
+    with torch.no_grad():
+        said = SOUND(batch.clip).argmax(1)
+    return batch._replace(label=(said + torch.arange(6) % 2) % CLASSES)
+
+
+BATCH = _batch()
 
 
 @pytest.fixture(scope="module")
 def model() -> AVClassifier:
-    return model_for()
+    return SOUND
 
 
 @pytest.fixture(params=options("attack"))
 def attack(request: pytest.FixtureRequest) -> Attack:
-    return built("attack", request.param)
+    return build_short(request.param)
 
 
 def run(attack: Attack, model: object, threat: Threat, which: slice | list[int] = slice(None)) -> Clip:
@@ -70,15 +82,16 @@ def test_attacked_modalities_do_move(attack: Attack, model: AVClassifier, condit
 def test_loss_rises(attack: Attack, model: AVClassifier, condition: Condition) -> None:
     adversarial = run(attack, model, suite(0.02)[condition])
     with torch.no_grad():
-        before = F.cross_entropy(model(BATCH.clip), BATCH.label, reduction="none")
-        after = F.cross_entropy(model(adversarial), BATCH.label, reduction="none")
+        logits, attacked = model(BATCH.clip), model(adversarial)
+    before, after = (F.cross_entropy(z, BATCH.label, reduction="none") for z in (logits, attacked))
     assert after.mean() > before.mean()
     if attack.bounded:  # the unbounded one moves pixels against the gradient as well
-        assert (after >= before - 1e-5).all()
+        fooled = (logits.argmax(1) == BATCH.label) & (attacked.argmax(1) != BATCH.label)
+        assert ((after >= before - 1e-5) | fooled).all()
 
 
 def test_the_model_is_left_as_it_was(attack: Attack) -> None:
-    model = model_for()
+    model = model_for(classes=CLASSES)
     model.train()
     model.fusion.eval()
     parameters = list(model.parameters())
@@ -100,9 +113,10 @@ def test_the_model_is_left_as_it_was(attack: Attack) -> None:
 
 
 def test_the_model_is_left_as_it_was_after_an_error(attack: Attack) -> None:
-    model = model_for().train()
+    model = model_for(classes=CLASSES).train()
+    short = clip_of(1)._replace(audio=torch.zeros(1, 1, 8))
     with pytest.raises(RuntimeError):
-        attack(model, clip_of(1)._replace(audio=torch.zeros(1, 1, 8)), torch.zeros(1).long(), suite(0.1)["audio"])
+        attack(model, short, torch.zeros(1).long(), suite(0.1)["audio"], generators=[generator(0, "test")])
     assert model.training
     assert all(p.requires_grad for p in model.parameters())
 
@@ -121,7 +135,7 @@ def test_same_generators_same_result(attack: Attack, model: AVClassifier, condit
 
 def test_splitting_or_permuting_the_batch_changes_nothing(attack: Attack, model: AVClassifier) -> None:
     # In float64: a different batch size rounds differently in float32, and a sign turns that into a whole step.
-    double = model_for().double()
+    double = model_for(classes=CLASSES).double()
     threat = suite(0.02)["audiovisual"]
     clip, label = Clip(*(x.double() for x in BATCH.clip)), BATCH.label
 
@@ -145,12 +159,17 @@ def test_a_foreign_callable_is_attacked_as_well(attack: Attack, model: AVClassif
 
 
 def test_a_modality_that_the_model_ignores_cannot_be_attacked(attack: Attack) -> None:
-    model = model_for("fusion=visual_only")
+    model = model_for("fusion=visual_only", classes=CLASSES)
     adversarial = run(attack, model, suite(0.02)["audio"])
     with torch.no_grad():
         assert torch.equal(model(adversarial), model(BATCH.clip))
 
 
 def test_a_model_that_cannot_be_differentiated_is_not_called_robust(attack: Attack, model: AVClassifier) -> None:
+    threat = suite(0.02)["audiovisual"]
+    if not attack.needs_gradient:
+        adversarial = run(attack, lambda clip: model(clip).detach(), threat)
+        assert torch.equal(adversarial.visual, run(attack, model, threat).visual)
+        return
     with pytest.raises(ValueError, match="cannot be differentiated"):
-        run(attack, lambda clip: model(clip).detach(), suite(0.02)["audiovisual"])
+        run(attack, lambda clip: model(clip).detach(), threat)

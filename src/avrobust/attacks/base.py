@@ -55,6 +55,9 @@ class Attack(ABC):
             view = _hold(model, clip, threat)
             return self.perturb(Problem(view, clip, label, threat, generators, objective))
 
+    def refuse(self, classes: int) -> None:  # noqa: B027 -- most attacks need no certain number
+        """Raises UserError if the attack makes no sense for a model of so many classes."""
+
     @abstractmethod
     def perturb(self, problem: Problem) -> Clip:
         """The attack itself: clips within the problem's threat with a higher loss."""

@@ -12,7 +12,8 @@ from avrobust.attacks.threat import Budget, Threat
 from avrobust.model import HeldModel
 from avrobust.types import Classifier, Clip, Features
 
-Objective = Callable[[Any, Clip, Tensor], Tensor]  # model, clips, labels to the attacker's loss of each, (B,)
+# Model, clips, labels to the attacker's loss of each, (B,); after them the targets, if the problem has any.
+Objective = Callable[..., Tensor]
 
 
 def cross_entropy(model: Classifier, clip: Clip, label: Tensor) -> Tensor:
@@ -43,6 +44,7 @@ class Problem:
     threat: Threat
     generators: Sequence[Generator] | None = None
     objective: Objective = cross_entropy
+    target: Tensor | None = None  # (B,) int64, for objectives that lead towards a class
 
     def __len__(self) -> int:
         return len(self.label)
@@ -53,7 +55,9 @@ class Problem:
             return self
         model = self.model.take(index) if isinstance(self.model, HeldModel) else self.model
         generators = None if self.generators is None else [self.generators[i] for i in index.tolist()]
-        return replace(self, model=model, clip=take(self.clip, index), label=self.label[index], generators=generators)
+        target = None if self.target is None else self.target[index]
+        clip, label = take(self.clip, index), self.label[index]
+        return replace(self, model=model, clip=clip, label=label, generators=generators, target=target)
 
     def answer(self, x: Clip) -> Answer:
         """Loss, logits and gradient at `x`, clips near `clip`.
@@ -114,7 +118,7 @@ class Problem:
 
     def _evaluate(self, x: Clip) -> tuple[Tensor, Tensor]:
         heard = _Heard(self.model)
-        loss = self.objective(heard, x, self.label)
+        loss = self.objective(heard, x, self.label, *([] if self.target is None else [self.target]))
         if loss.shape != (len(self),):
             raise ValueError(
                 f"the objective returned {tuple(loss.shape)} for {len(self)} clips: it owes a loss of each"

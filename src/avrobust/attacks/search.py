@@ -6,8 +6,9 @@ from typing import final
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
-from avrobust.attacks.problem import Problem
+from avrobust.attacks.problem import Problem, put
 from avrobust.attacks.threat import Budget, each
 from avrobust.types import Clip
 
@@ -20,13 +21,24 @@ class Worst:
         device = clip.audio.device
         self.clip = clip
         self.fooled = torch.zeros(len(clip.audio), dtype=torch.bool, device=device)
-        self.loss = torch.full((len(clip.audio),), -torch.inf, device=device)
+        self.loss = torch.full((len(clip.audio),), -torch.inf, dtype=torch.float64, device=device)
 
-    def offer(self, x: Clip, loss: Tensor, fooled: Tensor) -> Tensor:
-        """Takes what is worse, and says of which clips that was: (B,) bool."""
+    def offer(self, x: Clip, loss: Tensor, fooled: Tensor, index: Tensor | None = None) -> Tensor:
+        """Takes what is worse, and says of which clips that was: (B,) bool.
+
+        Args:
+            x: the offered clips, (K, ...).
+            loss: theirs, (K,).
+            fooled: whether they fool, (K,) bool.
+            index: whose versions they are, (K,) int64; all in order if it is not given.
+        """
+        loss = loss.double()
+        if index is not None:
+            x, loss = put(self.clip, index, x), self.loss.index_copy(0, index, loss)
+            fooled = self.fooled.index_copy(0, index, fooled)
         better = (fooled & ~self.fooled) | ((fooled == self.fooled) & (loss > self.loss))
         self.clip = where(better, x, self.clip)
-        self.loss = loss.where(better, self.loss.to(loss.dtype))
+        self.loss = torch.where(better, loss, self.loss)
         self.fooled = self.fooled | fooled
         return better
 
@@ -71,21 +83,42 @@ class Search:
         return start(problem) if self.random_start else problem.clip
 
 
-def start(problem: Problem) -> Clip:
+def start(problem: Problem, *, fill: bool = False) -> Clip:
     """A uniformly drawn point of each clip's budget, from that clip's own generator.
+
+    Args:
+        problem: clips and their generators.
+        fill: scale what was drawn until it reaches the end of the budget, as AutoAttack does.
 
     Raises:
         ValueError: there is not one generator for each clip.
     """
     generators = problem.generator_of_each()
     pairs = zip(problem.clip, problem.threat.budgets, strict=True)
-    return problem.project(Clip(*(x if b is None else x + _noise(x, b, generators) for x, b in pairs)))
+    return problem.project(Clip(*(x if b is None else x + _noise(x, b, generators, fill) for x, b in pairs)))
 
 
-def _noise(x: Tensor, budget: Budget, generators: Sequence[Generator]) -> Tensor:
+def _noise(x: Tensor, budget: Budget, generators: Sequence[Generator], fill: bool) -> Tensor:
     # Drawn on the CPU, clip by clip, so that the device and the batch's make-up change nothing.
     noise = torch.stack([torch.rand(x.shape[1:], generator=g, dtype=x.dtype) for g in generators]).to(x.device)
-    return (2 * noise - 1) * budget.eps * budget.unit_like(x)
+    noise = 2 * noise - 1
+    if fill:
+        noise = noise / each(noise.abs().flatten(1).amax(1), x)
+    return noise * budget.eps * budget.unit_like(x)
+
+
+def not_better_off(problem: Problem, x: Clip) -> Clip:
+    """`x`, but the clean clip where that is the worse of the two: losses other than cross-entropy can go astray."""
+    worst = Worst(problem.clip)
+    for clip in (problem.clip, x):
+        logits = problem.logits(clip)
+        worst.offer(clip, comparable(logits, problem.label), problem.fooled(logits))
+    return worst.clip
+
+
+def comparable(logits: Tensor, label: Tensor) -> Tensor:
+    """The cross-entropy of each clip, (B,), by which the outcomes of different losses are compared."""
+    return F.cross_entropy(logits, label, reduction="none")
 
 
 def where(mask: Tensor, x: Clip, other: Clip) -> Clip:

@@ -43,6 +43,7 @@ def begin(task: Task, config: Config) -> tuple["Attacker", Parts, Run]:
     """What an evaluation of this config needs, refused early if it does not fit, and the run it belongs to."""
     attacker = Attacker(config)
     parts = build_parts(config)
+    attacker.attack.refuse(parts.model.head.out_features)
     report_overlaps(parts.data)
     return attacker, parts, run_for(task, config, parts.data.fingerprint())
 
