@@ -56,6 +56,7 @@ class HeldModel:
 
     def __init__(self, model: AVClassifier, clip: Clip, held: tuple[bool, bool]) -> None:
         self._model = model
+        self.fusion = model.fusion
         self._audio = model.encode_audio(clip.audio).detach() if held[0] else None
         self._visual = model.encode_visual(clip.visual).detach() if held[1] else None
 

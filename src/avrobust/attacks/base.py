@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Generator, Tensor
@@ -12,7 +12,14 @@ from avrobust.attacks.threat import Threat
 from avrobust.model import AVClassifier, HeldModel, frozen
 from avrobust.types import Classifier, Clip
 
-__all__ = ["Attack", "Objective", "cross_entropy"]
+__all__ = ["Attack", "Objective", "Outcome", "cross_entropy"]
+
+
+class Outcome(NamedTuple):
+    """Adversarial clips, and for attacks made of several which of them fooled each."""
+
+    clip: Clip
+    by: tuple[str, ...]  # a member's name; empty where the clip stands, or where there are no members
 
 
 class Attack(ABC):
@@ -20,6 +27,7 @@ class Attack(ABC):
 
     bounded: ClassVar[bool] = True  # False: the outcome may leave the budget, and every table says so
     needs_gradient: ClassVar[bool] = True  # False: queries alone
+    judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
 
     @final
     def __call__(
@@ -32,7 +40,21 @@ class Attack(ABC):
         generators: Sequence[Generator] | None = None,
         objective: Objective = cross_entropy,
     ) -> Clip:
-        """Adversarial versions of `clip`.
+        """Adversarial versions of `clip`; for the arguments see `run`."""
+        return self.run(model, clip, label, threat, generators=generators, objective=objective).clip
+
+    @final
+    def run(
+        self,
+        model: Classifier,
+        clip: Clip,
+        label: Tensor,
+        threat: Threat,
+        *,
+        generators: Sequence[Generator] | None = None,
+        objective: Objective = cross_entropy,
+    ) -> Outcome:
+        """Adversarial versions of `clip`, and what fooled each.
 
         Each clip's result is its own: it does not depend on what else is in the batch. The model is attacked in eval
         mode and left as it was (mode, requires_grad, gradients). A modality without a budget comes back as it went in.
@@ -50,16 +72,23 @@ class Attack(ABC):
         """
         threat = _reachable(model, threat)
         if not any(threat.budgets):
-            return clip
+            return Outcome(clip, ("",) * len(label))
         with frozen(model), torch.enable_grad():
             view = _hold(model, clip, threat)
-            return self.perturb(Problem(view, clip, label, threat, generators, objective))
+            found = self.perturb(Problem(view, clip, label, threat, generators, objective))
+        return found if isinstance(found, Outcome) else Outcome(found, ("",) * len(label))
+
+    @final
+    def clips(self, problem: Problem) -> Clip:
+        """The adversarial clips alone, for attacks that are made of others."""
+        found = self.perturb(problem)
+        return found.clip if isinstance(found, Outcome) else found
 
     def refuse(self, classes: int) -> None:  # noqa: B027 -- most attacks need no certain number
         """Raises UserError if the attack makes no sense for a model of so many classes."""
 
     @abstractmethod
-    def perturb(self, problem: Problem) -> Clip:
+    def perturb(self, problem: Problem) -> Clip | Outcome:
         """The attack itself: clips within the problem's threat with a higher loss."""
 
 

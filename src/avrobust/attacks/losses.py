@@ -1,11 +1,12 @@
-"""What attackers maximise besides cross-entropy: differences of logits, which saturation does not flatten."""
+"""What attackers maximise besides cross-entropy: differences of logits, and the similarity of the embeddings."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from avrobust.types import Clip
+from avrobust.types import Clip, Features
 
 TINY = 1e-12
 
@@ -33,3 +34,14 @@ def dlr_targeted(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tenso
     ranked = logits.sort(1).values
     own, wanted = (logits.gather(1, i.unsqueeze(1)).squeeze(1) for i in (label, target))
     return (wanted - own) / (ranked[:, -1] - 0.5 * (ranked[:, -3] + ranked[:, -4]) + TINY)
+
+
+def cosine(features: Features) -> Tensor:
+    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1]."""
+    return F.cosine_similarity(features.audio, features.visual)
+
+
+def with_cosine(model: Any, clip: Clip, label: Tensor, weight: float) -> Tensor:
+    """The attacker's loss of each clip, cross-entropy + weight * cosine: (B,). Tian & Xu 2021."""
+    features = model.encode(clip)
+    return F.cross_entropy(model.classify(features), label, reduction="none") + weight * cosine(features)

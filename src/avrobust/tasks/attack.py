@@ -14,7 +14,7 @@ from avrobust.config import build
 from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, summarise
+from avrobust.evaluation import evaluate, felled, summarise
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
 from avrobust.science import Task
@@ -92,6 +92,7 @@ class Attacker:
                 "audio": max(r.audio_distance for r in records),
                 "visual": max(r.visual_distance for r in records),
             },
+            "felled": felled(records),
             "skipped": self.skipped,
         }
 
