@@ -75,7 +75,6 @@ class AVAuto(Attack):
         return [*found, Member("square", self.square)]
 
     def left_out(self, model: Classifier, classes: int) -> list[str]:
-        """What does not fit a model, each with the reason."""
         reasons = []
         if classes < 4:
             instead = "; apgd_dlr instead" if classes == 3 else ""

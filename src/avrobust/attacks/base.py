@@ -1,7 +1,8 @@
 """What every attack is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar, NamedTuple, final
 
 import torch
@@ -12,7 +13,7 @@ from avrobust.attacks.threat import Threat
 from avrobust.model import AVClassifier, HeldModel, frozen
 from avrobust.types import Classifier, Clip
 
-__all__ = ["Attack", "Objective", "Outcome", "cross_entropy"]
+__all__ = ["Attack", "Objective", "Outcome", "cross_entropy", "posed"]
 
 
 class Outcome(NamedTuple):
@@ -70,12 +71,8 @@ class Attack(ABC):
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
-        threat = _reachable(model, threat)
-        if not any(threat.budgets):
-            return Outcome(clip, ("",) * len(label))
-        with frozen(model), torch.enable_grad():
-            view = _hold(model, clip, threat)
-            found = self.perturb(Problem(view, clip, label, threat, generators, objective))
+        with posed(model, clip, label, threat, generators, objective) as problem:
+            found = self.perturb(problem) if problem else clip
         return found if isinstance(found, Outcome) else Outcome(found, ("",) * len(label))
 
     @final
@@ -87,9 +84,31 @@ class Attack(ABC):
     def refuse(self, classes: int) -> None:  # noqa: B027 -- most attacks need no certain number
         """Raises UserError if the attack makes no sense for a model of so many classes."""
 
+    def left_out(self, model: Classifier, classes: int) -> list[str]:
+        """What of this attack does not fit a model and is left out, each with the reason."""
+        return []
+
     @abstractmethod
     def perturb(self, problem: Problem) -> Clip | Outcome:
         """The attack itself: clips within the problem's threat with a higher loss."""
+
+
+@contextmanager
+def posed(
+    model: Classifier,
+    clip: Clip,
+    label: Tensor,
+    threat: Threat,
+    generators: Sequence[Generator] | None,
+    objective: Objective,
+) -> Iterator[Problem | None]:
+    """The problem that these clips pose, with the model frozen meanwhile; None if no attack reaches the model."""
+    threat = _reachable(model, threat)
+    if not any(threat.budgets):
+        yield None
+        return
+    with frozen(model), torch.enable_grad():
+        yield Problem(_hold(model, clip, threat), clip, label, threat, generators, objective)
 
 
 def _reachable(model: Classifier, threat: Threat) -> Threat:

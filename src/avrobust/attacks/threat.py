@@ -4,7 +4,7 @@ An attack never decides what is allowed; it asks the threat to project, and `eva
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import torch
@@ -39,6 +39,10 @@ class Budget:
         """The worth of one unit, broadcastable to audio (B, 1, S) or frames (B, T, 3, H, W)."""
         unit = torch.tensor(self.unit, dtype=x.dtype, device=x.device)
         return unit if len(self.unit) == 1 else unit[:, None, None]
+
+    def widest(self) -> "Budget":
+        """The same with every valid value in reach of every other."""
+        return replace(self, eps=(self.high - self.low) / min(self.unit))
 
     def move(self, x: Tensor, direction: Tensor, fraction: float | Tensor) -> Tensor:
         """A step of `fraction` of eps, one for all clips or one of each (B,), that gains most along `direction`."""

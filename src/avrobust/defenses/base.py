@@ -26,6 +26,7 @@ class Defense(ABC):
     """
 
     fusion: Callable[..., Fusion] | None = None
+    optimises: ClassVar[bool] = False  # the defended model solves an optimisation problem for every answer
     paper_objective: ClassVar[str] = "cross_entropy"  # by which the paper would attack it, one of `objectives()`
 
     @abstractmethod

@@ -53,6 +53,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "n": result["n"],
         "skipped": len(result["skipped"]),
         "bounded": result["bounded"],
+        "trusted": result.get("verdict", {}).get("trusted", True),
         **result["accuracy"],
         **{f"{c}_low": low for c, (low, _) in result["interval"].items()},
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},

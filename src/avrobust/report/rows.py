@@ -29,6 +29,7 @@ class Row(NamedTuple):
     skipped: int
     bounded: bool
     paper: dict[Condition, float] | None  # the published accuracies
+    trusted: bool = True  # False: the attack's own verdict doubts these numbers
     ri: float | None = None  # against the undefended model; None where that was not asked
 
     @property
@@ -58,6 +59,7 @@ def _row(group: pd.DataFrame) -> Row:
         n=int(first["n"]),
         skipped=int(group["skipped"].max()),
         bounded=bool(first["bounded"]),
+        trusted=bool(group["trusted"].all()),
         paper=None if pd.isna(first["paper_clean"]) else paper,
         ri=None if group["ri"].isna().any() else float(group["ri"].mean()),
     )

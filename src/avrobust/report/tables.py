@@ -173,6 +173,7 @@ def _notes(row: Row, most_seeds: int) -> str:
     facts = {
         row.settings: bool(row.settings),
         "not ε-bounded": not row.bounded,
+        "verdict: not trusted": not row.trusted,
         f"fewer seeds ({row.seeds} of {most_seeds})": row.seeds < most_seeds,
         f"{row.skipped} clips unreadable": row.skipped > 0,
     }

@@ -21,6 +21,7 @@ from avrobust.science import Task
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import Condition, Record
+from avrobust.verdict import Context, judge
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -34,7 +35,8 @@ def main(config: Config) -> dict[str, Any]:
             with lease_for(config) as device:
                 model = load_trained(model_run, parts.model).to(device)
                 records = attacker.records(model, parts, device)
-            row = attacker.row(records, parts, run, model_run)
+                judged = attacker.judged(model, parts, device, records)
+            row = {**attacker.row(records, parts, run, model_run), **judged}
             result = finish(run, config, records, parts, {**row, "seconds": round(time.monotonic() - started, 1)})
     return result
 
@@ -76,6 +78,19 @@ class Attacker:
         found = evaluate(model, shown, self.attack, self.suite, objective=objective, seed=config["seed"], device=device)
         self.skipped = batches.skipped
         return found
+
+    def judged(
+        self, model: AVClassifier, parts: Parts, device: torch.device, records: list[Record], *, adaptive: bool = False
+    ) -> dict[str, Any]:
+        """What the attack left out, and its verdict on the numbers, if it ends with one."""
+        if not self.attack.judged:
+            return {}
+        batches = EvaluationBatches(self.config, parts.data, self.config["split"])
+        context = Context(optimises=parts.defense.optimises, adaptive=adaptive)
+        shown = track(batches, "verdict", len(batches))
+        verdict = judge(model, shown, self.suite, records, context=context, device=device)
+        left_out = self.attack.left_out(model, model.head.out_features)
+        return {"left_out": left_out, "verdict": verdict._asdict()}
 
     def row(self, records: list[Record], parts: Parts, run: Run, model_run: Run) -> dict[str, Any]:
         """The numbers of a result.json."""

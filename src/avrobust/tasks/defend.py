@@ -40,8 +40,9 @@ def main(config: Config) -> dict[str, Any]:
             with lease_for(config) as device:
                 model = load_trained(model_run, parts.model).to(device)
                 found = {name: attacker.records(model, parts, device, o, name) for name, o in objectives.items()}
-            records = worst(list(found.values()))
-            row = attacker.row(records, parts, run, model_run)
+                records = worst(list(found.values()))
+                judged = attacker.judged(model, parts, device, records, adaptive=len(objectives) > 1)
+            row = {**attacker.row(records, parts, run, model_run), **judged}
             comparison = {
                 "objectives": {name: summarise(r).accuracy for name, r in found.items()},
                 "epochs": parts.recipe.epochs,
