@@ -33,7 +33,8 @@ def test_members_are_those_that_fit_the_model() -> None:
     assert names(model, 3) == [n.replace("apgd_t", "apgd_dlr") for n in NAMES]
     assert names(model, 2) == [n for n in NAMES if n != "apgd_t"]
     assert names(model.__call__, 11) == names(model_for("fusion=audio_only"), 11) == ["apgd_ce", "apgd_t", "square"]
-    assert ENSEMBLE.left_out(model, 4) == []
+    assert ENSEMBLE.left_out(model, 4, suite(0.1).values()) == []
+    assert ENSEMBLE.left_out(model, 4, suite(0.1, norm="l2").values())[0].startswith("square, which is defined for")
     assert [reason.split(",")[0] for reason in ENSEMBLE.left_out(model.__call__, 3)] == [
         "apgd_t",
         "apgd with the cosine",
@@ -69,3 +70,9 @@ def test_no_member_alone_fells_a_clip_that_the_ensemble_leaves_standing() -> Non
     together = stands(ENSEMBLE)
     assert not (together & ~stands(APGD(10))).any()
     assert together.sum() < len(batch.label)
+
+
+def test_in_l2_it_goes_without_square() -> None:
+    records = evaluate(model_for(classes=5), [recognised()], ENSEMBLE, suite(0.5, norm="l2", units="pixel", snr=25.0))
+    assert "square" not in {record.by for record in records}
+    assert any(record.by.startswith("apgd") for record in records)

@@ -160,12 +160,14 @@ def one(model: AVClassifier, threat: Threat, i: int) -> Problem:
     return Problem(model, clip, ranked[:, 0], threat, generators, target=ranked[:, 1])
 
 
-def official(loss: str, view: nn.Module, x: Tensor, problem: Problem, eps: float, begin: Tensor | None) -> Tensor:
+def official(
+    loss: str, view: nn.Module, x: Tensor, problem: Problem, eps: float, begin: Tensor | None, norm: str = "Linf"
+) -> Tensor:
     """The iterate with the highest loss of one run of AutoAttack's APGD."""
     from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 
     kind = APGDAttack_targeted if loss == "dlr-targeted" else APGDAttack
-    theirs = kind(view, n_iter=AA_STEPS, norm="Linf", n_restarts=1, eps=eps, seed=7, device="cpu")
+    theirs = kind(view, n_iter=AA_STEPS, norm=norm, n_restarts=1, eps=eps, seed=7, device="cpu")
     theirs.loss = loss
     theirs.init_hyperparam(x)
     theirs.y_target = problem.target
@@ -193,6 +195,15 @@ def test_apgd_on_frames_equals_autoattack(loss: str, eps: float, of_five: AVClas
         view = Frames(of_five, problem.clip.audio)
         theirs = official(loss, view, problem.clip.visual[:, 0], problem, eps, None)
         assert float((highest(problem).visual[:, 0] - theirs).abs().max()) <= 1e-6
+
+
+def test_apgd_in_l2_equals_autoattack(of_five: AVClassifier) -> None:
+    threat = suite(0.3, units="pixel", norm="l2")["visual"]
+    for i in range(3):
+        problem = replace(one(of_five, threat, i), target=None)
+        view = Frames(of_five, problem.clip.audio)
+        expected = official("ce", view, problem.clip.visual[:, 0], problem, 0.3, None, norm="L2")
+        assert float((highest(problem).visual[:, 0] - expected).abs().max()) <= 1e-6
 
 
 @pytest.mark.parametrize("loss", ["ce", "dlr"])

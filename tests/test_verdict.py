@@ -86,6 +86,12 @@ def test_an_honest_model_is_not_accused(adversarially: bool) -> None:
         assert summarise(records).accuracy["visual"] >= 50
 
 
+def test_budgets_by_signal_to_noise_ratio_are_judged_as_well() -> None:
+    threats = suite(2.0, units="pixel", norm="l2", snr=20.0)
+    assert judge(trained(adversarially=False), [BATCH], threats).trusted
+    assert not judge(planted("audio", quantised), [BATCH], threats).trusted
+
+
 def test_a_modality_that_the_model_ignores_is_not_judged() -> None:
     verdict = judge(model_for("fusion=audio_only", classes=4), [BATCH], THREATS)
     assert "visual" not in verdict.checks

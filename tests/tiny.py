@@ -35,13 +35,13 @@ def tones_and_patches(count: int, *, seed: int) -> Batch:
 
 
 @cache
-def trained(*, adversarially: bool, steps: int = 60) -> AVClassifier:
+def trained(*, adversarially: bool, steps: int = 50) -> AVClassifier:
     """A model that learnt tones and patches, clean or as an attacker would hand them in."""
     model = model_for(classes=CLASSES, warm=False).train()
     adam = torch.optim.Adam(model.parameters(), lr=3e-3)
-    attack = PGD(3, 0.5, random_start=True)
+    attack = PGD(2, 0.7, random_start=True)
     for step in range(steps):
-        clip, label, keys = tones_and_patches(32, seed=1000 + step)
+        clip, label, keys = tones_and_patches(24, seed=1000 + step)
         if adversarially:
             generators = [generator(0, key) for key in keys]
             clip = attack(model, clip, label, THREATS["audiovisual"], generators=generators)

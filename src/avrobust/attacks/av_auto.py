@@ -1,5 +1,6 @@
 """The attack for whoever wants a number to trust: several attacks without parameters, each on what still stands."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, NamedTuple, final
@@ -10,6 +11,7 @@ from avrobust.attacks.losses import with_cosine
 from avrobust.attacks.problem import Objective, Problem
 from avrobust.attacks.search import Worst, comparable
 from avrobust.attacks.square import Square
+from avrobust.attacks.threat import Threat
 from avrobust.model import AVClassifier, HeldModel
 from avrobust.types import Classifier
 
@@ -51,7 +53,7 @@ class AVAuto(Attack):
         by = [WRONG_ALREADY if fooled else "" for fooled in worst.fooled.tolist()]
         for member in self.members(problem.model, logits.shape[1]):
             index = (~worst.fooled).nonzero().squeeze(1)
-            if len(index):
+            if len(index) and _defined(member.attack, problem.threat):
                 part = problem.take(index)
                 found = member.attack.clips(replace(part, objective=member.objective or problem.objective))
                 logits = part.logits(found)
@@ -74,14 +76,20 @@ class AVAuto(Attack):
             ]
         return [*found, Member("square", self.square)]
 
-    def left_out(self, model: Classifier, classes: int) -> list[str]:
+    def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:
         reasons = []
         if classes < 4:
             instead = "; apgd_dlr instead" if classes == 3 else ""
             reasons.append(f"apgd_t, which compares 4 classes: the model has {classes}{instead}")
         if not _comparable_embeddings(model):
             reasons.append("apgd with the cosine, which needs two embeddings of one size")
+        if not all(_defined(self.square, threat) for threat in threats):
+            reasons.append(f"square, which is defined for budgets of the norm {', '.join(self.square.norms)}")
         return reasons
+
+
+def _defined(attack: Attack, threat: Threat) -> bool:
+    return all(budget is None or budget.norm in attack.norms for budget in threat.budgets)
 
 
 def _comparable_embeddings(model: Classifier) -> bool:

@@ -1,7 +1,7 @@
 """What every attack is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, NamedTuple, final
 
@@ -9,7 +9,8 @@ import torch
 from torch import Generator, Tensor
 
 from avrobust.attacks.problem import Objective, Problem, cross_entropy
-from avrobust.attacks.threat import Threat
+from avrobust.attacks.threat import Norm, Threat
+from avrobust.errors import UserError
 from avrobust.model import AVClassifier, HeldModel, frozen
 from avrobust.types import Classifier, Clip
 
@@ -28,6 +29,7 @@ class Attack(ABC):
 
     bounded: ClassVar[bool] = True  # False: the outcome may leave the budget, and every table says so
     needs_gradient: ClassVar[bool] = True  # False: queries alone
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")  # of budgets that the attack is defined for
     judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
 
     @final
@@ -71,6 +73,7 @@ class Attack(ABC):
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
+        self.refuse_norm(threat)
         with posed(model, clip, label, threat, generators, objective) as problem:
             found = self.perturb(problem) if problem else clip
         return found if isinstance(found, Outcome) else Outcome(found, ("",) * len(label))
@@ -81,11 +84,19 @@ class Attack(ABC):
         found = self.perturb(problem)
         return found.clip if isinstance(found, Outcome) else found
 
+    @final
+    def refuse_norm(self, threat: Threat) -> None:
+        """Raises UserError if the attack is not defined for the threat's norms."""
+        for budget in threat.budgets:
+            if budget and budget.norm not in self.norms:
+                name = type(self).__name__
+                raise UserError(f"{name} is not defined for budgets of the norm {budget.norm}: {', '.join(self.norms)}")
+
     def refuse(self, classes: int) -> None:  # noqa: B027 -- most attacks need no certain number
         """Raises UserError if the attack makes no sense for a model of so many classes."""
 
-    def left_out(self, model: Classifier, classes: int) -> list[str]:
-        """What of this attack does not fit a model and is left out, each with the reason."""
+    def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:
+        """What of this attack does not fit a model or the threats and is left out, each with the reason."""
         return []
 
     @abstractmethod

@@ -8,7 +8,7 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.mim import divide, l1_norm
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.threat import Threat
+from avrobust.attacks.threat import Norm, Threat
 from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Clip
 
 
@@ -23,6 +23,7 @@ class MIMReleased(Attack):
     """
 
     bounded: ClassVar[bool] = False
+    norms: ClassVar[tuple[Norm, ...]] = ("linf",)
 
     def __init__(self, steps: int = 10, step: float = 0.125, decay: float = 1.0) -> None:
         self.steps, self.step, self.decay = steps, step, decay

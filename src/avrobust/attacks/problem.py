@@ -99,8 +99,8 @@ class Problem:
 
         The fraction is one number, or one of each clip: (B,).
         """
-        triples = zip(x, direction, self.threat.budgets, strict=True)
-        return self.project(Clip(*(p if b is None else b.move(p, d, fraction) for p, d, b in triples)))
+        parts = zip(x, direction, self.clip, self.threat.budgets, strict=True)
+        return self.project(Clip(*(p if b is None else b.move(p, d, fraction, c) for p, d, c, b in parts)))
 
     def project(self, x: Clip) -> Clip:
         """The allowed clips that are nearest to `x`."""

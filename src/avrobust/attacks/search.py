@@ -1,15 +1,15 @@
 """What iterative attacks share: where they start, how often, and which iterate they hand back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.problem import Problem, put
-from avrobust.attacks.threat import Budget, each
+from avrobust.attacks.threat import each
 from avrobust.types import Clip
 
 
@@ -84,7 +84,7 @@ class Search:
 
 
 def start(problem: Problem, *, fill: bool = False) -> Clip:
-    """A uniformly drawn point of each clip's budget, from that clip's own generator.
+    """A random point of each clip's budget, from that clip's own generator.
 
     Args:
         problem: clips and their generators.
@@ -95,16 +95,7 @@ def start(problem: Problem, *, fill: bool = False) -> Clip:
     """
     generators = problem.generator_of_each()
     pairs = zip(problem.clip, problem.threat.budgets, strict=True)
-    return problem.project(Clip(*(x if b is None else x + _noise(x, b, generators, fill) for x, b in pairs)))
-
-
-def _noise(x: Tensor, budget: Budget, generators: Sequence[Generator], fill: bool) -> Tensor:
-    # Drawn on the CPU, clip by clip, so that the device and the batch's make-up change nothing.
-    noise = torch.stack([torch.rand(x.shape[1:], generator=g, dtype=x.dtype) for g in generators]).to(x.device)
-    noise = 2 * noise - 1
-    if fill:
-        noise = noise / each(noise.abs().flatten(1).amax(1), x)
-    return noise * budget.eps * budget.unit_like(x)
+    return problem.project(Clip(*(x if b is None else x + b.noise(x, generators, fill=fill) for x, b in pairs)))
 
 
 def not_better_off(problem: Problem, x: Clip) -> Clip:

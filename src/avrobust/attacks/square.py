@@ -10,6 +10,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.losses import margin
 from avrobust.attacks.problem import Problem, take
 from avrobust.attacks.search import Worst, not_better_off
+from avrobust.attacks.threat import Norm
 from avrobust.types import Clip
 
 # The share of a frame or sound that a proposal changes is halved after these of 10,000 queries; others are scaled.
@@ -34,6 +35,7 @@ class Square(Attack):
     """
 
     needs_gradient: ClassVar[bool] = False
+    norms: ClassVar[tuple[Norm, ...]] = ("linf",)
 
     def __init__(self, queries: int = 5000, share: float = 0.8) -> None:
         if queries < 1 or not 0 < share <= 1:

@@ -59,6 +59,8 @@ class Attacker:
         self.config = config
         self.attack: Attack = build("attack", config["attack"])
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
+        for threat in self.suite.values():
+            self.attack.refuse_norm(threat)
         self.skipped: list[dict[str, str]] = []  # clips that could not be read
 
     def records(
@@ -89,7 +91,7 @@ class Attacker:
         context = Context(optimises=parts.defense.optimises, adaptive=adaptive)
         shown = track(batches, "verdict", len(batches))
         verdict = judge(model, shown, self.suite, records, context=context, device=device)
-        left_out = self.attack.left_out(model, model.head.out_features)
+        left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
         return {"left_out": left_out, "verdict": verdict._asdict()}
 
     def row(self, records: list[Record], parts: Parts, run: Run, model_run: Run) -> dict[str, Any]:
