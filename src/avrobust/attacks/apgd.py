@@ -1,6 +1,5 @@
 """Auto-PGD: gradient ascent whose step sizes choose themselves, clip by clip."""
 
-from dataclasses import replace
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -67,10 +66,10 @@ class APGD(Attack):
         if self.loss == "objective":
             return [problem]
         if self.loss == "dlr":
-            return [replace(problem, objective=dlr)]
+            return [problem.towards(dlr)]
         others = logits.scatter(1, problem.label.unsqueeze(1), -torch.inf).argsort(1, descending=True)  # (B, C)
         count = min(self.targets, logits.shape[1] - 1)
-        return [replace(problem, objective=dlr_targeted, target=others[:, i]) for i in range(count)]
+        return [problem.towards(dlr_targeted, others[:, i]) for i in range(count)]
 
     def _run(self, problem: Problem) -> Clip:
         """One random start, followed for all the steps."""

@@ -1,18 +1,16 @@
 """The attack for whoever wants a number to trust: several attacks without parameters, each on what still stands."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar, NamedTuple, final
 
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack, Outcome
-from avrobust.attacks.losses import with_cosine
+from avrobust.attacks.losses import comparable_embeddings, with_cosine
 from avrobust.attacks.problem import Objective, Problem
 from avrobust.attacks.search import Worst, comparable
 from avrobust.attacks.square import Square
 from avrobust.attacks.threat import Threat
-from avrobust.model import AVClassifier, HeldModel
 from avrobust.types import Classifier
 
 WRONG_ALREADY = "clean"
@@ -55,7 +53,7 @@ class AVAuto(Attack):
             index = (~worst.fooled).nonzero().squeeze(1)
             if len(index) and _defined(member.attack, problem.threat):
                 part = problem.take(index)
-                found = member.attack.clips(replace(part, objective=member.objective or problem.objective))
+                found = member.attack.clips(part.towards(member.objective or problem.objective))
                 logits = part.logits(found)
                 worst.offer(found, comparable(logits, part.label), part.fooled(logits), index)
                 for i in index[part.fooled(logits)].tolist():
@@ -69,7 +67,7 @@ class AVAuto(Attack):
             found.append(Member("apgd_t", self.ascent("dlr_targeted")))
         elif classes == 3:
             found.append(Member("apgd_dlr", self.ascent("dlr")))
-        if _comparable_embeddings(model):
+        if comparable_embeddings(model):
             found += [
                 Member("apgd_plus_cosine", self.ascent("objective"), partial(with_cosine, weight=1.0)),
                 Member("apgd_minus_cosine", self.ascent("objective"), partial(with_cosine, weight=-1.0)),
@@ -81,7 +79,7 @@ class AVAuto(Attack):
         if classes < 4:
             instead = "; apgd_dlr instead" if classes == 3 else ""
             reasons.append(f"apgd_t, which compares 4 classes: the model has {classes}{instead}")
-        if not _comparable_embeddings(model):
+        if not comparable_embeddings(model):
             reasons.append("apgd with the cosine, which needs two embeddings of one size")
         if not all(_defined(self.square, threat) for threat in threats):
             reasons.append(f"square, which is defined for budgets of the norm {', '.join(self.square.norms)}")
@@ -90,9 +88,3 @@ class AVAuto(Attack):
 
 def _defined(attack: Attack, threat: Threat) -> bool:
     return all(budget is None or budget.norm in attack.norms for budget in threat.budgets)
-
-
-def _comparable_embeddings(model: Classifier) -> bool:
-    if not isinstance(model, AVClassifier | HeldModel):
-        return False
-    return len(model.fusion.uses) == 2 and model.fusion.audio_dim == model.fusion.visual_dim

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avrobust.types import Clip, Features
+from avrobust.model import AVClassifier, HeldModel
+from avrobust.types import Classifier, Clip, Features
 
 TINY = 1e-12
 
@@ -34,6 +35,13 @@ def dlr_targeted(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tenso
     ranked = logits.sort(1).values
     own, wanted = (logits.gather(1, i.unsqueeze(1)).squeeze(1) for i in (label, target))
     return (wanted - own) / (ranked[:, -1] - 0.5 * (ranked[:, -3] + ranked[:, -4]) + TINY)
+
+
+def comparable_embeddings(model: Classifier) -> bool:
+    """Whether a model has embeddings of both modalities, of one size."""
+    if not isinstance(model, AVClassifier | HeldModel):
+        return False
+    return len(model.fusion.uses) == 2 and model.fusion.audio_dim == model.fusion.visual_dim
 
 
 def cosine(features: Features) -> Tensor:

@@ -59,6 +59,10 @@ class Problem:
         clip, label = take(self.clip, index), self.label[index]
         return replace(self, model=model, clip=clip, label=label, generators=generators, target=target)
 
+    def towards(self, objective: Objective, target: Tensor | None = None) -> "Problem":
+        """The same problem with another loss to maximise."""
+        return replace(self, objective=objective, target=target)
+
     def answer(self, x: Clip) -> Answer:
         """Loss, logits and gradient at `x`, clips near `clip`.
 

@@ -85,13 +85,13 @@ class Attacker:
         self, model: AVClassifier, parts: Parts, device: torch.device, records: list[Record], *, adaptive: bool = False
     ) -> dict[str, Any]:
         """What the attack left out, and its verdict on the numbers, if it ends with one."""
+        left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
         if not self.attack.judged:
-            return {}
+            return {"left_out": left_out}
         batches = EvaluationBatches(self.config, parts.data, self.config["split"])
         context = Context(optimises=parts.defense.optimises, adaptive=adaptive)
         shown = track(batches, "verdict", len(batches))
         verdict = judge(model, shown, self.suite, records, context=context, device=device)
-        left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
         return {"left_out": left_out, "verdict": verdict._asdict()}
 
     def row(self, records: list[Record], parts: Parts, run: Run, model_run: Run) -> dict[str, Any]:
