@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.threat import Threat, suite
-from avrobust.evaluation import evaluate, summarise
+from avrobust.evaluation import evaluate, felled, summarise
 from avrobust.report.collect import collect
 from avrobust.report.rows import rows
 from avrobust.types import Clip, Condition, Record
@@ -68,6 +69,13 @@ def test_a_planted_defence_that_pgd_calls_robust_is_unmasked(name: str, modality
     verdict = judge(model, [BATCH], {modality: BROAD[modality]})
     assert not verdict.trusted
     assert any(sign in reason for reason in verdict.reasons)
+
+
+def test_av_auto_breaks_what_only_saturates() -> None:
+    model, threats = planted("visual", lambda x: x, saturated), {"visual": BROAD["visual"]}
+    records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)  # type: ignore[arg-type]
+    assert summarise(records).accuracy["visual"] <= 25
+    assert set(felled(records)["visual"]) == {"apgd_t"}
 
 
 def test_only_the_masked_modality_is_accused() -> None:
