@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from omegaconf import open_dict
 from PIL import Image
 
 from avrobust.app import named
+from avrobust.attacks.base import Attack
 from avrobust.config import build, check, resolve
 from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
 from avrobust.defenses.base import Defense
@@ -53,6 +55,15 @@ def built(group: str, option: str, **more: object) -> Any:
     return build(group, config_for(task, f"{group}={option}", *OFFLINE.get(option, ()))[group], **more)
 
 
+@cache
+def build_short(option: str) -> Attack:
+    """An attack with as few steps and queries as its tests need; attacks hold no state, so one does for all of them."""
+    node = config_for("attack", f"attack={option}")["attack"]
+    short: Attack = build("attack", {**node, **{k: v for k, v in SHORT_ATTACK.items() if k in node}})
+    return short
+
+
+SHORT_ATTACK = {"steps": 4, "queries": 20}
 OFFLINE = {"resnet18_imagenet": ("visual.weights=null",)}  # tests have no network
 
 

@@ -1,15 +1,15 @@
-from collections.abc import Sequence
 from typing import final
 
 import pytest
 import torch
-from torch import Generator, nn
+from torch import nn
 
-from avrobust.attacks.base import Attack, Loss
+from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim_released import MIMReleased
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import Threat, suite
+from avrobust.attacks.problem import Problem
+from avrobust.attacks.threat import suite
 from avrobust.evaluation import BudgetExceededError, evaluate, summarise
 from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, model_for
@@ -19,8 +19,8 @@ from tests.support import batch_of, model_for
 class Cheat(Attack):
     """Claims to be bounded and is not."""
 
-    def perturb(self, loss: Loss, clip: Clip, threat: Threat, generators: Sequence[Generator] | None) -> Clip:
-        return clip._replace(audio=(clip.audio + 0.5).clamp(-1, 1))
+    def perturb(self, problem: Problem) -> Clip:
+        return problem.clip._replace(audio=(problem.clip.audio + 0.5).clamp(-1, 1))
 
 
 def test_an_attack_that_leaves_its_budget_is_refused() -> None:

@@ -32,6 +32,7 @@ LAYERS = {
     "attacks": 3,
     "defenses": 3,
     "evaluation": 4,
+    "verdict": 5,
     "lit": 5,
     "config": 5,
     "runs": 5,

@@ -1,17 +1,26 @@
-"""Our attacks against other libraries', on one modality (torchattacks) and on both at once (ART, packed inputs)."""
+"""Our attacks against other libraries', on one modality (torchattacks) and on both at once (packed): ART, AutoAttack.
+
+AutoAttack's batches are not what they seem to be (a clip's result depends on the others), so its clips come one by one.
+"""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.losses import dlr, dlr_targeted
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
+from avrobust.attacks.problem import Objective, Problem, cross_entropy, take
+from avrobust.attacks.search import start
+from avrobust.attacks.square import Square
+from avrobust.attacks.threat import Threat, suite
 from avrobust.model import AVClassifier
 from avrobust.types import Clip
 from tests.support import AUDIO_SAMPLES, IMAGE_SIZE, batch_of, model_for
@@ -137,3 +146,104 @@ def test_arts_joint_normaliser_is_not_our_default(model: AVClassifier) -> None:
     threat = suite(0.012, visual=EPS / 0.012, units="pixel")["audiovisual"]
     ours = pack(MIM(STEPS, STEP)(model, BATCH.clip, BATCH.label, threat))
     assert (np.abs(ours - art_joint("MIM", model, 0.012, EPS)) > 1e-6).any()
+
+
+AA_LOSSES: dict[str, Objective] = {"ce": cross_entropy, "dlr": dlr, "dlr-targeted": dlr_targeted}
+AA_STEPS = 30
+
+
+def one(model: AVClassifier, threat: Threat, i: int) -> Problem:
+    """A clip alone, with the model's own answer as its label: AutoAttack skips what is wrong already."""
+    clip = take(BATCH.clip, torch.tensor([i]))
+    ranked = model(clip).argsort(1, descending=True)
+    generators = [torch.Generator().manual_seed(7)]
+    return Problem(model, clip, ranked[:, 0], threat, generators, target=ranked[:, 1])
+
+
+def official(
+    loss: str, view: nn.Module, x: Tensor, problem: Problem, eps: float, begin: Tensor | None, norm: str = "Linf"
+) -> Tensor:
+    """The iterate with the highest loss of one run of AutoAttack's APGD."""
+    from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
+
+    kind = APGDAttack_targeted if loss == "dlr-targeted" else APGDAttack
+    theirs = kind(view, n_iter=AA_STEPS, norm=norm, n_restarts=1, eps=eps, seed=7, device="cpu")
+    theirs.loss = loss
+    theirs.init_hyperparam(x)
+    theirs.y_target = problem.target
+    torch.manual_seed(7)
+    best: Tensor = theirs.attack_single_run(x, problem.label, begin)[0]
+    return best
+
+
+def highest(problem: Problem) -> Clip:
+    """The iterate with the highest loss of one run of ours: what it fools with has the highest DLR anyhow."""
+    return APGD(AA_STEPS)._run(problem)
+
+
+@pytest.fixture(scope="module")
+def of_five() -> AVClassifier:
+    return model_for(classes=5).requires_grad_(False)
+
+
+@pytest.mark.parametrize("loss", AA_LOSSES)
+@pytest.mark.parametrize("eps", [1 / 255, 4 / 255])
+def test_apgd_on_frames_equals_autoattack(loss: str, eps: float, of_five: AVClassifier) -> None:
+    for i in range(3):
+        problem = replace(one(of_five, suite(eps, units="pixel")["visual"], i), objective=AA_LOSSES[loss])
+        problem = problem if loss == "dlr-targeted" else replace(problem, target=None)
+        view = Frames(of_five, problem.clip.audio)
+        theirs = official(loss, view, problem.clip.visual[:, 0], problem, eps, None)
+        assert float((highest(problem).visual[:, 0] - theirs).abs().max()) <= 1e-6
+
+
+def test_apgd_in_l2_equals_autoattack(of_five: AVClassifier) -> None:
+    threat = suite(0.3, units="pixel", norm="l2")["visual"]
+    for i in range(3):
+        problem = replace(one(of_five, threat, i), target=None)
+        view = Frames(of_five, problem.clip.audio)
+        expected = official("ce", view, problem.clip.visual[:, 0], problem, 0.3, None, norm="L2")
+        assert float((highest(problem).visual[:, 0] - expected).abs().max()) <= 1e-6
+
+
+@pytest.mark.parametrize("loss", ["ce", "dlr"])
+def test_apgd_on_both_at_once_equals_autoattack(loss: str, of_five: AVClassifier) -> None:
+    # On one vector of both inputs in [0, 1], where the sound's eps is half of what it is in [-1, 1].
+    eps = 2 / 255
+    for i in range(3):
+        threat = suite(eps, audio=2.0, units="pixel")["audiovisual"]
+        problem = replace(one(of_five, threat, i), objective=AA_LOSSES[loss], target=None)
+        begin, again = start(problem, fill=True), replace(problem, generators=[torch.Generator().manual_seed(7)])
+        x, first = (folded(clip) for clip in (problem.clip, begin))
+        theirs = official(loss, Folded(of_five), x, problem, eps, first)
+        assert float((folded(highest(again)) - theirs).abs().max()) <= 1e-6
+
+
+@pytest.mark.parametrize("eps", [1 / 255, 16 / 255])
+def test_square_on_frames_equals_autoattack(eps: float, of_five: AVClassifier) -> None:
+    from pyautoattack.square import SquareAttack
+
+    for i in range(3):
+        problem = replace(one(of_five, suite(eps, units="pixel")["visual"], i), target=None)
+        view, x = Frames(of_five, problem.clip.audio), problem.clip.visual[:, 0]
+        theirs = SquareAttack(view, norm="Linf", n_queries=150, eps=eps, device="cpu")
+        theirs.init_hyperparam(x)
+        torch.manual_seed(7)
+        expected = theirs.attack_single_run(x, problem.label)[1]
+        assert float((Square(150).perturb(problem).visual[:, 0] - expected).abs().max()) <= 1e-6
+
+
+def folded(clip: Clip) -> Tensor:
+    return torch.cat([(clip.audio.flatten(1) + 1) / 2, clip.visual.flatten(1)], 1)[:, None, None]
+
+
+class Folded(nn.Module):
+    """The model on a picture of one row that holds both inputs, in [0, 1]: (N, 1, 1, S + 3 H W)."""
+
+    def __init__(self, model: AVClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        sound, frames = x.flatten(1).split([AUDIO_SAMPLES, 3 * IMAGE_SIZE**2], 1)
+        return self.model(Clip((2 * sound - 1).unsqueeze(1), frames.reshape(-1, 1, 3, IMAGE_SIZE, IMAGE_SIZE)))

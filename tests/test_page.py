@@ -165,7 +165,7 @@ def test_marks_are_on_the_page(tmp_path: Path) -> None:
     run(tmp_path, right, "attack=mim", bounded=False, largest_distance={"audio": 0.1, "visual": 0.1})
     run(tmp_path, right, "attack=pgd", verdict={"trusted": False, "reasons": ["more steps find more"]})
     text = page(tmp_path)
-    for mark in ("not ε-bounded", "untrusted", "more steps find more"):
+    for mark in ("not ε-bounded", "NOT trusted", "more steps find more"):
         assert mark in text
 
 

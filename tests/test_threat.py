@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from avrobust.attacks.threat import Threat, audio_budget, suite, visual_budget
+from avrobust.types import Clip
 from tests.support import clip_of
 
 
@@ -74,3 +75,29 @@ def test_senseless_budgets_are_refused(eps: float) -> None:
 def test_no_budget_leaves_the_clip_itself() -> None:
     clip = clip_of(1)
     assert Threat().project(clip, clip).audio is clip.audio
+
+
+def test_an_l2_ball_is_over_all_values_of_a_clip() -> None:
+    clean = clip_of(3)
+    threat = suite(0.5, audio=2.0, units="pixel", norm="l2")["audiovisual"]
+    far = Clip(*(0.5 * x for x in clean))  # towards 0, so that no bound cuts it
+    near = threat.project(far, clean)
+    for x, c, eps in zip(near, clean, (1.0, 0.5), strict=True):
+        torch.testing.assert_close((x - c).flatten(1).norm(dim=1), torch.full((3,), eps), rtol=1e-4, atol=0)
+    assert threat.contains(near, clean).all()
+    assert not threat.contains(far, clean).any()
+    inside = Clip(*(c + 1e-5 * (x - c) for x, c in zip(near, clean, strict=True)))
+    for x, y in zip(threat.project(inside, clean), inside, strict=True):
+        torch.testing.assert_close(x, y)
+
+
+def test_a_signal_to_noise_ratio_is_of_each_clip() -> None:
+    audio = clip_of(3).audio * torch.tensor([1.0, 0.1, 0.0]).view(3, 1, 1)
+    budget = suite(0.5, snr=20.0, norm="l2")["audio"].audio
+    assert budget is not None
+    near = budget.project(0.5 * audio + (audio == 0), audio)
+    noise, signal = (x.square().flatten(1).sum(1) for x in (near - audio, audio))
+    torch.testing.assert_close(10 * torch.log10(signal / noise)[:2], torch.full((2,), 20.0), atol=1e-2, rtol=0)
+    assert torch.equal(near[2], audio[2])
+    torch.testing.assert_close(budget.distance(near, audio), torch.tensor([0.1, 0.1, 0.0]), rtol=1e-3, atol=0)
+    assert budget.contains(near, audio).all()

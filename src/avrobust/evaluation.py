@@ -85,10 +85,11 @@ def _attack_batch(
     records: list[Record] = []
     for condition, threat in suite.items():
         generators = [generator(seed, "attack", condition, key) for key in batch.key]
-        adversarial = attack(model, clip, label, threat, generators=generators, objective=objective)
+        adversarial, by = attack.run(model, clip, label, threat, generators=generators, objective=objective)
         if attack.bounded:
             _refuse_excess(attack, adversarial, clip, threat, batch.key)
-        records += _record(model, adversarial, clip, batch, condition, threat)
+        found = _record(model, adversarial, clip, batch, condition, threat)
+        records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
         watch(batch, condition, adversarial)
     return records
 
@@ -137,6 +138,16 @@ def _describe(threat: Threat) -> str:
         return "untouched" if budget is None else f"eps {budget.eps:g}"
 
     return f"audio {one(threat.audio)}, visual {one(threat.visual)}"
+
+
+def felled(records: Iterable[Record]) -> dict[str, dict[str, int]]:
+    """By condition, how many clips each member of an attack made of several has fooled; empty for other attacks."""
+    counts: dict[str, dict[str, int]] = {}
+    for record in records:
+        if record.by:
+            of = counts.setdefault(record.condition, {})
+            of[record.by] = of.get(record.by, 0) + 1
+    return counts
 
 
 class Summary(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import final
 
 import torch
@@ -80,13 +81,20 @@ class HeldModel:
     """
 
     def __init__(self, model: AVClassifier, clip: Clip, held: tuple[bool, bool]) -> None:
-        self._model, self.restorers, self.learned = model, model.restorers, model.learned
+        self._model, self.fusion, self.restorers, self.learned = model, model.fusion, model.restorers, model.learned
         self._embedding: dict[Modality, Tensor] = {}
         if held[0]:
             self._embedding["audio"] = model.encode_audio(clip.audio).detach()
         if held[1]:
             self._embedding["visual"] = model.encode_visual(clip.visual).detach()
         self._restored = {m: model.restore(m, e).detach() for m, e in self._embedding.items()}
+
+    def take(self, index: Tensor) -> "HeldModel":
+        """The same for the clips at `index`, (K,) int64, alone."""
+        part = copy(self)
+        part._embedding = {m: embedding[index] for m, embedding in self._embedding.items()}
+        part._restored = {m: embedding[index] for m, embedding in self._restored.items()}
+        return part
 
     def encode(self, clip: Clip) -> Features:
         """The embeddings of both modalities, the held one from the clean clips."""

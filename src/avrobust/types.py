@@ -66,6 +66,7 @@ class Record(NamedTuple):
     loss: float  # cross-entropy against the label, in nats
     audio_distance: float  # largest change of the waveform, in the audio budget's units
     visual_distance: float  # largest change of the frames, in the visual budget's units
+    by: str = ""  # which member of an attack made of several fooled it; "clean" if the model errs as it is
 
 
 Classifier = Callable[[Clip], "Tensor"]  # clips to logits (B, C); all that evaluate() asks of a model

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from avrobust.attacks.losses import cosine
 from avrobust.defenses.base import Defense
 from avrobust.defenses.prototypes import Centres
-from avrobust.defenses.similarity import cosine
 from avrobust.errors import UserError
 from avrobust.model import AVClassifier, HeldModel
 from avrobust.randomness import generator

@@ -1,30 +1,36 @@
-"""What every attack is, and the two moves they are made of: the input gradient and the projected sign step."""
+"""What every attack is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, final
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
 
-from avrobust.attacks.threat import Budget, Threat
+from avrobust.attacks.problem import Objective, Problem, cross_entropy
+from avrobust.attacks.threat import Norm, Threat
+from avrobust.errors import UserError
 from avrobust.model import AVClassifier, HeldModel, frozen
 from avrobust.types import Classifier, Clip
 
-Loss = Callable[[Clip], Tensor]  # clips to the attacker's loss of each, (B,)
-Objective = Callable[[Any, Clip, Tensor], Tensor]  # model, clips, labels to the attacker's loss of each, (B,)
+__all__ = ["Attack", "Objective", "Outcome", "cross_entropy", "posed"]
 
 
-def cross_entropy(model: Classifier, clip: Clip, label: Tensor) -> Tensor:
-    """The plain objective: cross-entropy of each clip against its true label, in nats, (B,)."""
-    return F.cross_entropy(model(clip), label, reduction="none")
+class Outcome(NamedTuple):
+    """Adversarial clips, and for attacks made of several which of them fooled each."""
+
+    clip: Clip
+    by: tuple[str, ...]  # a member's name; empty where the clip stands, or where there are no members
 
 
 class Attack(ABC):
     """Perturbs clips so that a model errs, within a threat. Holds hyper-parameters alone; no state between calls."""
 
     bounded: ClassVar[bool] = True  # False: the outcome may leave the budget, and every table says so
+    needs_gradient: ClassVar[bool] = True  # False: queries alone
+    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")  # of budgets that the attack is defined for
+    judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
 
     @final
     def __call__(
@@ -37,7 +43,21 @@ class Attack(ABC):
         generators: Sequence[Generator] | None = None,
         objective: Objective = cross_entropy,
     ) -> Clip:
-        """Adversarial versions of `clip`.
+        """Adversarial versions of `clip`; for the arguments see `run`."""
+        return self.run(model, clip, label, threat, generators=generators, objective=objective).clip
+
+    @final
+    def run(
+        self,
+        model: Classifier,
+        clip: Clip,
+        label: Tensor,
+        threat: Threat,
+        *,
+        generators: Sequence[Generator] | None = None,
+        objective: Objective = cross_entropy,
+    ) -> Outcome:
+        """Adversarial versions of `clip`, and what fooled each.
 
         Each clip's result is its own: it does not depend on what else is in the batch. The model is attacked in eval
         mode and left as it was (mode, requires_grad, gradients). A modality without a budget comes back as it went in.
@@ -53,16 +73,53 @@ class Attack(ABC):
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
-        threat = _reachable(model, threat)
-        if not any(threat.budgets):
-            return clip
-        with frozen(model), torch.enable_grad():
-            view = _hold(model, clip, threat)
-            return self.perturb(lambda c: objective(view, c, label), clip, threat, generators)
+        self.refuse_norm(threat)
+        with posed(model, clip, label, threat, generators, objective) as problem:
+            found = self.perturb(problem) if problem else clip
+        return found if isinstance(found, Outcome) else Outcome(found, ("",) * len(label))
+
+    @final
+    def clips(self, problem: Problem) -> Clip:
+        """The adversarial clips alone, for attacks that are made of others."""
+        found = self.perturb(problem)
+        return found.clip if isinstance(found, Outcome) else found
+
+    @final
+    def refuse_norm(self, threat: Threat) -> None:
+        """Raises UserError if the attack is not defined for the threat's norms."""
+        for budget in threat.budgets:
+            if budget and budget.norm not in self.norms:
+                name = type(self).__name__
+                raise UserError(f"{name} is not defined for budgets of the norm {budget.norm}: {', '.join(self.norms)}")
+
+    def refuse(self, classes: int) -> None:  # noqa: B027 -- most attacks need no certain number
+        """Raises UserError if the attack makes no sense for a model of so many classes."""
+
+    def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:
+        """What of this attack does not fit a model or the threats and is left out, each with the reason."""
+        return []
 
     @abstractmethod
-    def perturb(self, loss: Loss, clip: Clip, threat: Threat, generators: Sequence[Generator] | None) -> Clip:
-        """The attack itself: clips near `clip` with a higher `loss`."""
+    def perturb(self, problem: Problem) -> Clip | Outcome:
+        """The attack itself: clips within the problem's threat with a higher loss."""
+
+
+@contextmanager
+def posed(
+    model: Classifier,
+    clip: Clip,
+    label: Tensor,
+    threat: Threat,
+    generators: Sequence[Generator] | None,
+    objective: Objective,
+) -> Iterator[Problem | None]:
+    """The problem that these clips pose, with the model frozen meanwhile; None if no attack reaches the model."""
+    threat = _reachable(model, threat)
+    if not any(threat.budgets):
+        yield None
+        return
+    with frozen(model), torch.enable_grad():
+        yield Problem(_hold(model, clip, threat), clip, label, threat, generators, objective)
 
 
 def _reachable(model: Classifier, threat: Threat) -> Threat:
@@ -79,37 +136,3 @@ def _hold(model: Classifier, clip: Clip, threat: Threat) -> Classifier:
     if isinstance(model, AVClassifier) and (audio or visual):
         return HeldModel(model, clip, (audio, visual))
     return model
-
-
-def gradient(loss: Loss, clip: Clip, threat: Threat) -> Clip:
-    """The gradient of each clip's loss, per unit of its budget; zeros for a modality that the threat leaves alone.
-
-    Units matter where gradients are compared or added up across channels: the paper's visual eps is in
-    ImageNet-normalised units, and so is then the gradient.
-    """
-    free = Clip(*(_leaf(x, b) for x, b in zip(clip, threat.budgets, strict=True)))
-    inputs = [x for x in free if x.requires_grad]
-    total = loss(free).sum()
-    if not total.requires_grad:
-        raise ValueError(
-            "the model's output cannot be differentiated: a gradient attack would call it robust for nothing"
-        )
-    gradients = iter(torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True))
-    pairs = zip(free, threat.budgets, strict=True)
-    return Clip(*(torch.zeros_like(x) if b is None else next(gradients) * b.unit_like(x) for x, b in pairs))
-
-
-def _leaf(x: Tensor, budget: Budget | None) -> Tensor:
-    return x.detach().requires_grad_(budget is not None)
-
-
-def sign_step(clip: Clip, direction: Clip, fraction: float, clean: Clip, threat: Threat) -> Clip:
-    """Moves each attacked modality by `fraction` of its eps along sign(direction), then projects on the threat."""
-    moved = Clip(*map(_move, clip, direction, [fraction] * 2, threat.budgets))
-    return threat.project(moved, clean)
-
-
-def _move(x: Tensor, direction: Tensor, fraction: float, budget: Budget | None) -> Tensor:
-    if budget is None:
-        return x
-    return x + (fraction * budget.eps) * budget.unit_like(x) * direction.sign()

@@ -1,14 +1,14 @@
 """The momentum iterative method."""
 
-from collections.abc import Sequence
 from typing import Literal, final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from avrobust.attacks.base import Attack, Loss, gradient, sign_step
-from avrobust.attacks.pgd import positive_steps
-from avrobust.attacks.threat import Threat
+from avrobust.attacks.base import Attack
+from avrobust.attacks.problem import Problem
+from avrobust.attacks.search import Search, Worst, positive_steps
+from avrobust.attacks.threat import each
 from avrobust.types import Clip
 
 Normaliser = Literal["modality", "joint"]
@@ -24,25 +24,41 @@ class MIM(Attack):
         decay: weight of the accumulated gradient; 0 is PGD.
         normaliser: take the L1 norm of each modality's gradient on its own (as the released code does), or of both
             together. Always of one clip, never of the batch.
+        random_start: see `Search`, as for the others.
+        restarts: how many random starts.
+        best: hand back the worst iterate and not the last one.
 
     Raises:
-        ValueError: steps or step is not positive.
+        ValueError: steps or step is not positive, or restarts make no sense.
     """
 
     def __init__(
-        self, steps: int = 10, step: float = 0.125, decay: float = 1.0, normaliser: Normaliser = "modality"
+        self,
+        steps: int = 10,
+        step: float = 0.125,
+        decay: float = 1.0,
+        normaliser: Normaliser = "modality",
+        random_start: bool = False,
+        restarts: int = 1,
+        best: bool = False,
     ) -> None:
         self.steps, self.step = positive_steps(steps, step)
         self.decay, self.normaliser = decay, normaliser
+        self.search = Search(random_start, restarts, best)
 
-    def perturb(self, loss: Loss, clip: Clip, threat: Threat, generators: Sequence[Generator] | None) -> Clip:
-        adversarial = clip
-        momentum = Clip(*map(torch.zeros_like, clip))
+    def perturb(self, problem: Problem) -> Clip:
+        return self.search.run(problem, self._climb)
+
+    def _climb(self, problem: Problem, x: Clip, worst: Worst | None) -> Clip:
+        momentum = Clip(*map(torch.zeros_like, x))
         for _ in range(self.steps):
-            direction = self._normalise(gradient(loss, adversarial, threat))
+            answer = problem.answer(x)
+            if worst:
+                worst.offer(x, answer.loss, problem.fooled(answer.logits))
+            direction = self._normalise(answer.gradient)
             momentum = Clip(*(self.decay * m + d for m, d in zip(momentum, direction, strict=True)))
-            adversarial = sign_step(adversarial, momentum, self.step, clip, threat)
-        return adversarial
+            x = problem.step(x, momentum, self.step)
+        return x
 
     def _normalise(self, gradients: Clip) -> Clip:
         norms = [l1_norm(g) for g in gradients]
@@ -58,4 +74,4 @@ def l1_norm(x: Tensor) -> Tensor:
 
 def divide(x: Tensor, norm: Tensor) -> Tensor:
     """Each clip of x by its norm, (B,); a zero gradient stays zero."""
-    return x / norm.where(norm > 0, 1.0).view(-1, *[1] * (x.dim() - 1))
+    return x / each(norm.where(norm > 0, 1.0), x)

@@ -1,14 +1,14 @@
 """The MIM of the paper's released code, with its arithmetic as it is: not bounded by eps."""
 
-from collections.abc import Sequence
 from typing import ClassVar, final
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from avrobust.attacks.base import Attack, Loss, gradient
+from avrobust.attacks.base import Attack
 from avrobust.attacks.mim import divide, l1_norm
-from avrobust.attacks.threat import Threat
+from avrobust.attacks.problem import Problem
+from avrobust.attacks.threat import Norm, Threat
 from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Clip
 
 
@@ -23,14 +23,16 @@ class MIMReleased(Attack):
     """
 
     bounded: ClassVar[bool] = False
+    norms: ClassVar[tuple[Norm, ...]] = ("linf",)
 
     def __init__(self, steps: int = 10, step: float = 0.125, decay: float = 1.0) -> None:
         self.steps, self.step, self.decay = steps, step, decay
 
-    def perturb(self, loss: Loss, clip: Clip, threat: Threat, generators: Sequence[Generator] | None) -> Clip:
-        x, momentum = clip, Clip(*map(torch.zeros_like, clip))
+    def perturb(self, problem: Problem) -> Clip:
+        x, threat = problem.clip, problem.threat
+        momentum = Clip(*map(torch.zeros_like, x))
         for _ in range(self.steps):
-            grads = gradient(loss, x, threat)
+            grads = problem.answer(x).gradient
             momentum = Clip(*(self.decay * m + divide(g, l1_norm(g)) for m, g in zip(momentum, grads, strict=True)))
             x = Clip(self._audio(x.audio, momentum.audio, threat), self._visual(x.visual, momentum.visual, threat))
         return x

@@ -32,6 +32,7 @@ class Defense(ABC):
     """
 
     fusion: Callable[..., Fusion] | None = None
+    optimises: bool = False  # the defended model solves an optimisation problem for every answer
     paper_objective: str = "cross_entropy"  # by which the paper would attack it, one of `objectives()`
     begins_on: Literal["clean", "augmented"] = "clean"  # which training clips `begin` sees
 

@@ -37,6 +37,8 @@ class FeatureMemory(Defense):
         UserError: a setting makes no sense.
     """
 
+    optimises = True
+
     def __init__(
         self,
         base: Defense,

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal, final
+from typing import Literal, final
 
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.base import Objective, cross_entropy
+from avrobust.attacks.losses import cosine, with_cosine
+from avrobust.attacks.problem import Objective, cross_entropy
 from avrobust.defenses.base import Defense, Trained
 from avrobust.errors import UserError
 from avrobust.model import AVClassifier
-from avrobust.types import Clip, Features
+from avrobust.types import Clip
 
 
 @final
@@ -61,14 +62,3 @@ class Similarity(Defense):
                 f"fusion {type(fusion).__name__} uses {' and '.join(fusion.uses)} "
                 f"(sizes {fusion.audio_dim} and {fusion.visual_dim})"
             )
-
-
-def cosine(features: Features) -> Tensor:
-    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1]."""
-    return F.cosine_similarity(features.audio, features.visual)
-
-
-def with_cosine(model: Any, clip: Clip, label: Tensor, weight: float) -> Tensor:
-    """The attacker's loss of each clip, cross-entropy + weight * cosine: (B,). Tian & Xu 2021."""
-    features = model.encode(clip)
-    return F.cross_entropy(model.classify(features), label, reduction="none") + weight * cosine(features)

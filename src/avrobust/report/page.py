@@ -92,11 +92,10 @@ def _environment() -> Environment:
 
 def _run(result: Mapping[str, Any]) -> dict[str, Any]:
     """The section of one run."""
-    verdict = result.get("verdict", {})
     return {
         "id": result["run_id"],
         "title": name(result),
-        "notes": [*notes(result), *([] if verdict.get("trusted", True) else ["UNTRUSTED", *verdict["reasons"]])],
+        "notes": notes(result),
         "command": command(result),
         "exact": "overrides" in result["config"],
         "config": flat({key: value for key, value in result["config"].items() if key != "choices"}),

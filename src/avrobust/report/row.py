@@ -68,6 +68,7 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         epochs = f"{result['epochs']} epochs against its {result['against']['epochs']}"
         found.append(f"RI {result['ri']:+.2f} against the undefended model, trained for {epochs}")
         found.append(f"attacked on ({result['config']['adaptive']}): Avg {', '.join(rows)}")
+    found += _verdict(result)
     if not result["bounded"]:
         distance = result["largest_distance"]
         moved = f"audio by {distance['audio']:.4g}, frames by {distance['visual']:.4g}"
@@ -76,6 +77,24 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         first = result["skipped"][0]
         found.append(f"{len(result['skipped'])} clips could not be read, first {first['key']}: {first['reason']}")
     return found
+
+
+def _verdict(result: Mapping[str, Any]) -> list[str]:
+    """What felled the clips, and whether the attack is to be trusted; nothing for attacks that do not say."""
+    found = []
+    for condition, counts in result.get("felled", {}).items():
+        found.append(f"{condition} felled by {', '.join(f'{name} {count}' for name, count in counts.items())}")
+    found += [f"left out: {reason}" for reason in result.get("left_out", [])]
+    verdict = result.get("verdict")
+    if verdict is None:
+        return found
+    if verdict["trusted"]:
+        return [*found, "verdict: trusted; no check found a sign of masked gradients"]
+    return [
+        *found,
+        "verdict: NOT trusted; the attack may have failed where the model looks robust",
+        *verdict["reasons"],
+    ]
 
 
 def _accuracies(result: Mapping[str, Any]) -> list[str]:

@@ -40,9 +40,7 @@ class Row(NamedTuple):
     runs: tuple[str, ...]  # the ids of its runs, by seed
     paper: dict[Condition, float] | None  # the published accuracies
     ri: Gain | None = None  # against the undefended model; None where that was not asked
-    mcnemar: Mapping[Condition, float] | None = (
-        None  # p of both being equally good, over the clips of all seeds together
-    )
+    mcnemar: Mapping[Condition, float] | None = None  # p of being equally good, over the clips of all seeds
     epochs: str = ""  # that the model was trained for, all stages together
 
     @property

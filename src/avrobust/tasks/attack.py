@@ -14,7 +14,7 @@ from avrobust.config import build
 from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, summarise
+from avrobust.evaluation import evaluate, felled, summarise
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
 from avrobust.science import Task
@@ -22,6 +22,7 @@ from avrobust.tasks.examples import Examples
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import Condition, Record
+from avrobust.verdict import Context, judge
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -36,7 +37,8 @@ def main(config: Config) -> dict[str, Any]:
                 model = load_trained(model_run, parts.model).to(device)
                 examples = attacker.examples(parts)
                 records = attacker.records(model, parts, device, examples)
-            row = attacker.row(records, parts, run, model_run)
+                judged = attacker.judged(model, parts, device, records)
+            row = {**attacker.row(records, parts, run, model_run), **judged}
             row["seconds"] = round(time.monotonic() - started, 1)
             result = finish(run, config, records, parts, row, examples)
     return result
@@ -46,6 +48,7 @@ def begin(task: Task, config: Config) -> tuple["Attacker", Parts, Run]:
     """What an evaluation of this config needs, refused early if it does not fit, and the run it belongs to."""
     attacker = Attacker(config)
     parts = build_parts(config)
+    attacker.attack.refuse(parts.model.head.out_features)
     report_overlaps(parts.data)
     return attacker, parts, run_for(task, config, parts.data.fingerprint())
 
@@ -59,6 +62,8 @@ class Attacker:
         self.config = config
         self.attack: Attack = build("attack", config["attack"])
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
+        for threat in self.suite.values():
+            self.attack.refuse_norm(threat)
         self.skipped: list[dict[str, str]] = []  # clips that could not be read
 
     def examples(self, parts: Parts) -> Examples:
@@ -94,6 +99,19 @@ class Attacker:
         self.skipped = batches.skipped
         return found
 
+    def judged(
+        self, model: AVClassifier, parts: Parts, device: torch.device, records: list[Record], *, adaptive: bool = False
+    ) -> dict[str, Any]:
+        """What the attack left out, and its verdict on the numbers, if it ends with one."""
+        left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
+        if not self.attack.judged:
+            return {"left_out": left_out}
+        batches = EvaluationBatches(self.config, parts.data, self.config["split"])
+        context = Context(optimises=parts.defense.optimises, adaptive=adaptive)
+        shown = track(batches, "verdict", len(batches))
+        verdict = judge(model, shown, self.suite, records, context=context, device=device)
+        return {"left_out": left_out, "verdict": verdict._asdict()}
+
     def row(self, records: list[Record], parts: Parts, run: Run, model_run: Run) -> dict[str, Any]:
         """The numbers of a result.json."""
         return {
@@ -110,6 +128,7 @@ class Attacker:
                 "audio": max(r.audio_distance for r in records),
                 "visual": max(r.visual_distance for r in records),
             },
+            "felled": felled(records),
             "skipped": self.skipped,
         }
 

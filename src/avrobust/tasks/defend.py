@@ -41,8 +41,9 @@ def main(config: Config) -> dict[str, Any]:
                 model = load_trained(model_run, parts.model).to(device)
                 kept = {name: attacker.examples(parts) for name in objectives}
                 found = {n: attacker.records(model, parts, device, kept[n], o, n) for n, o in objectives.items()}
-            records = worst(list(found.values()))
-            row = attacker.row(records, parts, run, model_run)
+                records = worst(list(found.values()))
+                judged = attacker.judged(model, parts, device, records, adaptive=len(objectives) > 1)
+            row = {**attacker.row(records, parts, run, model_run), **judged}
             comparison = {
                 "objectives": {name: summarise(r).accuracy for name, r in found.items()},
                 "ri": robustness_improvement(row["accuracy"], against["accuracy"]),

@@ -1,0 +1,166 @@
+"""What an attack has to solve: clips, the threat against them, and all that may be asked of the model about them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, final
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from avrobust.attacks.threat import Budget, Threat
+from avrobust.model import HeldModel
+from avrobust.types import Classifier, Clip, Features
+
+# Model, clips, labels to the attacker's loss of each, (B,); after them the targets, if the problem has any.
+Objective = Callable[..., Tensor]
+
+
+def cross_entropy(model: Classifier, clip: Clip, label: Tensor) -> Tensor:
+    """The plain objective: cross-entropy of each clip against its true label, in nats, (B,)."""
+    return F.cross_entropy(model(clip), label, reduction="none")
+
+
+class Answer(NamedTuple):
+    """What one pass says about clips; of these the gradient costs the most."""
+
+    loss: Tensor  # (B,) the attacker's
+    logits: Tensor  # (B, C)
+    gradient: Clip  # of the loss, per unit of the budget; zeros where the threat leaves a modality alone
+
+
+@final
+@dataclass(frozen=True)
+class Problem:
+    """Clean clips with their labels, threat and generators, and a model that can be asked about clips near them.
+
+    `take` narrows it to some of the clips, for attacks that go on with those that still stand alone. All that belongs
+    to a clip comes along: its label, its generator, and the embedding of a modality that is not attacked.
+    """
+
+    model: Classifier
+    clip: Clip
+    label: Tensor  # (B,) int64
+    threat: Threat
+    generators: Sequence[Generator] | None = None
+    objective: Objective = cross_entropy
+    target: Tensor | None = None  # (B,) int64, for objectives that lead towards a class
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def take(self, index: Tensor) -> "Problem":
+        """The same problem for the clips at `index`, (K,) int64."""
+        if len(index) == len(self) and torch.equal(index, torch.arange(len(self), device=index.device)):
+            return self
+        model = self.model.take(index) if isinstance(self.model, HeldModel) else self.model
+        generators = None if self.generators is None else [self.generators[i] for i in index.tolist()]
+        target = None if self.target is None else self.target[index]
+        clip, label = take(self.clip, index), self.label[index]
+        return replace(self, model=model, clip=clip, label=label, generators=generators, target=target)
+
+    def towards(self, objective: Objective, target: Tensor | None = None) -> "Problem":
+        """The same problem with another loss to maximise."""
+        return replace(self, objective=objective, target=target)
+
+    def answer(self, x: Clip) -> Answer:
+        """Loss, logits and gradient at `x`, clips near `clip`.
+
+        Units matter where gradients are compared or added up across channels: the paper's visual eps is in
+        ImageNet-normalised units, and so is then the gradient.
+
+        Raises:
+            ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
+        """
+        free = Clip(*(_leaf(part, b) for part, b in zip(x, self.threat.budgets, strict=True)))
+        loss, logits = self._evaluate(free)
+        if not loss.requires_grad:
+            raise ValueError(
+                "the model's output cannot be differentiated: a gradient attack would call it robust for nothing"
+            )
+        inputs = [part for part in free if part.requires_grad]
+        found = iter(torch.autograd.grad(loss.sum(), inputs, allow_unused=True, materialize_grads=True))
+        pairs = zip(free, self.threat.budgets, strict=True)
+        gradient = Clip(*(torch.zeros_like(p) if b is None else next(found) * b.unit_like(p) for p, b in pairs))
+        return Answer(loss.detach(), logits, gradient)
+
+    @torch.no_grad()
+    def judge(self, x: Clip) -> tuple[Tensor, Tensor]:
+        """Loss (B,) and logits (B, C) at `x`, without a gradient."""
+        return self._evaluate(x)
+
+    @torch.no_grad()
+    def logits(self, x: Clip) -> Tensor:
+        """The logits at `x`, (B, C): all that a black-box attack may ask."""
+        return self.model(x).detach()
+
+    def fooled(self, logits: Tensor) -> Tensor:
+        """Whether the model errs: (B,) bool. One that answers NaN has not recognised anything."""
+        return (logits.argmax(1) != self.label) | ~logits.isfinite().all(1)
+
+    def step(self, x: Clip, direction: Clip, fraction: float | Tensor) -> Clip:
+        """Moves each attacked modality by `fraction` of its eps along `direction`, then projects on the threat.
+
+        The fraction is one number, or one of each clip: (B,).
+        """
+        parts = zip(x, direction, self.clip, self.threat.budgets, strict=True)
+        return self.project(Clip(*(p if b is None else b.move(p, d, fraction, c) for p, d, c, b in parts)))
+
+    def project(self, x: Clip) -> Clip:
+        """The allowed clips that are nearest to `x`."""
+        return self.threat.project(x, self.clip)
+
+    def generator_of_each(self) -> Sequence[Generator]:
+        """One generator a clip.
+
+        Raises:
+            ValueError: there is not one for each clip.
+        """
+        if self.generators is None or len(self.generators) != len(self):
+            raise ValueError("random draws need one generator for each clip")
+        return self.generators
+
+    def _evaluate(self, x: Clip) -> tuple[Tensor, Tensor]:
+        heard = _Heard(self.model)
+        loss = self.objective(heard, x, self.label, *([] if self.target is None else [self.target]))
+        if loss.shape != (len(self),):
+            raise ValueError(
+                f"the objective returned {tuple(loss.shape)} for {len(self)} clips: it owes a loss of each"
+            )
+        return loss, self.logits(x) if heard.logits is None else heard.logits
+
+
+@final
+class _Heard:
+    """The model as an objective sees it; keeps the last logits, so that a verdict costs no second pass."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.logits: Tensor | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, clip: Clip) -> Tensor:
+        return self._keep(self._model(clip))
+
+    def classify(self, features: Features) -> Tensor:
+        return self._keep(self._model.classify(features))
+
+    def _keep(self, logits: Tensor) -> Tensor:
+        self.logits = logits.detach()
+        return logits
+
+
+def take(clip: Clip, index: Tensor) -> Clip:
+    """The clips at `index`."""
+    return Clip(*(x[index] for x in clip))
+
+
+def put(into: Clip, index: Tensor, clip: Clip) -> Clip:
+    """A copy of `into` in which the clips at `index` are those of `clip`."""
+    return Clip(*(x.index_copy(0, index, part) for x, part in zip(into, clip, strict=True)))
+
+
+def _leaf(x: Tensor, budget: Budget | None) -> Tensor:
+    return x.detach().requires_grad_(budget is not None)

@@ -1,0 +1,232 @@
+"""Is a robust accuracy to be trusted, or did the attack only fail? Checks of each modality for masked gradients.
+
+What each check is and where it comes from: docs/verdict.md.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from avrobust.attacks.base import posed
+from avrobust.attacks.problem import Objective, Problem, cross_entropy
+from avrobust.attacks.search import start
+from avrobust.attacks.threat import Threat
+from avrobust.model import eval_mode
+from avrobust.randomness import generator
+from avrobust.types import Batch, Classifier, Clip, Condition, Record
+
+STEPS = 20  # of the gradient attack whose behaviour is looked at
+STEP = 2.5 / STEPS  # of eps, so that it can reach any point of the budget
+DRAWS = 5  # of random noise that is compared with it
+CLIPS = 200  # that are looked at, at most
+SLACK = 0.02  # share of the clips (and one clip) that may disagree by chance
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known beside the model itself.
+
+    Args:
+        optimises: the model solves an optimisation problem for every answer, as a feature memory does.
+        adaptive: the attacker knew the defence, and maximised what the defence declares.
+        transfer: accuracies in percent under clips made on another model.
+    """
+
+    optimises: bool = False
+    adaptive: bool = False
+    transfer: Mapping[str, float] | None = None
+
+
+class Probe(NamedTuple):
+    """What was found out about recognised clips under one threat, a row each: (K,)."""
+
+    dead: Tensor  # bool: an attacked modality's gradient is zero everywhere, or not finite
+    one_step: Tensor  # bool: fooled by one step of eps ...
+    many_steps: Tensor  # ... by projected gradient descent
+    noise: Tensor  # ... by one of some random points of the budget
+    whole_range: Tensor  # ... by gradient descent with every valid value allowed
+    replaced: Tensor  # ... by silence, black, white or noise in place of what is attacked
+    losses: Tensor  # (K, 3): clean, after a quarter of the steps, after all
+
+
+class Check(NamedTuple):
+    """One finding."""
+
+    name: str
+    condition: str
+    suspicious: bool
+    text: str
+
+
+class Verdict(NamedTuple):
+    """Whether the numbers of a row are to be trusted, and why not."""
+
+    trusted: bool
+    reasons: list[str]
+    checks: dict[str, dict[str, str]]  # by condition, what each check found
+
+
+def judge(
+    model: Classifier,
+    batches: Iterable[Batch],
+    suite: Mapping[Condition, Threat],
+    records: Sequence[Record] = (),
+    *,
+    objective: Objective = cross_entropy,
+    context: Context = Context(),
+    device: torch.device | str = "cpu",
+) -> Verdict:
+    """The verdict on a model's robust accuracies, from how gradient attacks behave on it.
+
+    Args:
+        model: as `evaluate` takes it.
+        batches: the clips that were attacked; of those that the model recognises, the first 200 are looked at.
+        suite: the threats, by condition.
+        records: what the attack found; tells whether Square fooled what gradients could not.
+        objective: what the attacker maximised.
+        context: see `Context`.
+        device: where the model lives.
+    """
+    probes: dict[Condition, list[Probe]] = {condition: [] for condition in suite}
+    random, classes, seen = False, 0, 0
+    for batch in batches:
+        if seen >= CLIPS or not batch.key:
+            continue
+        clip, label = batch.clip.to(device), batch.label.to(device)
+        logits, again = _twice(model, clip)
+        # Up to rounding: some GPU kernels add up in an order of their own.
+        random = random or not torch.allclose(logits, again, rtol=1e-4, atol=1e-6, equal_nan=True)
+        classes = logits.shape[1]
+        known = (logits.argmax(1) == label).nonzero().squeeze(1)[: CLIPS - seen]
+        seen += len(known)
+        for condition, threat in suite.items():
+            generators = [generator(0, "verdict", condition, key) for key in batch.key]
+            with posed(model, clip, label, threat, generators, objective) as problem:
+                if problem and len(known):
+                    probes[condition].append(_probe(problem.take(known)))
+    found = [Check("random", "model", random, "asked twice, it answers differently" if random else "no")]
+    found += [_optimises(context), Check("clips", "model", not seen, f"it recognises {seen} of the clips looked at")]
+    for condition, parts in probes.items():
+        if parts:
+            found += _checks(condition, Probe(*(torch.cat(column) for column in zip(*parts, strict=True))), classes)
+            found += _from_records(condition, records, context)
+    return _verdict(found)
+
+
+@torch.no_grad()
+def _twice(model: Classifier, clip: Clip) -> tuple[Tensor, Tensor]:
+    with eval_mode(model):
+        return model(clip), model(clip)
+
+
+def _probe(problem: Problem) -> Probe:
+    clip, first = problem.clip, problem.answer(problem.clip)
+    pairs = zip(first.gradient, problem.threat.budgets, strict=True)
+    dead = [~_alive(gradient) for gradient, budget in pairs if budget is not None]
+    end, losses = _descend(problem)
+    noise = [start(problem, fill=True) for _ in range(DRAWS)]
+    wide = replace(problem, threat=Threat(*(b and b.widest() for b in problem.threat.budgets)))
+    return Probe(
+        dead=torch.stack(dead).any(0),
+        one_step=_fooled(problem, problem.step(clip, first.gradient, 1.0)),
+        many_steps=_fooled(problem, end),
+        noise=torch.stack([_fooled(problem, x) for x in noise]).any(0),
+        whole_range=_fooled(wide, _descend(wide)[0]),
+        replaced=torch.stack([_fooled(wide, x) for x in _replacements(wide)]).any(0),
+        losses=losses,
+    )
+
+
+def _alive(gradient: Tensor) -> Tensor:
+    flat = gradient.flatten(1)
+    return flat.isfinite().all(1) & (flat != 0).any(1)
+
+
+def _fooled(problem: Problem, x: Clip) -> Tensor:
+    return problem.fooled(problem.logits(x))
+
+
+def _descend(problem: Problem) -> tuple[Clip, Tensor]:
+    """The last iterate of projected gradient descent, and the losses at its start, early and at its end: (B, 3)."""
+    x, losses = problem.clip, []
+    for step in range(STEPS):
+        answer = problem.answer(x)
+        if step in (0, STEPS // 4):
+            losses.append(answer.loss)
+        x = problem.step(x, answer.gradient, STEP)
+    return x, torch.stack([*losses, problem.judge(x)[0]], 1)
+
+
+def _replacements(problem: Problem) -> Iterable[Clip]:
+    """Whatever an attacker without gradients would put in the place of what may be changed at will."""
+    for share in (0.0, 0.5, 1.0):
+        pairs = zip(problem.clip, problem.threat.budgets, strict=True)
+        yield Clip(*(x if b is None else torch.full_like(x, b.low + share * (b.high - b.low)) for x, b in pairs))
+    for _ in range(DRAWS):
+        yield start(problem)
+
+
+def _checks(condition: Condition, probe: Probe, classes: int) -> list[Check]:
+    n = len(probe.dead)
+    count = {name: int(getattr(probe, name).sum()) for name in Probe._fields[:-1]}
+    ahead = int((probe.noise & ~probe.many_steps).sum())
+    clean, early, end = probe.losses.double().mean(0).tolist()
+    left, chance = 100 * (1 - count["whole_range"] / n), 100 / classes
+    found = {
+        "gradient": (_more(count["dead"], 0, n), f"{count['dead']} of {n} clips have a zero or non-finite gradient"),
+        "noise": (_more(ahead, 0, n), f"random noise fools {ahead} of {n} clips that gradients do not"),
+        "one step": (
+            _more(count["one_step"], count["many_steps"], n),
+            f"one step fools {count['one_step']} of {n} clips, {STEPS} steps fool {count['many_steps']}",
+        ),
+        "steps": (
+            not (end > clean + 1e-6 and end >= early - 0.05 * abs(early - clean)),
+            f"the loss goes from {clean:.3g} to {early:.3g} and {end:.3g} with the steps",
+        ),
+        "whole range": (
+            _more(count["replaced"], count["whole_range"], n),
+            f"with every value allowed gradients fool {count['whole_range']} of {n} clips, without them "
+            f"{count['replaced']}",
+        ),
+    }
+    if condition == "audiovisual":
+        fallen = left <= chance + 100 * SLACK + 100 / n
+        found["chance"] = (not fallen, f"with every value allowed {left:.0f} % are left; chance is {chance:.0f} %")
+    return [Check(name, condition, *finding) for name, finding in found.items()]
+
+
+def _more(count: int, other: int, n: int) -> bool:
+    """Whether `count` of n clips is more than `other` beyond what chance explains."""
+    return count - other > max(1, SLACK * n)
+
+
+def _from_records(condition: Condition, records: Sequence[Record], context: Context) -> list[Check]:
+    mine = [record for record in records if record.condition == condition]
+    if not mine:
+        return []
+    square = sum(record.by == "square" for record in mine)
+    text = f"Square fooled {square} of {len(mine)} clips that gradients could not"
+    found = [Check("square", condition, _more(square, 0, len(mine)), text)]
+    if context.transfer and condition in context.transfer:
+        other = round(context.transfer[condition] / 100 * len(mine))
+        own = sum(record.correct for record in mine)
+        text = f"clips made on another model leave {other} of {len(mine)}, those made on this one {own}"
+        found.append(Check("transfer", condition, _more(own, other, len(mine)), text))
+    return found
+
+
+def _optimises(context: Context) -> Check:
+    blind = context.optimises and not context.adaptive
+    text = "it optimises at inference, and the attack did not know that" if blind else "no"
+    return Check("optimises", "model", blind, text)
+
+
+def _verdict(found: Sequence[Check]) -> Verdict:
+    checks: dict[str, dict[str, str]] = {}
+    for check in found:
+        checks.setdefault(check.condition, {})[check.name] = check.text
+    reasons = [f"{check.condition}: {check.text}" for check in found if check.suspicious]
+    return Verdict(not reasons, reasons, checks)

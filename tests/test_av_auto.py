@@ -1,0 +1,78 @@
+"""The ensemble: what it is made of, who gets the credit, and that no member alone does better."""
+
+import torch
+
+from avrobust.attacks.apgd import APGD
+from avrobust.attacks.av_auto import AVAuto
+from avrobust.attacks.pgd import PGD
+from avrobust.attacks.threat import suite
+from avrobust.evaluation import evaluate, felled
+from avrobust.randomness import generator
+from avrobust.types import Batch, Clip
+from tests.support import batch_of, model_for
+
+ENSEMBLE = AVAuto(steps=10, targets=2, queries=30)
+NAMES = ["apgd_ce", "apgd_t", "apgd_plus_cosine", "apgd_minus_cosine", "square"]
+
+
+def names(model: object, classes: int) -> list[str]:
+    return [m.name for m in ENSEMBLE.members(model, classes)]  # type: ignore[arg-type]
+
+
+def recognised(classes: int = 5) -> Batch:
+    """Clips of which the model errs on the last alone."""
+    batch = batch_of(6, seed=4)
+    label = model_for(classes=classes)(batch.clip).argmax(1).detach()
+    label[-1] = (label[-1] + 1) % classes
+    return batch._replace(label=label)
+
+
+def test_members_are_those_that_fit_the_model() -> None:
+    model = model_for()
+    assert names(model, 11) == NAMES
+    assert names(model, 3) == [n.replace("apgd_t", "apgd_dlr") for n in NAMES]
+    assert names(model, 2) == [n for n in NAMES if n != "apgd_t"]
+    assert names(model.__call__, 11) == names(model_for("fusion=audio_only"), 11) == ["apgd_ce", "apgd_t", "square"]
+    assert ENSEMBLE.left_out(model, 4, suite(0.1).values()) == []
+    assert ENSEMBLE.left_out(model, 4, suite(0.1, norm="l2").values())[0].startswith("square, which is defined for")
+    assert [reason.split(",")[0] for reason in ENSEMBLE.left_out(model.__call__, 3)] == [
+        "apgd_t",
+        "apgd with the cosine",
+    ]
+
+
+def test_every_clip_names_what_felled_it() -> None:
+    model, batch = model_for(classes=5), recognised()
+    records = evaluate(model, [batch], ENSEMBLE, suite(0.004))
+    for record in records:
+        if record.condition == "clean":
+            assert record.by == ""
+        elif record.key == "clip/5":
+            assert record.by == "clean"
+        else:
+            assert record.by in NAMES if not record.correct else record.by == ""
+    counts = felled(records)
+    assert sum(sum(c.values()) for c in counts.values()) == sum(
+        not r.correct for r in records if r.condition != "clean"
+    )
+    assert felled(evaluate(model, [batch], PGD(2), suite(0.004))) == {}
+
+
+def test_no_member_alone_fells_a_clip_that_the_ensemble_leaves_standing() -> None:
+    model, batch = model_for(classes=5).double(), recognised()
+    clip = Clip(*(x.double() for x in batch.clip))
+
+    def stands(attack: object) -> torch.Tensor:
+        generators = [generator(0, key) for key in batch.key]
+        x = attack(model, clip, batch.label, suite(0.003)["audiovisual"], generators=generators)  # type: ignore[operator]
+        return model(x).argmax(1) == batch.label
+
+    together = stands(ENSEMBLE)
+    assert not (together & ~stands(APGD(10))).any()
+    assert together.sum() < len(batch.label)
+
+
+def test_in_l2_it_goes_without_square() -> None:
+    records = evaluate(model_for(classes=5), [recognised()], ENSEMBLE, suite(0.5, norm="l2", units="pixel", snr=25.0))
+    assert "square" not in {record.by for record in records}
+    assert any(record.by.startswith("apgd") for record in records)

@@ -1,0 +1,167 @@
+"""Does the verdict find defences that only hide their gradients, in either modality, and leave honest models alone?"""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from avrobust.attacks.av_auto import AVAuto
+from avrobust.attacks.pgd import PGD
+from avrobust.attacks.threat import Threat, suite
+from avrobust.evaluation import evaluate, felled, summarise
+from avrobust.report.collect import collect
+from avrobust.report.rows import rows
+from avrobust.types import Clip, Condition, Record
+from avrobust.verdict import Context, Verdict, judge
+from tests.support import attack, model_for, run_script
+from tests.tiny import EPS, THREATS, tones_and_patches, trained
+
+BATCH = tones_and_patches(16, seed=1)
+BROAD = suite(EPS, audio=3.0, visual=2.0, units="pixel")  # breaks the undefended model through either modality
+Change = Callable[[Tensor], Tensor]
+
+
+def planted(modality: Condition, change: Change, of_logits: Change = lambda z: z) -> Callable[[Clip], Tensor]:
+    """The undefended model with something in the way of an attacker's gradient."""
+    model = trained(adversarially=False)
+
+    def forward(clip: Clip) -> Tensor:
+        changed = clip._replace(**{modality: change(getattr(clip, modality))})
+        return of_logits(model(changed))
+
+    return forward
+
+
+def quantised(x: Tensor) -> Tensor:
+    return (x * 8).round() / 8
+
+
+def noise() -> Change:
+    rng = torch.Generator().manual_seed(0)
+    return lambda x: x + 0.12 * torch.randn(x.shape, generator=rng)
+
+
+def saturated(z: Tensor) -> Tensor:
+    return 1e4 * z
+
+
+def pgd(model: Callable[[Clip], Tensor], threats: dict[Condition, Threat], condition: Condition) -> float:
+    return summarise(evaluate(model, [BATCH], PGD(20), {condition: threats[condition]})).accuracy[condition]
+
+
+PLANTED: dict[str, tuple[Callable[[], Change], Change, str]] = {
+    "saturated logits": (lambda: lambda x: x, saturated, "have a zero or non-finite gradient"),
+    "quantised input": (lambda: quantised, lambda z: z, "have a zero or non-finite gradient"),
+    "noise at inference": (noise, lambda z: z, "asked twice, it answers differently"),
+}
+
+
+@pytest.mark.parametrize("modality", ["audio", "visual"])
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_defence_that_pgd_calls_robust_is_unmasked(name: str, modality: Condition) -> None:
+    make, of_logits, sign = PLANTED[name]
+    model = planted(modality, make(), of_logits)
+    assert pgd(model, BROAD, modality) >= pgd(trained(adversarially=False), BROAD, modality) + 25
+    verdict = judge(model, [BATCH], {modality: BROAD[modality]})
+    assert not verdict.trusted
+    assert any(sign in reason for reason in verdict.reasons)
+
+
+def test_av_auto_breaks_what_only_saturates() -> None:
+    model, threats = planted("visual", lambda x: x, saturated), {"visual": BROAD["visual"]}
+    records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)  # type: ignore[arg-type]
+    assert summarise(records).accuracy["visual"] <= 25
+    assert set(felled(records)["visual"]) == {"apgd_t"}
+
+
+def test_only_the_masked_modality_is_accused() -> None:
+    other: dict[Condition, Threat] = {"audio": BROAD["audio"]}
+    assert judge(planted("visual", quantised), [BATCH], other).trusted
+
+
+@pytest.mark.parametrize("adversarially", [True, False])
+def test_an_honest_model_is_not_accused(adversarially: bool) -> None:
+    model, threats = trained(adversarially=adversarially), THREATS if adversarially else BROAD
+    records = evaluate(model, [BATCH], PGD(20), threats)
+    verdict = judge(model, [BATCH], threats, records)
+    assert verdict == Verdict(True, [], verdict.checks)
+    assert list(verdict.checks) == ["model", "audio", "visual", "audiovisual"]
+    if adversarially:
+        assert summarise(records).accuracy["visual"] >= 50
+
+
+def test_budgets_by_signal_to_noise_ratio_are_judged_as_well() -> None:
+    threats = suite(2.0, units="pixel", norm="l2", snr=20.0)
+    assert judge(trained(adversarially=False), [BATCH], threats).trusted
+    assert not judge(planted("audio", quantised), [BATCH], threats).trusted
+
+
+def test_a_modality_that_the_model_ignores_is_not_judged() -> None:
+    verdict = judge(model_for("fusion=audio_only", classes=4), [BATCH], THREATS)
+    assert "visual" not in verdict.checks
+
+
+def test_a_model_that_recognises_nothing_is_not_trusted() -> None:
+    wrong = BATCH._replace(label=(BATCH.label + 1) % 4)
+    verdict = judge(trained(adversarially=False), [wrong], BROAD)
+    assert verdict.reasons == ["model: it recognises 0 of the clips looked at"]
+
+
+def record(correct: bool, by: str = "") -> Record:
+    return Record("k", "audio", 0, 0, correct, 1.0, 0.0, 0.0, 0.0, by)
+
+
+def test_a_black_box_or_a_transferred_clip_that_beats_gradients_is_suspicious() -> None:
+    model, threats = trained(adversarially=True), {"audio": THREATS["audio"]}
+    few = [record(False, "apgd_ce")] * 5 + [record(True)] * 5
+    assert judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 60.0})).trusted  # type: ignore[arg-type]
+    square = judge(model, [BATCH], threats, [record(False, "square")] * 5 + [record(True)] * 5)  # type: ignore[arg-type]
+    assert square.reasons == ["audio: Square fooled 5 of 10 clips that gradients could not"]
+    transfer = judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 10.0}))  # type: ignore[arg-type]
+    assert transfer.reasons == ["audio: clips made on another model leave 1 of 10, those made on this one 5"]
+
+
+def test_optimisation_at_inference_wants_an_adaptive_attack() -> None:
+    model, threats = trained(adversarially=True), {"audio": THREATS["audio"]}
+
+    def verdict(adaptive: bool) -> Verdict:
+        return judge(model, [BATCH], threats, context=Context(optimises=True, adaptive=adaptive))  # type: ignore[arg-type]
+
+    assert verdict(True).trusted
+    assert verdict(False).reasons == ["model: it optimises at inference, and the attack did not know that"]
+
+
+def test_gradients_that_are_not_finite_are_seen() -> None:
+    honest = trained(adversarially=False)
+
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(_: object, x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(_: object, gradient: Tensor) -> Tensor:  # type: ignore[override]
+            return torch.full_like(gradient, torch.nan)
+
+    verdict = judge(lambda clip: honest(clip._replace(audio=Broken.apply(clip.audio))), [BATCH], BROAD)
+    assert any("audio: 16 of 16 clips have a zero or non-finite" in reason for reason in verdict.reasons)
+    assert not any(reason.startswith("visual") for reason in verdict.reasons)
+
+
+def test_av_auto_ends_with_a_verdict(prepared: Path, tmp_path: Path) -> None:
+    done = run_script(*attack(prepared, tmp_path, "attack=av_auto", "attack.steps=4", "attack.queries=10", "eps=0.02"))
+    assert done.returncode == 0, done.stderr
+    assert "left out: apgd_t, which compares 4 classes: the model has 3; apgd_dlr instead" in done.stdout
+    assert "verdict: " in done.stdout
+    (path,) = tmp_path.glob("attack/*/result.json")
+    result = json.loads(path.read_text())
+    wrong = [row for row in csv.DictReader(path.with_name("examples.csv").read_text().splitlines()) if row["by"]]
+    assert len(wrong) == sum(sum(counts.values()) for counts in result["felled"].values())
+    assert set(result["verdict"]) == {"trusted", "reasons", "checks"}
+    result["verdict"]["trusted"] = False
+    path.write_text(json.dumps(result))
+    assert rows(collect(tmp_path))[0].trusted is False
