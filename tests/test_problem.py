@@ -25,7 +25,7 @@ def problem(model: object, threat: Threat) -> Problem:
 
 
 def test_some_clips_are_answered_as_in_the_whole_batch() -> None:
-    held = HeldModel(MODEL, BATCH.clip, (False, True))
+    held = HeldModel.of(MODEL, BATCH.clip, "visual")
     for model, threat in ((MODEL, suite(0.1)["audiovisual"]), (held, suite(0.1)["audio"])):
         whole = problem(model, threat)
         part = whole.take(SOME)

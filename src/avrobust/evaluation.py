@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.shared import Shared
 from avrobust.attacks.threat import Budget, Threat, audio_budget, visual_budget
 from avrobust.metrics import average, average_with_clean, percent, wilson
-from avrobust.model import eval_mode
+from avrobust.model import AVClassifier, eval_mode
 from avrobust.randomness import generator
 from avrobust.types import CONDITIONS, Batch, Classifier, Clip, Condition, Record
 
@@ -63,34 +64,26 @@ def evaluate(
             if batch.key:
                 clip = batch.clip.to(device)
                 _refuse_invalid(clip, batch.key)
-                records += _record(model, clip, clip, batch, "clean", NO_THREAT)
+                label = batch.label.to(clip.audio.device)
+                shared = Shared(model, clip, label, objective) if isinstance(model, AVClassifier) else None
+                if shared and attack and suite and attack.begins_clean:
+                    shared.first(NO_THREAT)  # its forward pass is the clean clips' as well
+                answer = shared.logits if shared else model
+                records += _record(answer, clip, clip, batch, "clean", NO_THREAT)
                 watch(batch, "clean", clip)
-                if attack and suite:
-                    records += _attack_batch(model, batch._replace(clip=clip), attack, suite, objective, seed, watch)
+                for condition, threat in (suite or {}).items() if attack else ():
+                    assert attack is not None
+                    generators = [generator(seed, "attack", condition, key) for key in batch.key]
+                    adversarial, by = attack.run(
+                        model, clip, label, threat, generators=generators, objective=objective, shared=shared
+                    )
+                    if attack.bounded:
+                        _refuse_excess(attack, adversarial, clip, threat, batch.key)
+                    found = _record(answer, adversarial, clip, batch, condition, threat)
+                    records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
+                    watch(batch, condition, adversarial)
     if not records:
         raise ValueError("there was no clip to evaluate")
-    return records
-
-
-def _attack_batch(
-    model: Classifier,
-    batch: Batch,
-    attack: Attack,
-    suite: Mapping[Condition, Threat],
-    objective: Objective,
-    seed: int,
-    watch: Watcher,
-) -> list[Record]:
-    clip, label = batch.clip, batch.label.to(batch.clip.audio.device)
-    records: list[Record] = []
-    for condition, threat in suite.items():
-        generators = [generator(seed, "attack", condition, key) for key in batch.key]
-        adversarial, by = attack.run(model, clip, label, threat, generators=generators, objective=objective)
-        if attack.bounded:
-            _refuse_excess(attack, adversarial, clip, threat, batch.key)
-        found = _record(model, adversarial, clip, batch, condition, threat)
-        records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
-        watch(batch, condition, adversarial)
     return records
 
 

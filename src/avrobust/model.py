@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
-from typing import final
+from typing import Self, final
 
 import torch
 from torch import Tensor, nn
@@ -76,20 +76,23 @@ class HeldModel:
 
     Args:
         model: the classifier.
-        clip: the clean clips; every later call has to be on clips that equal them in the held modalities.
-        held: whether audio, and whether visual, is held.
+        held: by modality the embedding and the restored embedding of the clean clips, (B, D) each; every later call has
+            to be on clips that equal them there.
     """
 
-    def __init__(self, model: AVClassifier, clip: Clip, held: tuple[bool, bool]) -> None:
+    def __init__(self, model: AVClassifier, held: Mapping[Modality, tuple[Tensor, Tensor]]) -> None:
         self._model, self.fusion, self.restorers, self.learned = model, model.fusion, model.restorers, model.learned
-        self._embedding: dict[Modality, Tensor] = {}
-        if held[0]:
-            self._embedding["audio"] = model.encode_audio(clip.audio).detach()
-        if held[1]:
-            self._embedding["visual"] = model.encode_visual(clip.visual).detach()
-        self._restored = {m: model.restore(m, e).detach() for m, e in self._embedding.items()}
+        self._embedding = {m: embedding.detach() for m, (embedding, _) in held.items()}
+        self._restored = {m: restored.detach() for m, (_, restored) in held.items()}
 
-    def take(self, index: Tensor) -> "HeldModel":
+    @classmethod
+    def of(cls, model: AVClassifier, clip: Clip, *modalities: Modality) -> Self:
+        """The model with these modalities of these clips held."""
+        encode = {"audio": model.encode_audio, "visual": model.encode_visual}
+        embedding = {m: encode[m](getattr(clip, m)) for m in modalities}
+        return cls(model, {m: (e, model.restore(m, e)) for m, e in embedding.items()})
+
+    def take(self, index: Tensor) -> Self:
         """The same for the clips at `index`, (K,) int64, alone."""
         part = copy(self)
         part._embedding = {m: embedding[index] for m, embedding in self._embedding.items()}

@@ -111,7 +111,7 @@ def test_beginning_again_gives_the_same(defense: Defense, name: str) -> None:
 def test_a_held_modality_is_restored_as_well(name: str) -> None:
     attacked, batch = model(name).eval(), batch_of(4)
     with torch.no_grad():
-        held = HeldModel(attacked, batch.clip, (True, False))
+        held = HeldModel.of(attacked, batch.clip, "audio")
         torch.testing.assert_close(held(batch.clip), attacked(batch.clip))
 
 

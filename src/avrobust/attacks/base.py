@@ -3,16 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import ClassVar, NamedTuple, final
 
 import torch
 from torch import Generator, Tensor
 
 from avrobust.attacks.problem import Objective, Problem, cross_entropy
+from avrobust.attacks.shared import Shared
 from avrobust.attacks.threat import Norm, Threat
 from avrobust.errors import UserError
 from avrobust.model import AVClassifier, HeldModel, frozen
-from avrobust.types import Classifier, Clip
+from avrobust.types import MODALITIES, Classifier, Clip
 
 __all__ = ["Attack", "Objective", "Outcome", "cross_entropy", "posed"]
 
@@ -30,6 +32,7 @@ class Attack(ABC):
     bounded: ClassVar[bool] = True  # False: the outcome may leave the budget, and every table says so
     needs_gradient: ClassVar[bool] = True  # False: queries alone
     norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")  # of budgets that the attack is defined for
+    begins_clean: bool = False  # its first question is about the clean clips, whatever the threat
     judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
 
     @final
@@ -56,6 +59,7 @@ class Attack(ABC):
         *,
         generators: Sequence[Generator] | None = None,
         objective: Objective = cross_entropy,
+        shared: Shared | None = None,
     ) -> Outcome:
         """Adversarial versions of `clip`, and what fooled each.
 
@@ -69,12 +73,15 @@ class Attack(ABC):
             threat: what may be moved and how far.
             generators: one a clip, for attacks that draw at random.
             objective: what the attacker maximises; a defence may declare an adaptive one.
+            shared: what other conditions on the same model, clips, labels and objective have computed already.
 
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
         self.refuse_norm(threat)
-        with posed(model, clip, label, threat, generators, objective) as problem:
+        with posed(model, clip, label, threat, generators, objective, shared) as problem:
+            if problem and shared and self.begins_clean:
+                problem = replace(problem, first=shared.first(problem.threat))
             found = self.perturb(problem) if problem else clip
         return found if isinstance(found, Outcome) else Outcome(found, ("",) * len(label))
 
@@ -112,6 +119,7 @@ def posed(
     threat: Threat,
     generators: Sequence[Generator] | None,
     objective: Objective,
+    shared: Shared | None = None,
 ) -> Iterator[Problem | None]:
     """The problem that these clips pose, with the model frozen meanwhile; None if no attack reaches the model."""
     threat = _reachable(model, threat)
@@ -119,7 +127,7 @@ def posed(
         yield None
         return
     with frozen(model), torch.enable_grad():
-        yield Problem(_hold(model, clip, threat), clip, label, threat, generators, objective)
+        yield Problem(_hold(model, clip, threat, shared), clip, label, threat, generators, objective)
 
 
 def _reachable(model: Classifier, threat: Threat) -> Threat:
@@ -130,9 +138,9 @@ def _reachable(model: Classifier, threat: Threat) -> Threat:
     return Threat(threat.audio if "audio" in uses else None, threat.visual if "visual" in uses else None)
 
 
-def _hold(model: Classifier, clip: Clip, threat: Threat) -> Classifier:
+def _hold(model: Classifier, clip: Clip, threat: Threat, shared: Shared | None) -> Classifier:
     """The model with the untouched modality's embedding computed once, where its parts are known."""
-    audio, visual = (budget is None for budget in threat.budgets)
-    if isinstance(model, AVClassifier) and (audio or visual):
-        return HeldModel(model, clip, (audio, visual))
-    return model
+    untouched = [m for m, budget in zip(MODALITIES, threat.budgets, strict=True) if budget is None]
+    if not isinstance(model, AVClassifier) or not untouched:
+        return model
+    return shared.hold(*untouched) if shared else HeldModel.of(model, clip, *untouched)

@@ -11,5 +11,7 @@ from avrobust.types import Clip
 class FGSM(Attack):
     """x + eps * sign(gradient), one step. Goodfellow et al. 2015 (arXiv 1412.6572)."""
 
+    begins_clean = True
+
     def perturb(self, problem: Problem) -> Clip:
         return problem.step(problem.clip, problem.answer(problem.clip).gradient, 1.0)

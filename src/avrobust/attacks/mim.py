@@ -45,6 +45,7 @@ class MIM(Attack):
         self.steps, self.step = positive_steps(steps, step)
         self.decay, self.normaliser = decay, normaliser
         self.search = Search(random_start, restarts, best)
+        self.begins_clean = not random_start
 
     def perturb(self, problem: Problem) -> Clip:
         return self.search.run(problem, self._climb)

@@ -30,6 +30,7 @@ class PGD(Attack):
     ) -> None:
         self.steps, self.step = positive_steps(steps, step)
         self.search = Search(random_start, restarts, best)
+        self.begins_clean = not random_start
 
     def perturb(self, problem: Problem) -> Clip:
         return self.search.run(problem, self._climb)

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.threat import Budget, Threat
+from avrobust.attacks.threat import Threat
 from avrobust.model import HeldModel
 from avrobust.types import Classifier, Clip, Features
 
@@ -45,6 +45,7 @@ class Problem:
     generators: Sequence[Generator] | None = None
     objective: Objective = cross_entropy
     target: Tensor | None = None  # (B,) int64, for objectives that lead towards a class
+    first: Answer | None = None  # at the clean clips, if that is known already
 
     def __len__(self) -> int:
         return len(self.label)
@@ -57,11 +58,11 @@ class Problem:
         generators = None if self.generators is None else [self.generators[i] for i in index.tolist()]
         target = None if self.target is None else self.target[index]
         clip, label = take(self.clip, index), self.label[index]
-        return replace(self, model=model, clip=clip, label=label, generators=generators, target=target)
+        return replace(self, model=model, clip=clip, label=label, generators=generators, target=target, first=None)
 
     def towards(self, objective: Objective, target: Tensor | None = None) -> "Problem":
         """The same problem with another loss to maximise."""
-        return replace(self, objective=objective, target=target)
+        return replace(self, objective=objective, target=target, first=None)
 
     def answer(self, x: Clip) -> Answer:
         """Loss, logits and gradient at `x`, clips near `clip`.
@@ -72,22 +73,17 @@ class Problem:
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
-        free = Clip(*(_leaf(part, b) for part, b in zip(x, self.threat.budgets, strict=True)))
-        loss, logits = self._evaluate(free)
-        if not loss.requires_grad:
-            raise ValueError(
-                "the model's output cannot be differentiated: a gradient attack would call it robust for nothing"
-            )
-        inputs = [part for part in free if part.requires_grad]
-        found = iter(torch.autograd.grad(loss.sum(), inputs, allow_unused=True, materialize_grads=True))
-        pairs = zip(free, self.threat.budgets, strict=True)
-        gradient = Clip(*(torch.zeros_like(p) if b is None else next(found) * b.unit_like(p) for p, b in pairs))
-        return Answer(loss.detach(), logits, gradient)
+        if self.first and x is self.clip:
+            return self.first
+        free = tuple(budget is not None for budget in self.threat.budgets)
+        loss, logits, raw = differentiate(self.model, self.objective, x, self.label, free, self.target)
+        pairs = zip(raw, self.threat.budgets, strict=True)
+        return Answer(loss, logits, Clip(*(g if b is None else g * b.unit_like(g) for g, b in pairs)))
 
     @torch.no_grad()
     def judge(self, x: Clip) -> tuple[Tensor, Tensor]:
         """Loss (B,) and logits (B, C) at `x`, without a gradient."""
-        return self._evaluate(x)
+        return _evaluate(self.model, self.objective, x, self.label, self.target)
 
     @torch.no_grad()
     def logits(self, x: Clip) -> Tensor:
@@ -120,14 +116,40 @@ class Problem:
             raise ValueError("random draws need one generator for each clip")
         return self.generators
 
-    def _evaluate(self, x: Clip) -> tuple[Tensor, Tensor]:
-        heard = _Heard(self.model)
-        loss = self.objective(heard, x, self.label, *([] if self.target is None else [self.target]))
-        if loss.shape != (len(self),):
-            raise ValueError(
-                f"the objective returned {tuple(loss.shape)} for {len(self)} clips: it owes a loss of each"
-            )
-        return loss, self.logits(x) if heard.logits is None else heard.logits
+
+def differentiate(
+    model: Classifier,
+    objective: Objective,
+    x: Clip,
+    label: Tensor,
+    free: tuple[bool, ...],
+    target: Tensor | None = None,
+) -> Answer:
+    """Loss, logits and gradient, zeros for a modality that is not `free`.
+
+    Raises:
+        ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
+    """
+    leaves = Clip(*(part.detach().requires_grad_(wanted) for part, wanted in zip(x, free, strict=True)))
+    loss, logits = _evaluate(model, objective, leaves, label, target)
+    if not loss.requires_grad:
+        raise ValueError(
+            "the model's output cannot be differentiated: a gradient attack would call it robust for nothing"
+        )
+    inputs = [part for part in leaves if part.requires_grad]
+    found = iter(torch.autograd.grad(loss.sum(), inputs, allow_unused=True, materialize_grads=True))
+    gradient = Clip(*(next(found) if part.requires_grad else torch.zeros_like(part) for part in leaves))
+    return Answer(loss.detach(), logits, gradient)
+
+
+def _evaluate(
+    model: Classifier, objective: Objective, x: Clip, label: Tensor, target: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    heard = _Heard(model)
+    loss = objective(heard, x, label, *([] if target is None else [target]))
+    if loss.shape != (len(label),):
+        raise ValueError(f"the objective returned {tuple(loss.shape)} for {len(label)} clips: it owes a loss of each")
+    return loss, model(x).detach() if heard.logits is None else heard.logits
 
 
 @final
@@ -160,7 +182,3 @@ def take(clip: Clip, index: Tensor) -> Clip:
 def put(into: Clip, index: Tensor, clip: Clip) -> Clip:
     """A copy of `into` in which the clips at `index` are those of `clip`."""
     return Clip(*(x.index_copy(0, index, part) for x, part in zip(into, clip, strict=True)))
-
-
-def _leaf(x: Tensor, budget: Budget | None) -> Tensor:
-    return x.detach().requires_grad_(budget is not None)

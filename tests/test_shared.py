@@ -1,0 +1,76 @@
+"""The fast path of an evaluation: the numbers of the plain one, for fewer passes."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from avrobust.attacks.base import Attack
+from avrobust.attacks.threat import suite
+from avrobust.evaluation import evaluate
+from avrobust.model import AVClassifier
+from avrobust.types import Clip, Record
+from tests.support import batch_of, built, model_for
+
+SUITE = suite(0.02, visual=8.0)
+TWICE = suite(0.02, visual=8.0, single=2.0)
+
+
+def plain(model: AVClassifier) -> object:
+    """The same model as a callable whose parts nobody knows."""
+
+    def call(clip: Clip) -> torch.Tensor:
+        return model(clip)  # type: ignore[no-any-return]
+
+    return call
+
+
+@pytest.mark.parametrize("defense", ["none", "minsim_exfmem", "unimodal_audio"])
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "mim"])
+@pytest.mark.parametrize("threats", [SUITE, TWICE], ids=["same eps", "twice alone"])
+def test_the_records_are_those_of_the_plain_path(name: str, defense: str, threats: dict) -> None:  # type: ignore[type-arg]
+    model, attack = model_for(f"defense={defense}"), built("attack", name)
+    batches = [batch_of(6), batch_of(6, seed=1)]
+    ours = evaluate(model, batches, attack, threats)
+    theirs = evaluate(plain(model), batches, attack, threats)  # type: ignore[arg-type]
+    for a, b in zip(ours, theirs, strict=True):
+        assert a[:5] == b[:5]
+        assert a.loss == pytest.approx(b.loss, rel=1e-4, abs=1e-5)
+        # A modality that the model does not look at stays as it is where that is known.
+        if "unimodal" not in defense:
+            assert a.audio_distance == pytest.approx(b.audio_distance, abs=1e-6)
+
+
+def passes(attack: Attack, threats: object) -> tuple[Counter[str], list[Record]]:
+    """How often each encoder was asked, and how often it was differentiated, for one batch."""
+    model, found = model_for(), Counter[str]()
+    for name in ("audio", "visual"):
+        encoder = getattr(model, name)
+
+        def count(module: object, given: object, made: torch.Tensor, name: str = name) -> None:
+            found[name] += 1
+            found[f"{name} differentiated"] += made.requires_grad
+
+        encoder.register_forward_hook(count)
+    return found, evaluate(model, [batch_of(4)], attack, threats)  # type: ignore[arg-type]
+
+
+def test_a_suite_of_fgsm_takes_one_gradient_and_one_more_pass() -> None:
+    found, _ = passes(built("attack", "fgsm"), SUITE)
+    assert found == {"audio": 2, "audio differentiated": 1, "visual": 2, "visual differentiated": 1}
+
+
+def test_other_budgets_share_the_gradient_alone() -> None:
+    found, _ = passes(built("attack", "fgsm"), TWICE)
+    assert found == {"audio": 3, "audio differentiated": 1, "visual": 3, "visual differentiated": 1}
+
+
+def test_pgd_differentiates_the_attacked_branch_and_the_clean_clips_once() -> None:
+    found, _ = passes(built("attack", "pgd"), SUITE)
+    assert found["audio differentiated"] == found["visual differentiated"] == 1 + 9 + 9
+    assert found["audio"] == found["visual"] == 1 + 9 + 9 + 2
+
+
+def test_a_random_start_asks_nothing_about_the_clean_clips() -> None:
+    found, _ = passes(built("attack", "pgd", random_start=True), SUITE)
+    assert found["audio differentiated"] == 10 + 10
