@@ -8,9 +8,10 @@ import torch
 from avrobust.attacks.base import Attack
 from avrobust.attacks.threat import suite
 from avrobust.evaluation import evaluate
+from avrobust.folding import folded
 from avrobust.model import AVClassifier
 from avrobust.types import Clip, Record
-from tests.support import batch_of, built, model_for
+from tests.support import batch_of, built, model_for, options
 
 SUITE = suite(0.02, visual=8.0)
 TWICE = suite(0.02, visual=8.0, single=2.0)
@@ -74,3 +75,23 @@ def test_pgd_differentiates_the_attacked_branch_and_the_clean_clips_once() -> No
 def test_a_random_start_asks_nothing_about_the_clean_clips() -> None:
     found, _ = passes(built("attack", "pgd", random_start=True), SUITE)
     assert found["audio differentiated"] == 10 + 10
+
+
+@pytest.mark.parametrize("option", [(g, o) for g in ("audio", "visual") for o in options(g)], ids="=".join)
+def test_a_folded_encoder_gives_the_same_embeddings(option: tuple[str, str]) -> None:
+    model, clip = model_for(), batch_of(6).clip
+    encoder, x = built(*option), getattr(clip, option[0])
+    encoder.train()(x)
+    model.audio, model.visual = (encoder, None) if option[0] == "audio" else (None, encoder)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    quick = getattr(folded(model), option[0])
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in quick.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(quick(x), encoder.eval()(x), rtol=1e-4, atol=1e-4)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_folding_turns_no_verdict() -> None:
+    model, attack = model_for(), built("attack", "pgd")
+    ours, theirs = (evaluate(m, [batch_of(12)], attack, SUITE) for m in (folded(model), model))
+    assert [r.correct for r in ours] == [r.correct for r in theirs]

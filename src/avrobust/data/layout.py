@@ -29,6 +29,11 @@ class Format(NamedTuple):
     frames: int = 1
     stride: int = 8  # frames between two frames of a sample
 
+    @property
+    def values(self) -> int:
+        """How many numbers a sample has."""
+        return self.audio_samples + self.frames * 3 * self.image_size**2
+
 
 class Entry(NamedTuple):
     """One row of a split list."""

@@ -15,6 +15,7 @@ from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, felled, summarise
+from avrobust.folding import folded
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
 from avrobust.science import Task
@@ -34,7 +35,7 @@ def main(config: Config) -> dict[str, Any]:
             model_run = trained({**config, "force": False}, parts)
             started = time.monotonic()
             with lease_for(config) as device:
-                model = load_trained(model_run, parts.model).to(device)
+                model = folded(load_trained(model_run, parts.model)).to(device)
                 examples = attacker.examples(parts)
                 records = attacker.records(model, parts, device, examples)
                 judged = attacker.judged(model, parts, device, records)

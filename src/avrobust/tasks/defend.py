@@ -7,6 +7,7 @@ from typing import Any
 
 from avrobust.errors import UserError
 from avrobust.evaluation import summarise
+from avrobust.folding import folded
 from avrobust.metrics import mcnemar, robustness_improvement
 from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import begin, finish
@@ -38,7 +39,7 @@ def main(config: Config) -> dict[str, Any]:
             if config["adaptive"] == "paper":
                 objectives = {name: o for name, o in objectives.items() if name == parts.defense.paper_objective}
             with lease_for(config) as device:
-                model = load_trained(model_run, parts.model).to(device)
+                model = folded(load_trained(model_run, parts.model)).to(device)
                 kept = {name: attacker.examples(parts) for name in objectives}
                 found = {n: attacker.records(model, parts, device, kept[n], o, n) for n, o in objectives.items()}
                 records = worst(list(found.values()))

@@ -22,6 +22,7 @@ from avrobust.recipe import Recipe
 from avrobust.types import Batch, Clip, Sample
 
 Config = Mapping[str, Any]
+KEPT_BYTES = 2**30  # of a split that is kept in memory
 
 
 class Parts(NamedTuple):
@@ -136,22 +137,39 @@ def _try(model: AVClassifier, sample: Sample, clips: Clips) -> None:
 
 
 class EvaluationBatches:
-    """The batches of one split in order, and afterwards the clips that could not be read."""
+    """The batches of one split in order, and afterwards the clips that could not be read.
+
+    A split that fits in memory is read once for all passes over it in one process: conditions, objectives, jobs.
+    """
 
     def __init__(self, config: Config, data: Prepared, split: Split) -> None:
         clips = data.clips(split)
         sampler = EpochSampler(len(clips), shuffle=False)
         self.loader = loader(clips, sampler, config["batch_size"], config["workers"])
         self.skipped: list[dict[str, str]] = []
+        self._name = (data.fingerprint(), str(data.root), clips.form, split, config["batch_size"])
+        self._fits = 4 * clips.form.values * len(clips) <= KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        loaded: LoadedBatch
-        for loaded in self.loader:
+        for loaded in _kept.get(self._name) or self._read():
             self.skipped += [s._asdict() for s in loaded.skipped]
             yield loaded.batch
+
+    def _read(self) -> Iterator[LoadedBatch]:
+        read: list[LoadedBatch] = []
+        for loaded in self.loader:
+            yield loaded
+            if self._fits:
+                read.append(loaded)
+        _kept.clear()
+        if read:
+            _kept[self._name] = read
+
+
+_kept: dict[tuple[object, ...], list[LoadedBatch]] = {}  # the split that was read last
 
 
 class TrainingBatches:
