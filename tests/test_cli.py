@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import AVROBUST, PROJECT, attack, run_script
+from tests.support import AVROBUST, PROJECT, attack, options, run_script
 
 
 @pytest.fixture(scope="module")
@@ -146,11 +146,16 @@ def test_smoke_runs_in_seconds(prepared: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("script", ["train.py", "attack.py"])
+@pytest.mark.parametrize("script", ["train.py", "attack.py", "defend.py"])
 def test_help_answers_at_once_and_lists_the_choices(script: str) -> None:
     done = run_script(script, "--help", timeout=20)
     assert done.returncode == 0
-    assert "gated_concat" in done.stdout
+    assert "concat*" in done.stdout
+    groups = ["dataset", "audio", "visual", "fusion", "defense", "trainer", "sweep"]
+    for option in (
+        o for group in [*groups, *([] if script == "train.py" else ["attack", "threat"])] for o in options(group)
+    ):
+        assert option in done.stdout
 
 
 def test_every_file_of_the_repository_is_reached_from_any_folder(prepared: Path, tmp_path: Path) -> None:

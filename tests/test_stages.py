@@ -16,12 +16,16 @@ from avrobust.science import stage_before
 from avrobust.tasks.parts import build_parts
 from avrobust.tasks.train import load_trained, trained
 from tests.support import PROJECT, config_for, run_script
-from tests.test_training import overrides
+from tests.test_training import overrides as five_epochs
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
     "ignore:.*lr_scheduler.step.*:UserWarning",
 )
+
+
+def overrides(prepared: Path, runs: Path, *more: str) -> list[str]:
+    return five_epochs(prepared, runs, "training.epochs=3", *more)
 
 
 def identity(*overrides: str, task: str = "train") -> str:
@@ -90,10 +94,10 @@ def stage_one(runs: Path) -> str:
 
 
 def test_epochs_are_counted_over_all_stages(runs: Path) -> None:
-    assert second(runs)["epochs"] == 10
+    assert second(runs)["epochs"] == 6
     (first,) = (r for r in results(runs) if not r["stage_before"])
     assert first["run_id"] == stage_one(runs)
-    assert first["epochs"] == 5
+    assert first["epochs"] == 3
 
 
 def test_a_killed_stage_ends_as_an_unbroken_one(runs: Path, prepared: Path, tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_the_banks_are_the_features_of_stage_one(runs: Path, prepared: Path) -> 
 
 def test_defend_states_what_each_model_was_trained_for(runs: Path, prepared: Path) -> None:
     match = "defense.match_epochs=true"
-    for more, expected in (((), "10 epochs against its 5"), ((match,), "10 epochs against its 10")):
+    for more, expected in (((), "6 epochs against its 3"), ((match,), "6 epochs against its 6")):
         command = ["defend.py", *overrides(prepared, runs, "defense=exfmem", "attack=fgsm", *more)]
         done = run_script(*command)
         assert done.returncode == 0, done.stderr

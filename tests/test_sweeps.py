@@ -4,14 +4,18 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from avrobust.sweeps import Job, Sweep, expand, read_sweep, read_sweeps, record
+from hydra_plugins.avrobust_sweeper import OnceSweeper
 from tests.support import AVROBUST, CONFIGS, OFFLINE, PROJECT, attack, config_for, options, run_script
 
 FAILS = ("-m", "fusion=sum,concat", "attack=fgsm", "audio.widths=[8,8,8,8]")  # sum wants embeddings of one size
@@ -158,3 +162,22 @@ def test_a_job_whose_process_is_gone_is_interrupted_not_running(tmp_path: Path) 
         job._replace(state="interrupted", overrides=("a=1",)),
         Job(1, ("a=2",)),
     ]
+
+
+def test_a_job_is_composed_once_before_the_first_and_kept_for_its_own() -> None:
+    composed = []
+
+    class Loader:
+        def load_sweep_config(self, master_config: object, sweep_overrides: list[str]) -> dict[str, object]:
+            composed.append(sweep_overrides)
+            return {"of": sweep_overrides}
+
+    sweeper, loader = OnceSweeper(None), Loader()
+    sweeper.launcher, sweeper.config = BasicLauncher(), OmegaConf.create()
+    sweeper.hydra_context = SimpleNamespace(config_loader=loader)  # type: ignore[assignment]
+    sweeper.validate_batch_is_legal([["a=1"], ["a=2"]])
+    assert composed == [["a=1"], ["a=2"]]
+    assert loader.load_sweep_config(sweeper.config, ["a=1"]) == {"of": ["a=1"]}
+    assert len(composed) == 2
+    loader.load_sweep_config(sweeper.config, ["a=1"])  # not of this sweep any more
+    assert len(composed) == 3

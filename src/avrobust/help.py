@@ -18,7 +18,7 @@ def help_text(script: str, configs: Path) -> str:
         configs: the folder.
     """
     primary = (configs / f"{script}.yaml").read_text(encoding="utf-8")
-    chosen = dict(re.findall(r"^ +- (\w+): (\w+)", primary, re.MULTILINE))
+    chosen = dict(re.findall(r"^ +- (\w+): (\S+)", primary, re.MULTILINE))
     lines = [primary.partition("\n")[0].removeprefix("# "), "", "Choose with group=option (* is the default):", ""]
     for group in [*chosen, "defense/solver"] if "defense" in chosen else chosen:
         options = sorted(path.stem for path in (configs / group).glob("*.yaml"))
