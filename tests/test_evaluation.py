@@ -131,3 +131,30 @@ def test_summary() -> None:
     assert summary.average == pytest.approx(125 / 3)
     assert summary.average_with_clean == pytest.approx(56.25)
     assert summary.interval["audio"] == pytest.approx((30.06, 95.44), abs=0.01)  # Wilson, 3 of 4
+
+
+class Small:
+    """A model for which more than `most` clips are too many."""
+
+    def __init__(self, most: int) -> None:
+        self.model, self.most, self.asked = model_for(), most, list[int]()
+
+    def __call__(self, clip: Clip) -> torch.Tensor:
+        self.asked.append(len(clip.audio))
+        if len(clip.audio) > self.most:
+            raise torch.OutOfMemoryError
+        return self.model(clip)  # type: ignore[no-any-return]
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same_records() -> None:
+    batches, threats = [batch_of(7), batch_of(5, seed=1)], suite(0.02)
+    whole = evaluate(Small(100), batches, FGSM(), threats)
+    small = Small(3)
+    halved = evaluate(small, batches, FGSM(), threats)
+    assert [(r.key, r.condition, r.correct) for r in halved] == [(r.key, r.condition, r.correct) for r in whole]
+    assert [count for count in small.asked if count > 3] == [7]  # neither half of 4, nor the next batch of 5, is tried
+
+
+def test_a_single_clip_that_does_not_fit_is_an_error() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        evaluate(Small(0), [batch_of(2)])

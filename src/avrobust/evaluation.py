@@ -1,13 +1,14 @@
 """Attacks every clip under every threat and records what the model then says; measures each attack itself."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.base import Attack, Objective, Outcome, cross_entropy
 from avrobust.attacks.shared import Shared
 from avrobust.attacks.threat import Budget, Threat, audio_budget, visual_budget
 from avrobust.metrics import average, average_with_clean, percent, wilson
@@ -58,33 +59,71 @@ def evaluate(
         ValueError: a clean clip is not valid (range, not finite), or there is no clip at all.
         BudgetExceededError: a bounded attack left its budget or the valid values.
     """
-    records: list[Record] = []
+    evaluation = _Evaluation(model, attack, suite if attack and suite else {}, objective, seed, device, watch)
     with eval_mode(model):
-        for batch in batches:
-            if batch.key:
-                clip = batch.clip.to(device)
-                _refuse_invalid(clip, batch.key)
-                label = batch.label.to(clip.audio.device)
-                shared = Shared(model, clip, label, objective) if isinstance(model, AVClassifier) else None
-                if shared and attack and suite and attack.begins_clean:
-                    shared.first(NO_THREAT)  # its forward pass is the clean clips' as well
-                answer = shared.logits if shared else model
-                records += _record(answer, clip, clip, batch, "clean", NO_THREAT)
-                watch(batch, "clean", clip)
-                for condition, threat in (suite or {}).items() if attack else ():
-                    assert attack is not None
-                    generators = [generator(seed, "attack", condition, key) for key in batch.key]
-                    adversarial, by = attack.run(
-                        model, clip, label, threat, generators=generators, objective=objective, shared=shared
-                    )
-                    if attack.bounded:
-                        _refuse_excess(attack, adversarial, clip, threat, batch.key)
-                    found = _record(answer, adversarial, clip, batch, condition, threat)
-                    records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
-                    watch(batch, condition, adversarial)
+        records = [record for batch in batches if batch.key for record in evaluation.records(batch)]
     if not records:
         raise ValueError("there was no clip to evaluate")
     return records
+
+
+@dataclass
+class _Evaluation:
+    """The settings of `evaluate`, and how many clips fit on the GPU at once."""
+
+    model: Classifier
+    attack: Attack | None
+    suite: Mapping[Condition, Threat]
+    objective: Objective
+    seed: int
+    device: torch.device | str
+    watch: Watcher
+    most: int | None = None  # None: nothing has been found too large yet
+
+    def records(self, batch: Batch) -> list[Record]:
+        """Of one batch; where the GPU's memory does not suffice, of its halves, which gives the same records."""
+        count = len(batch.key)
+        if self.most is None or count <= self.most:
+            try:
+                return self._of(batch)
+            except torch.OutOfMemoryError:
+                if count == 1:
+                    raise
+                self.most = count // 2
+            torch.cuda.empty_cache()
+        halves = (slice(None, count // 2), slice(count // 2, None))
+        parts = [Batch(Clip(*(x[half] for x in batch.clip)), batch.label[half], batch.key[half]) for half in halves]
+        found = [record for part in parts for record in self.records(part)]
+        return sorted(found, key=lambda record: CONDITIONS.index(record.condition))
+
+    def _of(self, batch: Batch) -> list[Record]:
+        clip, model = batch.clip.to(self.device), self.model
+        _refuse_invalid(clip, batch.key)
+        label = batch.label.to(clip.audio.device)
+        shared = Shared(model, clip, label, self.objective) if isinstance(model, AVClassifier) else None
+        if shared and self.attack and self.suite and self.attack.begins_clean:
+            shared.first(NO_THREAT)  # its forward pass is the clean clips' as well
+        answer = shared.logits if shared else model
+        records = _record(answer, clip, clip, batch, "clean", NO_THREAT)
+        self.watch(batch, "clean", clip)
+        for condition, threat in self.suite.items():
+            adversarial, by = self._attacked(batch, clip, label, condition, threat, shared)
+            found = _record(answer, adversarial, clip, batch, condition, threat)
+            records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
+            self.watch(batch, condition, adversarial)
+        return records
+
+    def _attacked(
+        self, batch: Batch, clip: Clip, label: Tensor, condition: Condition, threat: Threat, shared: Shared | None
+    ) -> Outcome:
+        assert self.attack is not None
+        generators = [generator(self.seed, "attack", condition, key) for key in batch.key]
+        outcome = self.attack.run(
+            self.model, clip, label, threat, generators=generators, objective=self.objective, shared=shared
+        )
+        if self.attack.bounded:
+            _refuse_excess(self.attack, outcome.clip, clip, threat, batch.key)
+        return outcome
 
 
 @torch.no_grad()

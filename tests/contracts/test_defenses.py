@@ -229,3 +229,9 @@ def test_the_centres_begin_at_the_class_means() -> None:
     assert isinstance(centres, Centres)
     torch.testing.assert_close(centres.pull[1], features[batch.label == 1].mean(0))
     assert torch.equal(centres.pull, centres.push)
+
+
+def test_trades_refuses_an_attack_that_leaves_clips_out() -> None:
+    trades = built("defense", "trades", attack=built("attack", "apgd_ce", steps=4, stop=True))
+    with pytest.raises(ValueError, match="whole batch"):
+        step(trades, model("trades"))

@@ -71,6 +71,8 @@ class Trades(Defense):
         target = logits.detach().softmax(1)
 
         def objective(attacked: Any, near: Clip, _: Tensor) -> Tensor:
+            if len(near.audio) != len(target):
+                raise ValueError("TRADES needs an attack that goes on with the whole batch, such as pgd")
             return divergence(attacked(near), target)
 
         adversarial = self.attack(model, clip, label, self.threat, generators=generators, objective=objective)
