@@ -45,23 +45,19 @@ def trained(config: Config, parts: Parts) -> Run:
 
     A run of several stages needs the run of the stage before, which it looks for, and trains, in the same way.
     """
-    run = run_for("train", config, parts.data.fingerprint())
+    data, earlier = parts.data.fingerprint(), stage_before(config)
+    run = run_for("train", config, data)
     if rank := int(os.environ.get("LOCAL_RANK", 0)):  # a process that Lightning's DDP started: its parent has the run
-        before = _stage_before(config)
-        device = torch.device("cuda", rank)
+        before = run_for("train", earlier, data) if earlier else None
+        device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
         fit(config, parts, run, _lit(config, parts, before, device), device)
         sys.exit(0)
     with run.claim(force=config["force"]) as result:
         if result is None:
-            before = _stage_before(config)
+            before = trained({**earlier, "force": False}, build_parts(earlier)) if earlier else None
             with lease_for(config) as device:
                 _train(config, parts, run, before, device)
     return run
-
-
-def _stage_before(config: Config) -> Run | None:
-    earlier = stage_before(config)
-    return trained({**earlier, "force": False}, build_parts(earlier)) if earlier else None
 
 
 def load_trained(run: Run, model: AVClassifier, *, but: tuple[str, ...] = ()) -> AVClassifier:
