@@ -54,10 +54,24 @@ def trained(config: Config, parts: Parts) -> Run:
         sys.exit(0)
     with run.claim(force=config["force"]) as result:
         if result is None:
-            before = trained({**earlier, "force": False}, build_parts(earlier)) if earlier else None
+            before = _stage(earlier, data) if earlier else None
             with lease_for(config) as device:
                 _train(config, parts, run, before, device)
     return run
+
+
+def _stage(config: Config, data: str) -> Run:
+    """The finished run of an earlier stage.
+
+    Raises:
+        UserError: it would have to be trained on several devices, as Lightning's DDP starts the whole command again in
+            every process, which then could not tell the stages apart.
+    """
+    run = run_for("train", config, data)
+    if run.result() is None and config["trainer"].get("devices") != 1:
+        defense = config["choices"]["defense"]
+        raise UserError(f"on several devices train the stage before first: python train.py defense={defense} ...")
+    return trained({**config, "force": False}, build_parts(config))
 
 
 def load_trained(run: Run, model: AVClassifier, *, but: tuple[str, ...] = ()) -> AVClassifier:
