@@ -137,6 +137,8 @@ def has_val(history: dict[str, Any]) -> bool:
 
 
 def test_nothing_is_written_outside_the_folder_of_runs(tracked: Tracked, home: Path) -> None:
+    code = "from avrobust.tracking import Wandb; assert Wandb().mode == 'offline'"
+    subprocess.run([sys.executable, "-c", code], check=True)
     assert not [path for path in home.rglob("*") if "wandb" in path.name]
 
 

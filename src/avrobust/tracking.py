@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 import wandb
 from wandb.sdk.lib import wbauth
+from wandb.sdk.wandb_setup import singleton
 
 from avrobust.console import err, warn
 from avrobust.data.layout import SAMPLE_RATE
@@ -200,7 +201,7 @@ def _home(config: Config) -> str:
 
 def _logged_in() -> bool:
     """Whether W&B's credentials are there; asks neither the user nor the network."""
-    host = wandb.setup().settings.base_url
+    host = singleton().settings.base_url  # wandb.setup() would start a service, before its folders are known
     return wbauth.authenticate_session(host=host, source="avrobust", prompt=False) is not None
 
 
