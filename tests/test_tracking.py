@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from avrobust.config import build
 from avrobust.errors import UserError
 from avrobust.loggers import curves, publish
 from avrobust.runs import Run, run_for
 from avrobust.tasks import attack
-from tests.support import NARROW, SHORT, config_for
+from tests.support import NARROW, PROJECT, SHORT, config_for
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
@@ -196,3 +197,20 @@ def test_lightnings_own_loggers_write_into_the_runs_folder(option: str, pattern:
 def test_a_logger_is_not_science(option: str) -> None:
     plain, followed = (config_for("attack", f"logger={name}") for name in ("none", option))
     assert run_for("attack", followed, "data") == run_for("attack", plain, "data")
+
+
+def test_a_sweep_of_wandbs_own_reports_to_the_run_that_it_began(
+    tracked: Tracked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abcd1234")
+    monkeypatch.setenv("WANDB_RUN_ID", "efgh5678")
+    publish(tracked.config, run_of(tracked, "train"))  # though it has been published on its own
+    (folder,) = (tracked.runs / "wandb").glob("offline-run-*-efgh5678")
+    assert "val" in summarised(_inspected(folder))
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "sweeps" / "wandb").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_sweep_of_wandbs_own_sets_what_there_is(path: Path) -> None:
+    sweep = yaml.safe_load(path.read_text())
+    values = {name: (space.get("values") or [space["min"]])[0] for name, space in sweep["parameters"].items()}
+    config_for(Path(sweep["program"]).stem, "logger=wandb", *(f"{name}={value}" for name, value in values.items()))

@@ -87,7 +87,7 @@ class Wandb(Tracker):
         err.print(f"W&B: {where}", markup=False)
 
     def _publish(self, run: Run, config: Config) -> str:
-        live = wandb.run is not None and wandb.run.id == _id(run)  # its training has just ended
+        live = wandb.run is not None and wandb.run.name == run.run_id  # its training has just ended
         tracked: Any = wandb.run if live else self._opened(run, config)
         for row in () if live else _epochs(run):
             tracked.log(row)
@@ -126,6 +126,7 @@ class Wandb(Tracker):
             "notes": config["name"],
             "config": {k: v for k, v in config.items() if k != "logger"},
             "resume": "allow",
+            "allow_val_change": True,  # a run that goes on may have another batch size or label
             "mode": self.mode,
             "dir": _home(config),
             "settings": wandb.Settings(silent=True, console="off"),
@@ -187,6 +188,9 @@ def _epochs(run: Run) -> Iterator[dict[str, float]]:
 
 
 def _id(run: Run) -> str:
+    """The same wherever a run is made; but W&B's own sweeps name the runs that they start."""
+    if "WANDB_SWEEP_ID" in os.environ:
+        return os.environ["WANDB_RUN_ID"]
     return f"{run.task}-{run.run_id.rpartition('-')[2]}"
 
 
