@@ -10,7 +10,7 @@ from avrobust.errors import UserError
 from tests.support import CONFIGS, config_for, options
 
 GROUPS = {
-    "train": ("audio", "visual", "fusion", "dataset", "trainer", "experiment"),
+    "train": ("audio", "visual", "fusion", "dataset", "trainer", "logger", "experiment"),
     "attack": ("audio", "visual", "fusion", "dataset", "trainer", "experiment", "attack", "threat", "sweep"),
 }
 CASES = [(task, group, option) for task, groups in GROUPS.items() for group in groups for option in options(group)]

@@ -38,6 +38,7 @@ LAYERS = {
     "lit": 5,
     "config": 5,
     "runs": 5,
+    "loggers": 5,
     "sweeps": 5,
     "tracking": 5,
     "report": 5,
@@ -45,7 +46,7 @@ LAYERS = {
     "cli": 7,
     "app": 7,
 }
-SERVE_TASKS_ALONE = ("config", "runs", "tracking", "gpu")
+SERVE_TASKS_ALONE = ("config", "runs", "loggers", "tracking", "gpu")
 
 
 def modules() -> dict[str, Path]:
@@ -94,6 +95,10 @@ def test_services_serve_tasks_alone() -> None:
 def test_one_importer(package: str, owner: str) -> None:
     users = {name for name, path in modules().items() if package in {i.split(".")[0] for i in imported(path)}}
     assert users <= {owner}
+
+
+def test_tracking_is_imported_only_if_its_option_is_chosen() -> None:
+    assert not [name for name, path in modules().items() if "tracking" in ours(path)]
 
 
 def test_attacks_know_no_defence() -> None:

@@ -107,19 +107,23 @@ def named(choices: Mapping[str, str | None]) -> dict[str, str]:
 def _work(task: str, config: DictConfig, given: dict[str, Any], *, alone: bool) -> dict[str, Any]:
     """The task's result, from disk if the run is finished: that is found out without importing torch."""
     from avrobust.config import check, resolve
-    from avrobust.runs import finished
+    from avrobust.loggers import publish, tracker
+    from avrobust.runs import Run, finished
 
     joblib = not alone and given["choices"].get(LAUNCHER) == "joblib"
     values = {**resolve(config), **given, "side_by_side": joblib}
     result = finished(task, values)  # type: ignore[arg-type]
     if result is None:
         check(values)
+        tracker(values)
         if not alone and values["trainer"]["devices"] != 1:
             raise UserError(
                 f"trainer.devices={values['trainer']['devices']}: a multirun gives each job one device, as Lightning's "
                 "DDP would start the whole multirun again in every process; train this model in a plain run first"
             )
         result = import_module(f"avrobust.tasks.{task}").main(values)
+    else:
+        publish(values, Run(task, result["run_id"], Path(values["runs"]) / task / result["run_id"]))  # type: ignore[arg-type]
     assert result is not None
     return result
 

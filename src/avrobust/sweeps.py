@@ -30,7 +30,8 @@ from avrobust.files import whole
 from avrobust.machine import side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
-BOOKKEEPING = ("runs=", "force=", "name=", "tags=", "workers=", "batch_size=", "examples=")  # not what a sweep is
+# Not what a sweep is.
+BOOKKEEPING = ("runs=", "force=", "name=", "tags=", "workers=", "batch_size=", "examples=", "logger=", "logger.")
 
 
 class Job(NamedTuple):

@@ -36,7 +36,7 @@ def command(result: Mapping[str, Any]) -> str:
 def _set_by_hand(config: Mapping[str, Any], task: str) -> list[str]:
     """Overrides of single values, without those that belong to a defence that this run has not."""
     undefended = config["choices"]["defense"] == "none"
-    foreign = ("hydra", *(("defense",) if undefended else ()), *(() if task == "defend" else ("adaptive",)))
+    foreign = ("hydra", "logger", *(("defense",) if undefended else ()), *(() if task == "defend" else ("adaptive",)))
     longer = undefended and config["defense"].get("match_epochs")  # as the undefended side of a defence in two stages
     kept = ["defense.match_epochs=true"] if longer else []
     for override in config.get("overrides", ()):

@@ -101,8 +101,8 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
     with np.load(one.path) as file:
         arrays = {name: file[name] for name in file.files}
     key, conditions = str(arrays["keys"][one.place]), [str(name) for name in arrays["conditions"]]
-    said = _said(one.path.with_name("examples.csv"), key)
-    clips = {c: _change(arrays, i, one.place) for i, c in enumerate(conditions)}
+    answers = said(one.path.with_name("examples.csv"), key)
+    clips = {c: change(arrays, i, one.place) for i, c in enumerate(conditions)}
     audio, frame = arrays["audio"][one.place] / 32767, arrays["frames"][one.place] / 255
     found: dict[str, str] = {}
 
@@ -117,7 +117,7 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
         factor, wave_factor = media.factor_for(seen, 0.5), media.wave_factor(audio, heard)
         peak = max(np.abs(audio).max(), 1e-6)
         attacked = [media.picture(frame + seen), media.magnified(seen, factor)] if factor else []
-        before, after = said["clean"], said[condition]
+        before, after = answers["clean"], answers[condition]
         cards.append(
             Card(
                 run=str(one.row.run_id),
@@ -146,15 +146,15 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
     return cards, found
 
 
-def _change(arrays: dict[str, NDArray[Any]], condition: int, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """How the sound (S,) and the frame (3, H, W) of a clip were changed."""
+def change(arrays: dict[str, NDArray[Any]], condition: int, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """How the sound (S,) and the frame (3, H, W) of a clip were changed, by the arrays of an examples.npz."""
     place = (condition, index)
     heard = arrays["audio_change"][place] * arrays["audio_scale"][place]
     return heard, arrays["visual_change"][place] * arrays["visual_scale"][place]
 
 
-def _said(path: Path, key: str) -> dict[str, dict[str, str]]:
-    """What the model said of a clip, by condition."""
+def said(path: Path, key: str) -> dict[str, dict[str, str]]:
+    """What the model said of a clip, by condition: the rows of an examples.csv."""
     read = pd.read_csv(path, dtype=str, keep_default_na=False)
     rows = read[read["key"] == key].to_dict("records")
     return {str(row["condition"]): {str(k): str(v) for k, v in row.items()} for row in rows}

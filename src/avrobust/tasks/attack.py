@@ -16,6 +16,7 @@ from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, felled, summarise
 from avrobust.folding import folded
+from avrobust.loggers import publish
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
 from avrobust.science import Task
@@ -42,6 +43,7 @@ def main(config: Config) -> dict[str, Any]:
             row = {**attacker.row(records, parts, run, model_run), **judged}
             row["seconds"] = round(time.monotonic() - started, 1)
             result = finish(run, config, records, parts, row, examples)
+    publish(config, run)
     return result
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from avrobust.errors import UserError
 from avrobust.evaluation import summarise
 from avrobust.folding import folded
+from avrobust.loggers import publish
 from avrobust.metrics import mcnemar, robustness_improvement
 from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import begin, finish
@@ -54,6 +55,7 @@ def main(config: Config) -> dict[str, Any]:
             }
             examples = worst_of(list(kept.values()), list(found.values()), records)
             result = finish(run, config, records, parts, {**row, **comparison}, examples)
+    publish(config, run)
     return result
 
 

@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressB
 from avrobust.config import build
 from avrobust.console import err
 from avrobust.lit import LitClassifier, LitData
+from avrobust.loggers import curves
 from avrobust.runs import Run
 from avrobust.tasks.metrics_file import MetricsFile
 from avrobust.tasks.parts import Config, Parts
@@ -37,13 +38,13 @@ def fit(config: Config, parts: Parts, run: Run, lit: LitClassifier, device: torc
         seed=config["seed"],
     )
     last = folder / "last.ckpt"
-    with _quiet_lightning():
+    with _quiet_lightning(), curves(config, run) as followed:
         trainer: pl.Trainer = build("trainer", config["trainer"])(
             **_devices(config, device),
             max_epochs=parts.recipe.epochs,
             callbacks=[best, latest, *bars, *_signals(config)],
             plugins=_environment(config),
-            logger=[MetricsFile(run.folder / "metrics.csv"), *_loggers(config, run)],
+            logger=[MetricsFile(run.folder / "metrics.csv"), *followed],
             enable_progress_bar=bool(bars),
             enable_model_summary=False,
             use_distributed_sampler=False,
@@ -60,10 +61,6 @@ def _devices(config: Config, device: torch.device) -> dict[str, Any]:
     """A leased GPU in the place of the first one."""
     leased = device.type == "cuda" and config["side_by_side"]
     return {"accelerator": "gpu", "devices": [device.index]} if leased else {}
-
-
-def _loggers(config: Config, run: Run) -> list[Any]:
-    return [build("logger", config["logger"], run_id=run.run_id)] if config["logger"] else []
 
 
 def _environment(config: Config) -> list[ClusterEnvironment]:

@@ -14,6 +14,7 @@ from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, summarise
 from avrobust.files import whole
 from avrobust.lit import LitClassifier
+from avrobust.loggers import publish
 from avrobust.metrics import compactness
 from avrobust.model import AVClassifier, embed
 from avrobust.runs import Run, provenance, run_for
@@ -57,6 +58,7 @@ def trained(config: Config, parts: Parts) -> Run:
             before = _stage(earlier, data) if earlier else None
             with lease_for(config) as device:
                 _train(config, parts, run, before, device)
+    publish(config, run)
     return run
 
 
