@@ -78,7 +78,7 @@ def evaluate(
                         model, clip, label, threat, generators=generators, objective=objective, shared=shared
                     )
                     if attack.bounded:
-                        _refuse_excess(attack, adversarial, clip, threat, batch.key)
+                        refuse_excess(attack, adversarial, clip, threat, batch.key)
                     found = _record(answer, adversarial, clip, batch, condition, threat)
                     records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
                     watch(batch, condition, adversarial)
@@ -117,7 +117,8 @@ def _refuse_invalid(clip: Clip, keys: Sequence[str]) -> None:
             raise ValueError(f"clip {key}: its {name} is not finite or not within [{budget.low:g}, {budget.high:g}]")
 
 
-def _refuse_excess(attack: Attack, adversarial: Clip, clean: Clip, threat: Threat, keys: Sequence[str]) -> None:
+def refuse_excess(attack: Attack, adversarial: Clip, clean: Clip, threat: Threat, keys: Sequence[str]) -> None:
+    """Raises BudgetExceededError if an attack left its budget on one of these clips."""
     for key in _named(keys, ~threat.contains(adversarial, clean)):
         raise BudgetExceededError(f"{type(attack).__name__} left its budget on clip {key}: {_describe(threat)}")
 
