@@ -9,12 +9,18 @@ import torch
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.threat import suite
 from avrobust.attacks.transfer import Transfer
+from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, summarise
+from avrobust.report.collect import collect
 from avrobust.report.command import command
-from avrobust.runs import run_for
+from avrobust.report.row import notes, title
+from avrobust.runs import Run, run_for
 from avrobust.science import attack_name, science, source_of
+from avrobust.tasks import attack as attack_task
+from avrobust.tasks import defend
+from avrobust.tasks.source import beside_white_box
 from avrobust.types import Clip
-from tests.support import attack, batch_of, built, config_for, model_for, run_script
+from tests.support import attack, batch_of, built, config_for, model_for
 
 SUITE = suite(0.02, visual=8.0)
 
@@ -82,21 +88,33 @@ def test_the_command_of_a_transferred_row_names_the_source() -> None:
     assert "defense@source.defense=minsim" in command({"config": config, "task": "attack"})
 
 
-@pytest.fixture(scope="module")
-def transferred(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    runs = tmp_path_factory.mktemp("transferred")
-    done = run_script(*attack(prepared, runs, "attack=fgsm", "fusion@source.fusion=sum"))
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert "fgsm from sum" in done.stdout
-    assert "made on the attacked model itself: Avg" in done.stdout
-    return runs
-
-
-def test_both_models_and_the_white_box_row_are_made_on_the_way(transferred: Path) -> None:
-    results = [json.loads(path.read_text()) for path in transferred.glob("attack/*/result.json")]
-    row, own = sorted(results, key=lambda result: "white_box" not in result)
+def test_both_models_and_the_white_box_row_are_made_on_the_way(prepared: Path, tmp_path: Path) -> None:
+    _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "fusion@source.fusion=sum", "training.epochs=1")
+    row = attack_task.main(config_for("attack", *overrides))
+    assert "concat: fgsm from sum, threat paper" in title(row)
+    assert any("made on the attacked model itself: Avg" in note for note in notes(row))
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("attack/*/result.json")]
+    (own,) = (result for result in results if "white_box" not in result)
+    assert len(results) == 2
     assert row["white_box"]["run_id"] == own["run_id"]
     assert row["white_box"]["accuracy"] == own["accuracy"]
     assert row["model"] == own["model"] != row["source"]
-    assert len(list(transferred.glob("train/*/result.json"))) == 2
+    assert len(list(tmp_path.glob("train/*/result.json"))) == 2
+    assert set(collect(tmp_path)["attack"]) == {"fgsm", "fgsm from sum"}
+
+
+def test_a_white_box_attack_that_a_transferred_one_beats_is_not_trusted() -> None:
+    model, batches = model_for(), [batch_of(40)]
+    records = evaluate(model, batches, PGD(), SUITE)
+    own = {"run_id": "own", "accuracy": dict.fromkeys(SUITE, 100.0)}
+    found = beside_white_box(records, Run("train", "other", Path("other")), own)
+    assert found["source"] == "other"
+    assert len(found["white_box"]["reasons"]) == 3
+    same = {"run_id": "own", "accuracy": summarise(records).accuracy}
+    assert beside_white_box(records, Run("train", "other", Path("other")), same)["white_box"]["reasons"] == []
+
+
+def test_defend_attacks_the_defended_model_itself(prepared: Path, tmp_path: Path) -> None:
+    _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "defense=minsim", "source.seed=1")
+    with pytest.raises(UserError, match=r"attacks the defended model itself"):
+        defend.main(config_for("defend", *overrides))
