@@ -35,6 +35,7 @@ LAYERS = {
     "defenses": 3,
     "evaluation": 4,
     "verdict": 5,
+    "strength": 5,
     "lit": 5,
     "config": 5,
     "runs": 5,

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from avrobust.errors import UserError, did_you_mean
 from avrobust.help import help_text
 from avrobust.schema import register
+from avrobust.science import SOURCE
 
 register()
 # Wanted: our Slurm profile has the name of the plugin's, whose types check it. Here and not in `run`, which a job on
@@ -100,7 +101,7 @@ def named(choices: Mapping[str, str | None]) -> dict[str, str]:
     return {
         group: str(choice)
         for group, choice in choices.items()
-        if choice and (group in (*GROUPS, LAUNCHER) or group.startswith("defense"))
+        if choice and (group in (*GROUPS, LAUNCHER) or group.startswith("defense") or SOURCE in group)
     }
 
 

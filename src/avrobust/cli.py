@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     _add_report(commands)
     _add_status(commands)
+    _add_surface(commands)
     return parser
 
 
@@ -143,6 +144,39 @@ def _status(options: argparse.Namespace) -> None:
         raise UserError(f"{options.runs}: no sweep{wanted} was begun here; python attack.py sweep=table1 begins one")
     for sweep in sweeps:
         sys.stdout.write("\n".join(lines(sweep)) + "\n")
+
+
+def _add_surface(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser(
+        "surface",
+        help="how strong a finished run's attack has to be, on sound, video and both",
+        description="Attacks the model of a finished run again, with ever smaller budgets, and finds for each clip the "
+        "smallest that fools it: on the sound, on the video, on both, and over every pair of budgets. Writes "
+        "strength.json, strength.csv and a picture into the run's folder.",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN", help="its folder, such as runs/attack/synthetic-concat-...")
+    parser.add_argument("--levels", type=_positive, default=16, metavar="N", help="steps of a curve (%(default)s)")
+    parser.add_argument("--grid", type=_positive, default=8, metavar="N", help="steps of each budget (%(default)s)")
+    parser.set_defaults(run=_surface)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def _surface(options: argparse.Namespace) -> None:
+    from avrobust.report.surface import draw
+    from avrobust.tasks.strength import main
+
+    content = main(options.folder, levels=options.levels, grid=options.grid)
+    draw(content, options.folder / "strength", options.folder.name)
+    for condition, curve in content["curves"].items():
+        half = "more than the largest" if curve["median"] is None else f"{curve['median']:.3g} of the largest"
+        sys.stdout.write(f"{condition}: half of the recognised clips fall to {half} budget\n")
+    sys.stdout.write(f"written: {options.folder / 'strength.png'}, .pdf, .json and .csv\n")
 
 
 def _told(summary: "Summary", options: argparse.Namespace) -> list[str]:

@@ -122,7 +122,7 @@ class _Evaluation:
             self.model, clip, label, threat, generators=generators, objective=self.objective, shared=shared
         )
         if self.attack.bounded:
-            _refuse_excess(self.attack, outcome.clip, clip, threat, batch.key)
+            refuse_excess(self.attack, outcome.clip, clip, threat, batch.key)
         return outcome
 
 
@@ -156,7 +156,8 @@ def _refuse_invalid(clip: Clip, keys: Sequence[str]) -> None:
             raise ValueError(f"clip {key}: its {name} is not finite or not within [{budget.low:g}, {budget.high:g}]")
 
 
-def _refuse_excess(attack: Attack, adversarial: Clip, clean: Clip, threat: Threat, keys: Sequence[str]) -> None:
+def refuse_excess(attack: Attack, adversarial: Clip, clean: Clip, threat: Threat, keys: Sequence[str]) -> None:
+    """Raises BudgetExceededError if an attack left its budget on one of these clips."""
     for key in _named(keys, ~threat.contains(adversarial, clean)):
         raise BudgetExceededError(f"{type(attack).__name__} left its budget on clip {key}: {_describe(threat)}")
 

@@ -23,7 +23,7 @@ from omegaconf import OmegaConf
 from avrobust.config import build
 from avrobust.errors import UserError
 from avrobust.files import whole
-from avrobust.science import Task, science
+from avrobust.science import Task, attack_name, science
 
 PACKAGES = ("avrobust", "torch", "torchvision", "torchaudio", "pytorch-lightning", "hydra-core", "numpy")
 
@@ -111,7 +111,7 @@ def _prefix(task: Task, config: Mapping[str, Any]) -> str:
     if choices["defense"] != "none":
         parts.append(choices["defense"])
     if task != "train":
-        parts += [choices["attack"], choices["threat"], f"{config['eps']:g}"]
+        parts += [attack_name(config).replace(" ", "-"), choices["threat"], f"{config['eps']:g}"]
     return "-".join([*parts, f"s{config['seed']}"])
 
 

@@ -34,6 +34,17 @@ class TrainConfig:
 
 
 @dataclass
+class SourceConfig:
+    """In what the model that clips are made on differs from the one that is attacked; null: in nothing."""
+
+    audio: Any = None
+    visual: Any = None
+    fusion: Any = None
+    defense: Any = None
+    seed: int | None = None
+
+
+@dataclass
 class AttackConfig(TrainConfig):
     """Keys of `python attack.py`."""
 
@@ -41,6 +52,7 @@ class AttackConfig(TrainConfig):
     threat: Any = MISSING
     eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
     split: str = "test"  # whose clips are attacked
+    source: SourceConfig = field(default_factory=SourceConfig)  # another model that the clips are made on
     examples: int = 4  # clips that a run keeps as attacked, to look at and listen to in the report
 
 

@@ -13,6 +13,7 @@ KEYS: dict[Task, tuple[str, ...]] = {
     "defend": (*ATTACK_KEYS, "adaptive"),
 }
 BASE = "defense@defense.base"  # Hydra's name of the choice of a defence's base
+SOURCE = "@source."  # in Hydra's names of the choices of another model, on which clips are made
 # ... except these inside them. The data's own fingerprint stands for its paths.
 NOT_SCIENCE = {
     "dataset": ("root", "lists", "list_name"),
@@ -27,7 +28,39 @@ def science(task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
     # A defence with a base has two stages anyway: whether the undefended model has too is the comparison's affair.
     if not defense.get("match_epochs") or ("base" in defense and task != "defend"):
         found["defense"] = _without(defense, ("match_epochs",))
+    if task != "train" and (other := source_of(config)):
+        found["source"] = science("train", other)
     return found
+
+
+def source_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The config of the model that clips are made on, or None if that is the attacked one.
+
+    What `source` does not name is as in the attacked model.
+    """
+    chosen = {key: value for key, value in (config.get("source") or {}).items() if value is not None}
+    # Of another defence than the attacked model's none of the choices inside that one are true.
+    foreign = ("defense",) if "defense" in chosen else ()
+    kept = {k: v for k, v in config["choices"].items() if SOURCE not in k and not k.startswith(foreign)}
+    named = {_choice(*key.split(SOURCE)): name for key, name in config["choices"].items() if SOURCE in key}
+    other = {**config, **chosen, "choices": {**kept, **named}, "source": None}
+    return None if science("train", other) == science("train", {**config, "source": None}) else other
+
+
+def _choice(group: str, package: str) -> str:
+    """Hydra's name of the choice of a group for a place in the config."""
+    return group if package == group.replace("/", ".") else f"{group}@{package}"
+
+
+def attack_name(config: Mapping[str, Any]) -> str:
+    """The attack as tables call it: "pgd", or "pgd from sum+s1" where the clips were made on another model."""
+    attack = str(config["choices"]["attack"])
+    if source_of(config) is None:
+        return attack
+    keys = (f"{group}{SOURCE}{group}" for group in ("fusion", "defense", "audio", "visual"))
+    names = [config["choices"][key] for key in keys if key in config["choices"]]
+    seed = config["source"]["seed"]
+    return f"{attack} from {'+'.join(names if seed is None else [*names, f's{seed}'])}"
 
 
 def stage_before(config: Mapping[str, Any]) -> dict[str, Any] | None:

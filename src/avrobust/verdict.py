@@ -212,10 +212,21 @@ def _from_records(condition: Condition, records: Sequence[Record], context: Cont
     found = [Check("square", condition, _more(square, 0, len(mine)), text)]
     if context.transfer and condition in context.transfer:
         other = round(context.transfer[condition] / 100 * len(mine))
-        own = sum(record.correct for record in mine)
-        text = f"clips made on another model leave {other} of {len(mine)}, those made on this one {own}"
-        found.append(Check("transfer", condition, _more(own, other, len(mine)), text))
+        found.append(compare_transfer(condition, sum(record.correct for record in mine), other, len(mine)))
     return found
+
+
+def compare_transfer(condition: Condition, own: int, other: int, n: int) -> Check:
+    """Whether clips made on another model hurt more than those made on the attacked one.
+
+    Args:
+        condition: under which.
+        own: how many of the clips made on the attacked model it still recognises.
+        other: how many of those made on the other model.
+        n: clips.
+    """
+    text = f"clips made on another model leave {other} of {n}, those made on this one {own}"
+    return Check("transfer", condition, _more(own, other, n), text)
 
 
 def _optimises(context: Context) -> Check:

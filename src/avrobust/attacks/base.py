@@ -29,9 +29,9 @@ class Outcome(NamedTuple):
 class Attack(ABC):
     """Perturbs clips so that a model errs, within a threat. Holds hyper-parameters alone; no state between calls."""
 
-    bounded: ClassVar[bool] = True  # False: the outcome may leave the budget, and every table says so
-    needs_gradient: ClassVar[bool] = True  # False: queries alone
-    norms: ClassVar[tuple[Norm, ...]] = ("linf", "l2")  # of budgets that the attack is defined for
+    bounded: bool = True  # False: the outcome may leave the budget, and every table says so
+    needs_gradient: bool = True  # False: queries alone
+    norms: tuple[Norm, ...] = ("linf", "l2")  # of budgets that the attack is defined for
     begins_clean: bool = False  # its first question is about the clean clips, whatever the threat
     judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
 

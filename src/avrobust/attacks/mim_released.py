@@ -1,6 +1,6 @@
 """The MIM of the paper's released code, with its arithmetic as it is: not bounded by eps."""
 
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.mim import divide, l1_norm
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.threat import Norm, Threat
+from avrobust.attacks.threat import Threat
 from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Clip
 
 
@@ -22,8 +22,8 @@ class MIMReleased(Attack):
     divides by the L1 norm of the whole batch, here it is each clip's own, so that results do not depend on batch mates.
     """
 
-    bounded: ClassVar[bool] = False
-    norms: ClassVar[tuple[Norm, ...]] = ("linf",)
+    bounded = False
+    norms = ("linf",)
 
     def __init__(self, steps: int = 10, step: float = 0.125, decay: float = 1.0) -> None:
         self.steps, self.step, self.decay = steps, step, decay

@@ -1,7 +1,7 @@
 """The Square attack: random search on the logits, in frames by squares and in sounds by windows of time."""
 
 import math
-from typing import ClassVar, final
+from typing import final
 
 import torch
 from torch import Generator, Tensor
@@ -10,7 +10,6 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.losses import margin
 from avrobust.attacks.problem import Problem, take
 from avrobust.attacks.search import Worst, not_better_off
-from avrobust.attacks.threat import Norm
 from avrobust.types import Clip
 
 # The share of a frame or sound that a proposal changes is halved after these of 10,000 queries; others are scaled.
@@ -34,8 +33,8 @@ class Square(Attack):
         ValueError: no query, or no share in (0, 1].
     """
 
-    needs_gradient: ClassVar[bool] = False
-    norms: ClassVar[tuple[Norm, ...]] = ("linf",)
+    needs_gradient = False
+    norms = ("linf",)
 
     def __init__(self, queries: int = 5000, share: float = 0.8) -> None:
         if queries < 1 or not 0 < share <= 1:

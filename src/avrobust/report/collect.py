@@ -10,7 +10,7 @@ import pandas as pd
 from avrobust.errors import UserError
 from avrobust.report.command import flat
 from avrobust.report.paper import published
-from avrobust.science import science
+from avrobust.science import attack_name, science
 from avrobust.types import CONDITIONS
 
 LABELS = ["dataset", "threat", "attack", "fusion", "defense", "eps", "split"]  # what a row is called
@@ -56,7 +56,8 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
     paper = published(config)
     return {
         "dataset": dataset_name(config),
-        **{name: config["choices"][name] for name in ("threat", "attack", "fusion", "defense")},
+        **{name: config["choices"][name] for name in ("threat", "fusion", "defense")},
+        "attack": attack_name(config),
         "eps": config["eps"],
         "split": config["split"],
         "seed": config["seed"],

@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from avrobust.science import SOURCE
+
 SCRIPTS = {"attack": "attack.py", "defend": "defend.py", "train": "train.py"}
 GROUPS = ("experiment", "dataset", "audio", "visual", "fusion", "defense", "attack", "threat", "trainer")
 IMPLIED = {("defense", "none"), ("trainer", "auto")}
@@ -41,7 +43,7 @@ def _set_by_hand(config: Mapping[str, Any], task: str) -> list[str]:
     kept = ["defense.match_epochs=true"] if longer else []
     for override in config.get("overrides", ()):
         key = override.lstrip("+~").partition("=")[0]
-        if key not in NAMED and not key.startswith(foreign):
+        if key not in NAMED and (SOURCE in key or not key.startswith(foreign)):
             kept.append(override)
     return kept
 

@@ -57,7 +57,7 @@ def write_figures(runs: pd.DataFrame, folder: Path) -> None:
     if not curves and not bars:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with _style():
+    with style():
         for strength in curves:
             _draw_strength(strength, folder)
         for group in bars:
@@ -77,7 +77,7 @@ def _bars(runs: pd.DataFrame, layout: Layout) -> Iterator[Bars]:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """One style for all; without a window, and without touching the user's own settings."""
     import matplotlib
 
@@ -95,7 +95,7 @@ def _draw_strength(strength: Strength, folder: Path) -> None:
     figure.axes[0].set_ylabel("accuracy in %")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle(f"{strength.title}, n = {strength.n}", fontsize=8)
-    _save(figure, folder / strength.name)
+    save(figure, folder / strength.name)
 
 
 def _draw_panel(place: "Axes", panel: Panel, along: Axis) -> None:
@@ -128,7 +128,7 @@ def _draw_bars(group: Bars, folder: Path) -> None:
     place.set(ylim=(0, 100), ylabel="accuracy in %")
     figure.legend(loc="outside right upper")
     figure.suptitle(group.title, fontsize=8)
-    _save(figure, folder / group.name)
+    save(figure, folder / group.name)
 
 
 def _told(name: str, row: Row) -> str:
@@ -137,10 +137,10 @@ def _told(name: str, row: Row) -> str:
     return f"{wrapped}\n({row.settings})" if row.settings else wrapped
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save(figure: "Figure", path: Path) -> None:
     """Without a date, so that the same runs make the same file; names from disk become plain file names."""
     safe = path.with_name("".join(c if c.isalnum() or c in "._-" else "_" for c in path.name))
-    figure.canvas.draw()
+    figure.draw_without_rendering()  # a figure without a window has a canvas that draws nothing by itself
     figure.set_layout_engine("none")  # it stays as it is now laid out
     figure.savefig(safe.with_name(f"{safe.name}.pdf"), metadata={"CreationDate": None})
     figure.savefig(safe.with_name(f"{safe.name}.png"), dpi=200)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from avrobust.science import attack_name
 from avrobust.types import CONDITIONS
 
 EPS = 0.006  # of every published row; Table 1 takes twice that where one modality is attacked alone
@@ -35,7 +36,8 @@ def published(config: Mapping[str, Any]) -> Published | None:
     """
     if config["eps"] != EPS or config["split"] != "test":
         return None
-    return find(**{name: config["choices"][name] for name in ("dataset", "fusion", "defense", "attack", "threat")})
+    names = {name: config["choices"][name] for name in ("dataset", "fusion", "defense", "threat")}
+    return find(**names, attack=attack_name(config))
 
 
 @cache

@@ -10,6 +10,7 @@ from rich.table import Table
 from avrobust.console import out
 from avrobust.metrics import average, average_with_clean
 from avrobust.report.paper import Published, published
+from avrobust.science import attack_name
 from avrobust.types import CONDITIONS
 
 HEADINGS = ("clean", "xA", "xV", "xAV", "Avg 3", "Avg 4", "n")  # Avg 4 counts clean in, as Table 2 does
@@ -54,8 +55,8 @@ def _add_comparison(table: Table, result: Mapping[str, Any]) -> None:
 
 def title(result: Mapping[str, Any]) -> str:
     """What was attacked and how, in a line."""
-    choices, eps = result["config"]["choices"], result["config"]["eps"]
-    attack = f"{choices['attack']}, threat {choices['threat']}, eps {eps:g}, {result['config']['split']} split"
+    config, choices = result["config"], result["config"]["choices"]
+    attack = f"{attack_name(config)}, threat {choices['threat']}, eps {config['eps']:g}, {config['split']} split"
     defended = "" if choices["defense"] == "none" else f" + {choices['defense']}"
     return f"{choices['dataset']}, {choices['fusion']}{defended}: {attack}"
 
@@ -68,7 +69,7 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         epochs = f"{result['epochs']} epochs against its {result['against']['epochs']}"
         found.append(f"RI {result['ri']:+.2f} against the undefended model, trained for {epochs}")
         found.append(f"attacked on ({result['config']['adaptive']}): Avg {', '.join(rows)}")
-    found += _verdict(result)
+    found += [*_transfer(result), *_verdict(result)]
     if not result["bounded"]:
         distance = result["largest_distance"]
         moved = f"audio by {distance['audio']:.4g}, frames by {distance['visual']:.4g}"
@@ -77,6 +78,17 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         first = result["skipped"][0]
         found.append(f"{len(result['skipped'])} clips could not be read, first {first['key']}: {first['reason']}")
     return found
+
+
+def _transfer(result: Mapping[str, Any]) -> list[str]:
+    """What clips made on the attacked model itself leave, for a row whose clips were made on another."""
+    if "white_box" not in result:
+        return []
+    own = result["white_box"]
+    return [
+        f"clips made on {result['source']}; made on the attacked model itself: Avg {average(own['accuracy']):.2f}",
+        *(f"the white-box attack ({own['run_id']}) is NOT trusted: {text}" for text in own["reasons"]),
+    ]
 
 
 def _verdict(result: Mapping[str, Any]) -> list[str]:

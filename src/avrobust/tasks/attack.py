@@ -10,6 +10,7 @@ import torch
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
 from avrobust.attacks.threat import Threat
+from avrobust.attacks.transfer import Transfer
 from avrobust.config import build
 from avrobust.console import track
 from avrobust.data.layout import SPLITS
@@ -19,9 +20,10 @@ from avrobust.folding import folded
 from avrobust.loggers import publish
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
-from avrobust.science import Task
+from avrobust.science import Task, source_of
 from avrobust.tasks.examples import Examples
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
+from avrobust.tasks.source import beside_white_box, source_model
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import Condition, Record
 from avrobust.verdict import Context, judge
@@ -33,14 +35,22 @@ def main(config: Config) -> dict[str, Any]:
     with run.claim(force=config["force"]) as result:
         if result is None:
             # A forced attack is made again; the model it attacks is not trained again for that.
-            model_run = trained({**config, "force": False}, parts)
+            plain = {**config, "force": False}
+            model_run = trained(plain, parts)
+            if other := source_of(plain):
+                own = main({**plain, "source": None})  # without it nobody could tell what a transferred row is worth
+                source_run, source = source_model(other)
             started = time.monotonic()
             with lease_for(config) as device:
                 model = folded(load_trained(model_run, parts.model)).to(device)
+                if other:
+                    attacker.attack = Transfer(attacker.attack, source.to(device))
                 examples = attacker.examples(parts)
                 records = attacker.records(model, parts, device, examples)
                 judged = attacker.judged(model, parts, device, records)
             row = {**attacker.row(records, parts, run, model_run), **judged}
+            if other:
+                row.update(beside_white_box(records, source_run, own))
             row["seconds"] = round(time.monotonic() - started, 1)
             result = finish(run, config, records, parts, row, examples)
     publish(config, run)

@@ -10,6 +10,7 @@ from avrobust.evaluation import summarise
 from avrobust.folding import folded
 from avrobust.loggers import publish
 from avrobust.metrics import mcnemar, robustness_improvement
+from avrobust.science import source_of
 from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import begin, finish
 from avrobust.tasks.examples import worst_of
@@ -29,6 +30,8 @@ def main(config: Config) -> dict[str, Any]:
         raise UserError(f"adaptive={config['adaptive']}: choices: {', '.join(ADAPTIVE)}")
     if config["choices"]["defense"] == "none":
         raise UserError("defense=none: what it is compared with is python attack.py; choose a defence")
+    if source_of(config):
+        raise UserError("source: defend.py attacks the defended model itself; transfer is a matter of attack.py")
     attacker, parts, run = begin("defend", config)
     with run.claim(force=config["force"]) as result:
         if result is None:

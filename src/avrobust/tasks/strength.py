@@ -1,0 +1,117 @@
+"""The strength curves and the surface of a finished run: what `avrobust surface RUN` computes and writes into it."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from avrobust.attacks.base import cross_entropy
+from avrobust.console import track
+from avrobust.errors import UserError
+from avrobust.files import whole
+from avrobust.folding import folded
+from avrobust.metrics import percent, wilson
+from avrobust.strength import Strength, interaction, strength
+from avrobust.tasks.attack import Attacker
+from avrobust.tasks.parts import Config, EvaluationBatches, build_parts, lease_for
+from avrobust.tasks.train import load_trained, trained
+
+
+def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
+    """Attacks the model of a finished attack or defence again, at many strengths; as in its strength.json.
+
+    The largest budgets are those of the run's attack on both modalities. A defended model is attacked on all objectives
+    that its defence declares.
+
+    Raises:
+        UserError: there is no finished run in `folder`, or its clips were made on another model.
+    """
+    config = _config_of(folder)
+    attacker, parts = Attacker(config), build_parts(config)
+    run = trained(config, parts)
+    objectives = parts.defense.objectives().values() if folder.parent.name == "defend" else (cross_entropy,)
+    largest = attacker.suite["audiovisual"]
+    batches = EvaluationBatches(config, parts.data, config["split"])
+    with lease_for(config) as device:
+        found = strength(
+            folded(load_trained(run, parts.model)).to(device),
+            track(batches, "strength", len(batches)),
+            attacker.attack,
+            largest,
+            levels=levels,
+            grid=grid,
+            objectives=list(objectives),
+            seed=config["seed"],
+            device=device,
+        )
+    assert largest.audio is not None
+    assert largest.visual is not None
+    content = {"run_id": folder.name, **_content(found, largest.audio.eps, largest.visual.eps)}
+    _write(folder / "strength.json", json.dumps(content, indent=1) + "\n")
+    _write(folder / "strength.csv", _table(("key", *found.alone), _clips(found, largest.audio.eps, largest.visual.eps)))
+    return content
+
+
+def _config_of(folder: Path) -> Config:
+    """The config of a finished run, which may have moved since."""
+    path = folder / "result.json"
+    if folder.resolve().parent.name not in ("attack", "defend") or not path.is_file():
+        raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    if "white_box" in result:
+        raise UserError(
+            f"{folder}: its clips were made on another model; a strength is of an attack on the model itself"
+        )
+    return {**result["config"], "runs": str(folder.resolve().parents[1]), "force": False}
+
+
+def _content(found: Strength, audio: float, visual: float) -> dict[str, Any]:
+    """Curves and surface in percent, with the budgets in the units of the threat; what the picture is drawn from."""
+    n, levels = len(found.keys), found.levels
+    curves = {}
+    for condition, first in found.alone.items():
+        stand = [int((first > level).sum()) for level in range(levels + 1)]
+        curves[condition] = {
+            "accuracy": [percent(count, n) for count in stand],
+            "interval": [wilson(count, n) for count in stand],
+            "median": _median(first.tolist(), levels),
+        }
+    return {
+        "n": n,
+        "largest": {"audio": audio, "visual": visual},
+        "shares": [level / levels for level in range(levels + 1)],
+        "curves": curves,
+        "grid": [level / found.grid for level in range(found.grid + 1)],
+        "surface": {name: values.tolist() for name, values in interaction(found.surface)._asdict().items()},
+    }
+
+
+def _median(first: Sequence[int], levels: int) -> float | None:
+    """The share of the largest budget that fools half of the clips recognised clean; None if it takes more than all."""
+    recognised = sorted(level for level in first if level)
+    middle = recognised[(len(recognised) - 1) // 2] if recognised else levels + 1
+    return middle / levels if middle <= levels else None
+
+
+def _clips(found: Strength, audio: float, visual: float) -> Iterable[Sequence[str]]:
+    """Of each clip the smallest budgets, that of both as a share of the largest; nothing where none was found."""
+    largest = {"audio": audio, "visual": visual, "audiovisual": 1.0}
+    for i, key in enumerate(found.keys):
+        first = {condition: int(x[i]) for condition, x in found.alone.items()}
+        eps = (f"{largest[c] * x / found.levels:.6g}" if x <= found.levels else "" for c, x in first.items())
+        yield key, *eps
+
+
+def _table(names: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(names)
+    table.writerows(lines)
+    return text.getvalue()
+
+
+def _write(path: Path, text: str) -> None:
+    with whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")
