@@ -14,7 +14,7 @@ from avrobust.report.collect import collect, read_results
 from avrobust.report.command import command
 from avrobust.report.curves import axis, strengths
 from avrobust.report.figures import write_figures
-from avrobust.report.page import write_page
+from avrobust.report.page import _parts, write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from avrobust.runs import run_for
@@ -247,3 +247,16 @@ def test_the_program_starts_without_what_draws(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("43.70", ("43.70", "")),
+        ("36.54 (28 to 46)", ("36.54", "(28 to 46)")),
+        ("36.54 ± 6.73 (28 to 46)", ("36.54", "± 6.73\n(28 to 46)")),
+        ("+6.52 ± 4.99", ("+6.52", "± 4.99")),
+    ],
+)
+def test_the_parts_of_a_cell(text: str, parts: tuple[str, str]) -> None:
+    assert _parts(text) == parts

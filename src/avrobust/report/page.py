@@ -137,8 +137,7 @@ def _parts(text: str) -> tuple[str, str]:
     """The number of a cell, and its deviation and interval."""
     number, plus, deviation = text.partition(" ± ")
     if plus:
-        deviation, _, interval = deviation.partition(" (")
-        return number, f"± {deviation}\n({interval}"
+        return number, "± " + deviation.replace(" (", "\n(")
     number, bracket, interval = text.partition(" (")
     return (number, f"({interval}") if bracket and interval.endswith(")") else (text, "")
 
