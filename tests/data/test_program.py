@@ -39,7 +39,14 @@ def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
 def start(videos: Path, root: Path) -> "subprocess.Popen[str]":
     """Starts the program on many clips and comes back when some are done."""
     command = [*AVROBUST, "prepare", str(videos), str(root), "--workers", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell's background job, and all that it starts, has SIGINT ignored; Ctrl-C is meant for the foreground.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         time.sleep(0.01)
