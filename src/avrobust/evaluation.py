@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack, Objective, Outcome, cross_entropy
+from avrobust.attacks.problem import wrong
 from avrobust.attacks.shared import Shared
 from avrobust.attacks.threat import Budget, Threat, audio_budget, visual_budget
 from avrobust.metrics import average, average_with_clean, percent, wilson
@@ -131,13 +132,10 @@ def _record(
     model: Classifier, clip: Clip, clean: Clip, batch: Batch, condition: Condition, threat: Threat
 ) -> list[Record]:
     logits, label = model(clip).float().cpu(), batch.label
-    prediction = logits.argmax(1)
-    # A model that answers NaN has not recognised anything, whatever argmax makes of it.
-    correct = (prediction == label) & logits.isfinite().all(1)
     columns: list[Sequence[object]] = [
         label.tolist(),
-        prediction.tolist(),
-        correct.tolist(),
+        logits.argmax(1).tolist(),
+        (~wrong(logits, label)).tolist(),
         logits.softmax(1).amax(1).tolist(),
         F.cross_entropy(logits, label, reduction="none").tolist(),
         *(d.tolist() for d in _distances(clip, clean, threat)),

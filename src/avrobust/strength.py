@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
-from avrobust.attacks.problem import take
+from avrobust.attacks.problem import take, wrong
 from avrobust.attacks.threat import Budget, Threat
 from avrobust.errors import UserError
 from avrobust.evaluation import refuse_excess
@@ -118,7 +118,7 @@ class _Clips:
         refuse_excess(self.attack, x, clip, threat, keys)
         with torch.no_grad():
             logits = self.model(x)
-        return ((logits.argmax(1) != label) | ~logits.isfinite().all(1)).cpu()
+        return wrong(logits, label).cpu()
 
 
 def _first(clips: _Clips, threats: Sequence[Threat], clean: Tensor) -> Tensor:

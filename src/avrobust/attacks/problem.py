@@ -91,8 +91,8 @@ class Problem:
         return self.model(x).detach()
 
     def fooled(self, logits: Tensor) -> Tensor:
-        """Whether the model errs: (B,) bool. One that answers NaN has not recognised anything."""
-        return (logits.argmax(1) != self.label) | ~logits.isfinite().all(1)
+        """Whether the model errs: (B,) bool."""
+        return wrong(logits, self.label)
 
     def step(self, x: Clip, direction: Clip, fraction: float | Tensor) -> Clip:
         """Moves each attacked modality by `fraction` of its eps along `direction`, then projects on the threat.
@@ -172,6 +172,11 @@ class _Heard:
     def _keep(self, logits: Tensor) -> Tensor:
         self.logits = logits.detach()
         return logits
+
+
+def wrong(logits: Tensor, label: Tensor) -> Tensor:
+    """Whether logits (B, C) miss the label: (B,) bool. NaN has recognised nothing, whatever argmax makes of it."""
+    return (logits.argmax(1) != label) | ~logits.isfinite().all(1)
 
 
 def take(clip: Clip, index: Tensor) -> Clip:
