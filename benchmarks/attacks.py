@@ -14,6 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -111,6 +112,15 @@ def plain_loop(
         model(audio, visual).argmax(1)
 
 
+class Case(NamedTuple):
+    """One evaluation, done both ways; how many bare passes of each kind it cannot do without; the ratio wanted."""
+
+    theirs: Callable[[], object]
+    ours: Callable[[], object]
+    needed: dict[str, int]
+    wanted: float
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=8)
@@ -121,13 +131,20 @@ def main() -> None:
     plain = Plain()
     clip = Clip(torch.rand(given.batch, 1, 65_535) * 2 - 1, torch.rand(given.batch, 1, 3, 224, 224))
     plain.train()(clip.audio, clip.visual[:, 0])
-    ours, device = folded(same_weights(plain)).to(given.device), given.device
-    plain, clip = plain.eval().to(device), clip.to(device)
-    label = torch.arange(given.batch) % CLASSES
-    batch = Batch(clip, label, tuple(map(str, range(given.batch))))
+    ours = folded(same_weights(plain)).to(given.device)
+    plain, clip = plain.eval().to(given.device), clip.to(given.device)
     with torch.no_grad():
         torch.testing.assert_close(ours(clip), plain(clip.audio, clip.visual[:, 0]), rtol=1e-3, atol=1e-3)
     passes = floor_passes(ours, clip)
+    lines = measured(cases_of(plain, ours, clip), passes, given.repeats, given.batch, given.device)
+    print(f"batch {given.batch}, {given.device}, {torch.get_num_threads()} threads, median of {given.repeats}\n")
+    print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".2f"))
+
+
+def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
+    device, count = clip.audio.device, len(clip.audio)
+    label = torch.arange(count, device=device) % CLASSES
+    batch = Batch(clip, label.cpu(), tuple(map(str, range(count))))
     threats = suite(EPS)
     four = ((False, False), (True, False), (False, True), (True, True))
 
@@ -137,46 +154,45 @@ def main() -> None:
     def loop(
         steps: int, conditions: tuple[tuple[bool, bool], ...] = four, momentum: bool = False
     ) -> Callable[[], object]:
-        return lambda: plain_loop(plain, clip, label.to(device), steps, conditions, momentum)
+        return lambda: plain_loop(plain, clip, label, steps, conditions, momentum)
 
     f_a, f_v, g_a, g_v = ("forward audio", "forward visual", "gradient audio", "gradient visual")
     more = STEPS - 1
     suite_floor = {g_a: 1 + 2 * more, g_v: 1 + 2 * more, f_a: 2, f_v: 2}
-    cases: dict[str, tuple[Callable[[], object], Callable[[], object], dict[str, int], float]] = {
-        "FGSM suite": (loop(1), run(FGSM()), {g_a: 1, g_v: 1, f_a: 1, f_v: 1}, 8),
-        "PGD suite": (loop(STEPS), run(PGD()), suite_floor, 4),
-        "MIM suite": (loop(STEPS, momentum=True), run(MIM()), suite_floor, 4),
-        "PGD on audio alone": (
-            loop(STEPS, four[1:2]),
-            run(PGD(), ("audio",)),
-            {g_a: STEPS, f_a: 1, f_v: 1},
-            5,
-        ),
+    return {
+        "FGSM suite": Case(loop(1), run(FGSM()), {g_a: 1, g_v: 1, f_a: 1, f_v: 1}, 8),
+        "PGD suite": Case(loop(STEPS), run(PGD()), suite_floor, 4),
+        "MIM suite": Case(loop(STEPS, momentum=True), run(MIM()), suite_floor, 4),
+        "PGD on audio alone": Case(loop(STEPS, four[1:2]), run(PGD(), ("audio",)), {g_a: STEPS, f_a: 1, f_v: 1}, 5),
     }
-    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in cases}
-    floors: dict[str, list[float]] = {name: [] for name in passes}
-    for _ in range(given.repeats):
-        for name, (theirs, mine, _, _) in cases.items():
-            times[name][0].append(seconds(theirs, device))
-            times[name][1].append(seconds(mine, device))
-        for name, call in passes.items():
-            floors[name].append(seconds(call, device))
-    lines = []
-    for name, (_, _, needed, wanted) in cases.items():
-        theirs, mine = map(statistics.median, times[name])
-        floor = sum(count * statistics.median(floors[kind]) for kind, count in needed.items())
+
+
+def measured(
+    cases: dict[str, Case], passes: dict[str, Callable[[], object]], repeats: int, batch: int, device: str
+) -> list[dict[str, object]]:
+    """The lines of the table; everything is timed in turns, after a round that is not."""
+    calls = {**passes}
+    for name, case in cases.items():
+        calls[f"{name}, theirs"], calls[f"{name}, ours"] = case.theirs, case.ours
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(1 + repeats):
+        for name, call in calls.items():
+            times[name].append(seconds(call, device))
+    median = {name: statistics.median(found[1:]) for name, found in times.items()}
+    lines: list[dict[str, object]] = []
+    for name, case in cases.items():
+        theirs, ours = median[f"{name}, theirs"], median[f"{name}, ours"]
         lines.append(
             {
                 "evaluation": name,
-                "plain, s a clip": theirs / given.batch,
-                "ours, s a clip": mine / given.batch,
-                "ratio": theirs / mine,
-                "wanted": wanted,
-                "over the floor": mine / floor,
+                "plain, s a clip": theirs / batch,
+                "ours, s a clip": ours / batch,
+                "ratio": theirs / ours,
+                "wanted": case.wanted,
+                "over the floor": ours / sum(count * median[kind] for kind, count in case.needed.items()),
             }
         )
-    print(f"batch {given.batch}, {given.device}, {torch.get_num_threads()} threads, median of {given.repeats}\n")
-    print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".2f"))
+    return lines
 
 
 def floor_passes(model: AVClassifier, clip: Clip) -> dict[str, Callable[[], object]]:
