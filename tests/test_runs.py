@@ -21,6 +21,8 @@ def run_id(*overrides: str, task: str = "attack", fingerprint: str = "data") -> 
         "force=true",
         "workers=3",
         "batch_size=7",
+        "batch_size=auto",
+        "amp=false",
         "examples=0",
         "dataset.root=elsewhere",
         "trainer=cpu",
@@ -50,6 +52,8 @@ def test_what_changes_no_number_is_not_in_the_identity(override: str) -> None:
         "dataset.image_size=32",
         "trainer=smoke",
         "trainer.precision=bf16-mixed",
+        "amp=true",
+        "compile=true",
     ],
 )
 def test_what_can_change_a_number_is(override: str) -> None:

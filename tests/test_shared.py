@@ -5,12 +5,13 @@ from collections import Counter
 import pytest
 import torch
 
-from avrobust.attacks.base import Attack
+from avrobust.attacks.base import Attack, cross_entropy
+from avrobust.attacks.losses import WithCosine
 from avrobust.attacks.threat import suite
 from avrobust.evaluation import evaluate
 from avrobust.folding import folded
 from avrobust.model import AVClassifier
-from avrobust.types import Clip, Record
+from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, built, model_for, options
 
 SUITE = suite(0.02, visual=8.0)
@@ -44,8 +45,8 @@ def test_the_records_are_those_of_the_plain_path(name: str, defense: str, threat
             assert a.audio_distance == pytest.approx(b.audio_distance, abs=1e-6)
 
 
-def passes(attack: Attack, threats: object) -> tuple[Counter[str], list[Record]]:
-    """How often each encoder was asked, and how often it was differentiated, for one batch."""
+def counted() -> tuple[Counter[str], AVClassifier]:
+    """How often each encoder of a model is asked, and how often it is differentiated."""
     model, found = model_for(), Counter[str]()
     for name in ("audio", "visual"):
         encoder = getattr(model, name)
@@ -55,6 +56,12 @@ def passes(attack: Attack, threats: object) -> tuple[Counter[str], list[Record]]
             found[f"{name} differentiated"] += made.requires_grad
 
         encoder.register_forward_hook(count)
+    return found, model
+
+
+def passes(attack: Attack, threats: object) -> tuple[Counter[str], list[Record]]:
+    """For one batch."""
+    found, model = counted()
     return found, evaluate(model, [batch_of(4)], attack, threats)  # type: ignore[arg-type]
 
 
@@ -66,6 +73,25 @@ def test_a_suite_of_fgsm_takes_one_gradient_and_one_more_pass() -> None:
 def test_other_budgets_share_the_gradient_alone() -> None:
     found, _ = passes(built("attack", "fgsm"), TWICE)
     assert found == {"audio": 3, "audio differentiated": 1, "visual": 3, "visual differentiated": 1}
+
+
+@pytest.mark.parametrize(("name", "defense"), [("fgsm", "none"), ("fgsm", "exfmem"), ("pgd", "unimodal_audio")])
+def test_what_is_known_from_another_eps_changes_no_record(name: str, defense: str) -> None:
+    model, attack, known = model_for(f"defense={defense}"), built("attack", name), {}  # type: ignore[var-annotated]
+    batches = [batch_of(4), Batch(batch_of(3, seed=1).clip, batch_of(3, seed=1).label, ("x", "y", "z"))]
+    for eps in (0.02, 0.005):
+        for objective in (cross_entropy, WithCosine(1.0)) if defense == "none" else (cross_entropy,):
+            threats = suite(eps, visual=8.0)
+            ours = evaluate(model, batches, attack, threats, objective=objective, known=known)
+            assert ours == evaluate(model, batches, attack, threats, objective=objective)
+
+
+def test_another_eps_takes_no_gradient_and_one_pass() -> None:
+    (found, model), known = counted(), {}  # type: ignore[var-annotated]
+    batch = batch_of(4)
+    for done, eps in enumerate((0.01, 0.02, 0.03), start=2):
+        evaluate(model, [batch], built("attack", "fgsm"), suite(eps), known=known)
+        assert found == {"audio": done, "audio differentiated": 1, "visual": done, "visual differentiated": 1}
 
 
 def test_pgd_differentiates_the_attacked_branch_and_the_clean_clips_once() -> None:

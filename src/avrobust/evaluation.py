@@ -20,6 +20,7 @@ from avrobust.types import CONDITIONS, Batch, Classifier, Clip, Condition, Recor
 NO_THREAT = Threat()
 
 Watcher = Callable[[Batch, Condition, Clip], None]  # sees every batch as the model sees it
+Known = dict[tuple[str, ...], Shared]  # by the keys of a batch, what is known of its clean clips
 
 
 def _unwatched(batch: Batch, condition: Condition, clip: Clip) -> None:
@@ -40,6 +41,7 @@ def evaluate(
     seed: int = 0,
     device: torch.device | str = "cpu",
     watch: Watcher = _unwatched,
+    known: Known | None = None,
 ) -> list[Record]:
     """What `model` predicts for each clip, clean and under each threat of `suite`.
 
@@ -52,6 +54,8 @@ def evaluate(
         seed: of the attack's random draws, which also depend on condition and key, and on nothing else.
         device: where the model lives.
         watch: is shown every batch, clean and attacked, for example to keep a few clips.
+        known: for evaluations of one model on the same batches again, with another eps, attack or objective: a dict
+            that this one fills and the next ones use. Holds every batch and its gradient; the records are the same.
 
     Returns:
         One record a clip and condition, the clean ones included.
@@ -60,7 +64,7 @@ def evaluate(
         ValueError: a clean clip is not valid (range, not finite), or there is no clip at all.
         BudgetExceededError: a bounded attack left its budget or the valid values.
     """
-    evaluation = _Evaluation(model, attack, suite if attack and suite else {}, objective, seed, device, watch)
+    evaluation = _Evaluation(model, attack, suite if attack and suite else {}, objective, seed, device, watch, known)
     with eval_mode(model):
         records = [record for batch in batches if batch.key for record in evaluation.records(batch)]
     if not records:
@@ -79,6 +83,7 @@ class _Evaluation:
     seed: int
     device: torch.device | str
     watch: Watcher
+    known: Known | None
     most: int | None = None  # None: nothing has been found too large yet
 
     def records(self, batch: Batch) -> list[Record]:
@@ -98,13 +103,13 @@ class _Evaluation:
         return sorted(found, key=lambda record: CONDITIONS.index(record.condition))
 
     def _of(self, batch: Batch) -> list[Record]:
-        clip, model = batch.clip.to(self.device), self.model
+        clip = batch.clip.to(self.device)
         _refuse_invalid(clip, batch.key)
         label = batch.label.to(clip.audio.device)
-        shared = Shared(model, clip, label, self.objective) if isinstance(model, AVClassifier) else None
+        shared = self._shared(batch, clip, label)
         if shared and self.attack and self.suite and self.attack.begins_clean:
-            shared.first(NO_THREAT)  # its forward pass is the clean clips' as well
-        answer = shared.logits if shared else model
+            shared.first(NO_THREAT, self.objective)  # its forward pass is the clean clips' as well
+        answer = shared.logits if shared else self.model
         records = _record(answer, clip, clip, batch, "clean", NO_THREAT)
         self.watch(batch, "clean", clip)
         for condition, threat in self.suite.items():
@@ -112,7 +117,16 @@ class _Evaluation:
             found = _record(answer, adversarial, clip, batch, condition, threat)
             records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
             self.watch(batch, condition, adversarial)
+        if shared and self.known is not None:
+            shared.forget()
         return records
+
+    def _shared(self, batch: Batch, clip: Clip, label: Tensor) -> Shared | None:
+        if not isinstance(self.model, AVClassifier):
+            return None
+        if self.known is None:
+            return Shared(self.model, clip, label)
+        return self.known.setdefault(batch.key, Shared(self.model, clip, label))
 
     def _attacked(
         self, batch: Batch, clip: Clip, label: Tensor, condition: Condition, threat: Threat, shared: Shared | None

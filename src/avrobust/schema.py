@@ -27,7 +27,7 @@ class TrainConfig:
     tags: list[str] = field(default_factory=list)
     force: bool = False  # do it again even if a finished run is there
     workers: int = 0  # processes that load clips beside the main one
-    batch_size: int = 32  # of evaluation; changes no number
+    batch_size: Any = 32  # of evaluation, or auto: what memory allows; changes no number
     jobs_per_gpu: int = 1  # of a sweep with hydra/launcher=joblib
     experiment: Any = None
     sweep: Any = None
@@ -53,6 +53,8 @@ class AttackConfig(TrainConfig):
     eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
     split: str = "test"  # whose clips are attacked
     source: SourceConfig = field(default_factory=SourceConfig)  # another model that the clips are made on
+    amp: bool = False  # bfloat16 where torch deems it safe; may turn a few verdicts: docs/speed.md
+    compile: bool = False  # torch.compile for the encoders; pays on long attacks
     examples: int = 4  # clips that a run keeps as attacked, to look at and listen to in the report
 
 

@@ -12,6 +12,7 @@ KEYS: dict[Task, tuple[str, ...]] = {
     "attack": ATTACK_KEYS,
     "defend": (*ATTACK_KEYS, "adaptive"),
 }
+SHORTCUTS = ("amp", "compile")  # of an evaluation: they round otherwise, so a row made with them is another row
 BASE = "defense@defense.base"  # Hydra's name of the choice of a defence's base
 SOURCE = "@source."  # in Hydra's names of the choices of another model, on which clips are made
 # ... except these inside them. The data's own fingerprint stands for its paths.
@@ -28,8 +29,10 @@ def science(task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
     # A defence with a base has two stages anyway: whether the undefended model has too is the comparison's affair.
     if not defense.get("match_epochs") or ("base" in defense and task != "defend"):
         found["defense"] = _without(defense, ("match_epochs",))
-    if task != "train" and (other := source_of(config)):
-        found["source"] = science("train", other)
+    if task != "train":
+        found.update({key: True for key in SHORTCUTS if config.get(key)})
+        if other := source_of(config):
+            found["source"] = science("train", other)
     return found
 
 
@@ -53,8 +56,8 @@ def _choice(group: str, package: str) -> str:
 
 
 def attack_name(config: Mapping[str, Any]) -> str:
-    """The attack as tables call it: "pgd", or "pgd from sum+s1" where the clips were made on another model."""
-    attack = str(config["choices"]["attack"])
+    """The attack as tables call it: "pgd", "pgd amp", or "pgd from sum+s1" if the clips were made on another model."""
+    attack = " ".join([config["choices"]["attack"], *(key for key in SHORTCUTS if config.get(key))])
     if source_of(config) is None:
         return attack
     keys = (f"{group}{SOURCE}{group}" for group in ("fusion", "defense", "audio", "visual"))

@@ -6,7 +6,7 @@ from typing import ClassVar, NamedTuple, final
 
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack, Outcome
-from avrobust.attacks.losses import comparable_embeddings, with_cosine
+from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.attacks.problem import Objective, Problem
 from avrobust.attacks.search import Worst, comparable
 from avrobust.attacks.square import Square
@@ -69,8 +69,8 @@ class AVAuto(Attack):
             found.append(Member("apgd_dlr", self.ascent("dlr")))
         if comparable_embeddings(model):
             found += [
-                Member("apgd_plus_cosine", self.ascent("objective"), partial(with_cosine, weight=1.0)),
-                Member("apgd_minus_cosine", self.ascent("objective"), partial(with_cosine, weight=-1.0)),
+                Member("apgd_plus_cosine", self.ascent("objective"), WithCosine(1.0)),
+                Member("apgd_minus_cosine", self.ascent("objective"), WithCosine(-1.0)),
             ]
         return [*found, Member("square", self.square)]
 

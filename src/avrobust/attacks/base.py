@@ -73,7 +73,7 @@ class Attack(ABC):
             threat: what may be moved and how far.
             generators: one a clip, for attacks that draw at random.
             objective: what the attacker maximises; a defence may declare an adaptive one.
-            shared: what other conditions on the same model, clips, labels and objective have computed already.
+            shared: what other conditions on the same model, clips and labels have computed already.
 
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
@@ -81,7 +81,7 @@ class Attack(ABC):
         self.refuse_norm(threat)
         with posed(model, clip, label, threat, generators, objective, shared) as problem:
             if problem and shared and self.begins_clean:
-                problem = replace(problem, first=shared.first(problem.threat))
+                problem = replace(problem, first=shared.first(problem.threat, objective))
             found = self.perturb(problem) if problem else clip
         return found if isinstance(found, Outcome) else Outcome(found, ("",) * len(label))
 

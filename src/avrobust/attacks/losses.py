@@ -1,6 +1,7 @@
 """What attackers maximise besides cross-entropy: differences of logits, and the similarity of the embeddings."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -49,7 +50,13 @@ def cosine(features: Features) -> Tensor:
     return F.cosine_similarity(features.audio, features.visual)
 
 
-def with_cosine(model: Any, clip: Clip, label: Tensor, weight: float) -> Tensor:
+@final
+@dataclass(frozen=True)
+class WithCosine:
     """The attacker's loss of each clip, cross-entropy + weight * cosine: (B,). Tian & Xu 2021."""
-    features = model.encode(clip)
-    return F.cross_entropy(model.classify(features), label, reduction="none") + weight * cosine(features)
+
+    weight: float
+
+    def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
+        features = model.encode(clip)
+        return F.cross_entropy(model.classify(features), label, reduction="none") + self.weight * cosine(features)

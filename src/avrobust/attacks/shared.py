@@ -15,20 +15,19 @@ from avrobust.types import MODALITIES, Clip, Features, Modality
 class Shared:
     """Each sound and each picture of a batch is embedded once, and the loss differentiated at the clean clips once.
 
-    So an attack on one modality costs the other's encoder nothing, and one-step attacks under several conditions cost
-    one gradient. The numbers are those of the plain path.
+    So an attack on one modality costs the other's encoder nothing, and one-step attacks under several conditions and at
+    several eps cost one gradient. The numbers are those of the plain path.
 
     Args:
         model: in eval mode, its weights not changing meanwhile.
         clip: the clean clips.
         label: theirs, (B,) int64.
-        objective: what the attacker maximises.
     """
 
-    def __init__(self, model: AVClassifier, clip: Clip, label: Tensor, objective: Objective) -> None:
-        self._model, self._clip, self._label, self._objective = model, clip, label, objective
+    def __init__(self, model: AVClassifier, clip: Clip, label: Tensor) -> None:
+        self._model, self._clip, self._label = model, clip, label
         self._seen: dict[Modality, list[tuple[Tensor, Tensor, Tensor]]] = {m: [] for m in MODALITIES}
-        self._first: Answer | None = None
+        self._first: dict[Objective, Answer] = {}
 
     @torch.no_grad()
     def logits(self, x: Clip) -> Tensor:
@@ -40,15 +39,25 @@ class Shared:
         """The model with the clean embeddings of these modalities."""
         return HeldModel(self._model, {m: self._embedded(m, getattr(self._clip, m)) for m in modalities})
 
-    def first(self, threat: Threat) -> Answer:
-        """What one pass says about the clean clips, with the gradient for a threat; call it before `logits`."""
-        if self._first is None:
+    def first(self, threat: Threat, objective: Objective) -> Answer:
+        """What one pass says about the clean clips, with the gradient for a threat; call it before `logits`.
+
+        Args:
+            threat: which modalities the gradient is wanted for, and in which units.
+            objective: what the attacker maximises.
+        """
+        if objective not in self._first:
             with frozen(self._model), torch.enable_grad():
                 view = _Noting(self._model, self)
-                self._first = differentiate(view, self._objective, self._clip, self._label, (True, True))
-        loss, logits, gradient = self._first
+                self._first[objective] = differentiate(view, objective, self._clip, self._label, (True, True))
+        loss, logits, gradient = self._first[objective]
         pairs = zip(gradient, threat.budgets, strict=True)
         return Answer(loss, logits, Clip(*(torch.zeros_like(g) if b is None else g * b.unit_like(g) for g, b in pairs)))
+
+    def forget(self) -> None:
+        """Drops what is known of other clips than the clean ones."""
+        for modality, clean in zip(MODALITIES, self._clip, strict=True):
+            self._seen[modality] = [known for known in self._seen[modality] if torch.equal(known[0], clean)][:1]
 
     def note(self, modality: Modality, x: Tensor, embedding: Tensor, restored: Tensor) -> None:
         """Keeps what was computed elsewhere for inputs `x`."""

@@ -45,7 +45,8 @@ class Budget:
 
     def unit_like(self, x: Tensor) -> Tensor:
         """The worth of one unit, broadcastable to audio (B, 1, S) or frames (B, T, 3, H, W)."""
-        unit = torch.tensor(self.unit, dtype=x.dtype, device=x.device)
+        # Not torch.tensor(..., device=): a copy from the host would make it wait for the GPU at every step.
+        unit = torch.stack([x.new_full((), unit) for unit in self.unit])
         return unit if len(self.unit) == 1 else unit[:, None, None]
 
     def radius(self, clean: Tensor) -> float | Tensor:

@@ -1,7 +1,7 @@
 """External feature memory: embeddings are restored from a bank of training features."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Literal, final
 
 from torch import Generator, Tensor, nn
@@ -71,7 +71,7 @@ class FeatureMemory(Defense):
     def objectives(self) -> dict[str, Objective]:
         """Those of `base`, and each once more with straight-through gradients (BPDA, Athalye et al. 2018)."""
         plain = self.base.objectives()
-        return {**plain, **{f"{name}_bpda": partial(_bpda, objective=o) for name, o in plain.items()}}
+        return {**plain, **{f"{name}_bpda": StraightThrough(o) for name, o in plain.items()}}
 
     def refuse(self, model: AVClassifier) -> None:
         self.base.refuse(model)
@@ -97,6 +97,13 @@ class FeatureMemory(Defense):
             restorer.fill(getattr(features, modality))
 
 
-def _bpda(model: Any, clip: Clip, label: Tensor, objective: Objective) -> Tensor:
-    with straight_through(model.restorers):
-        return objective(model, clip, label)
+@final
+@dataclass(frozen=True)
+class StraightThrough:
+    """An objective with gradients that go straight through the restoration."""
+
+    objective: Objective
+
+    def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
+        with straight_through(model.restorers):
+            return self.objective(model, clip, label)

@@ -1,7 +1,7 @@
 """Prototype conformity loss: features gather around learnable class centres and away from the others'."""
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, final
 
 import torch
@@ -78,7 +78,7 @@ class Prototypes(Defense):
         """Cross-entropy, and cross-entropy plus the conformity loss: away from the own centre, towards others."""
         return {
             "cross_entropy": cross_entropy,
-            "plus_conformity": partial(_with_conformity, weight=self.attack_weight),
+            "plus_conformity": WithConformity(self.attack_weight),
         }
 
     def refuse(self, model: AVClassifier) -> None:
@@ -114,10 +114,17 @@ def conformity(model: Any, features: Features, label: Tensor) -> Tensor:
     return torch.stack(losses).sum(0)
 
 
-def _with_conformity(model: Any, clip: Clip, label: Tensor, weight: float) -> Tensor:
-    features = model.encode(clip)
-    loss = F.cross_entropy(model.classify(features), label, reduction="none")
-    return loss + weight * conformity(model, features, label)
+@final
+@dataclass(frozen=True)
+class WithConformity:
+    """The attacker's loss of each clip, cross-entropy + weight * conformity loss: (B,)."""
+
+    weight: float
+
+    def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
+        features = model.encode(clip)
+        loss = F.cross_entropy(model.classify(features), label, reduction="none")
+        return loss + self.weight * conformity(model, features, label)
 
 
 def _class_means(features: Tensor, label: Tensor, classes: int) -> Tensor:

@@ -65,7 +65,10 @@ class Restorer(nn.Module):
         """
         if not self.atoms.numel():
             raise RuntimeError(f"the {self.modality} memory is empty: the defence's `begin` fills it")
-        return self.mixing * self._decoded(embedding) + (1 - self.mixing) * embedding
+        # The solver's duality gap is out of reach of half precision.
+        with torch.autocast(embedding.device.type, enabled=False):
+            embedding = embedding.to(self.atoms.dtype)
+            return self.mixing * self._decoded(embedding) + (1 - self.mixing) * embedding
 
     def _decoded(self, embedding: Tensor) -> Tensor:
         """M a(f): (B, D)."""
@@ -105,7 +108,8 @@ class _Implicit(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (support,) = ctx.saved_tensors
-        return project(gradients[0], ctx.restorer.atoms, ctx.restorer.gram, support), None
+        with torch.autocast(gradients[0].device.type, enabled=False):
+            return project(gradients[0], ctx.restorer.atoms, ctx.restorer.gram, support), None
 
 
 def project(vectors: Tensor, atoms: Tensor, gram: Tensor, support: Tensor) -> Tensor:

@@ -1,13 +1,12 @@
 """MinSim and MaxSim: push the two modalities' embeddings apart, or together."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Literal, final
 
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.losses import cosine, with_cosine
+from avrobust.attacks.losses import WithCosine, cosine
 from avrobust.attacks.problem import Objective, cross_entropy
 from avrobust.defenses.base import Defense, Trained
 from avrobust.errors import UserError
@@ -50,8 +49,8 @@ class Similarity(Defense):
         """Cross-entropy alone, with the cosine added (the paper's), and with it subtracted."""
         return {
             "cross_entropy": cross_entropy,
-            "plus_cosine": partial(with_cosine, weight=self.attack_weight),
-            "minus_cosine": partial(with_cosine, weight=-self.attack_weight),
+            "plus_cosine": WithCosine(self.attack_weight),
+            "minus_cosine": WithCosine(-self.attack_weight),
         }
 
     def refuse(self, model: AVClassifier) -> None:

@@ -16,15 +16,15 @@ from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, felled, summarise
-from avrobust.folding import folded
 from avrobust.loggers import publish
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
 from avrobust.science import Task, source_of
 from avrobust.tasks.examples import Examples
+from avrobust.tasks.loaded import Loaded, Shortcuts, loaded
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
 from avrobust.tasks.source import beside_white_box, source_model
-from avrobust.tasks.train import load_trained, trained
+from avrobust.tasks.train import trained
 from avrobust.types import Condition, Record
 from avrobust.verdict import Context, judge
 
@@ -42,12 +42,12 @@ def main(config: Config) -> dict[str, Any]:
                 source_run, source = source_model(other)
             started = time.monotonic()
             with lease_for(config) as device:
-                model = folded(load_trained(model_run, parts.model)).to(device)
+                target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
                 if other:
                     attacker.attack = Transfer(attacker.attack, source.to(device))
                 examples = attacker.examples(parts)
-                records = attacker.records(model, parts, device, examples)
-                judged = attacker.judged(model, parts, device, records)
+                records = attacker.records(target, parts, device, examples)
+                judged = attacker.judged(target.model, parts, device, records)
             row = {**attacker.row(records, parts, run, model_run), **judged}
             if other:
                 row.update(beside_white_box(records, source_run, own))
@@ -77,6 +77,7 @@ class Attacker:
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
         for threat in self.suite.values():
             self.attack.refuse_norm(threat)
+        self.shortcuts = Shortcuts(amp=config.get("amp", False), compile=config.get("compile", False))
         self.skipped: list[dict[str, str]] = []  # clips that could not be read
 
     def examples(self, parts: Parts) -> Examples:
@@ -84,9 +85,13 @@ class Attacker:
         keys = (entry.key for entry in parts.data.clips(self.config["split"]).entries)
         return Examples(keys, self.config.get("examples", 0))
 
+    def batches(self, parts: Parts) -> EvaluationBatches:
+        """The clips to attack."""
+        return EvaluationBatches(self.config, parts, self.config["split"])
+
     def records(
         self,
-        model: AVClassifier,
+        target: Loaded,
         parts: Parts,
         device: torch.device,
         examples: Examples,
@@ -95,20 +100,22 @@ class Attacker:
     ) -> list[Record]:
         """What the model says of every clip, clean and attacked."""
         config = self.config
-        batches = EvaluationBatches(config, parts.data, config["split"])
+        batches = self.batches(parts)
         _exact_arithmetic()
         title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
         shown = track(batches, title, len(batches))
-        found = evaluate(
-            model,
-            shown,
-            self.attack,
-            self.suite,
-            objective=objective,
-            seed=config["seed"],
-            device=device,
-            watch=examples.keep,
-        )
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.shortcuts.amp):
+            found = evaluate(
+                target.model,
+                shown,
+                self.attack,
+                self.suite,
+                objective=objective,
+                seed=config["seed"],
+                device=device,
+                watch=examples.keep,
+                known=target.known,
+            )
         self.skipped = batches.skipped
         return found
 
@@ -119,7 +126,7 @@ class Attacker:
         left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
         if not self.attack.judged:
             return {"left_out": left_out}
-        batches = EvaluationBatches(self.config, parts.data, self.config["split"])
+        batches = self.batches(parts)
         context = Context(optimises=parts.defense.optimises, adaptive=adaptive)
         shown = track(batches, "verdict", len(batches))
         verdict = judge(model, shown, self.suite, records, context=context, device=device)

@@ -7,15 +7,15 @@ from typing import Any
 
 from avrobust.errors import UserError
 from avrobust.evaluation import summarise
-from avrobust.folding import folded
 from avrobust.loggers import publish
 from avrobust.metrics import mcnemar, robustness_improvement
 from avrobust.science import source_of
 from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import begin, finish
 from avrobust.tasks.examples import worst_of
+from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import Config, lease_for
-from avrobust.tasks.train import load_trained, trained
+from avrobust.tasks.train import trained
 from avrobust.types import CONDITIONS, Record
 
 ADAPTIVE = ("worst", "paper")
@@ -43,11 +43,11 @@ def main(config: Config) -> dict[str, Any]:
             if config["adaptive"] == "paper":
                 objectives = {name: o for name, o in objectives.items() if name == parts.defense.paper_objective}
             with lease_for(config) as device:
-                model = folded(load_trained(model_run, parts.model)).to(device)
+                target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
                 kept = {name: attacker.examples(parts) for name in objectives}
-                found = {n: attacker.records(model, parts, device, kept[n], o, n) for n, o in objectives.items()}
+                found = {n: attacker.records(target, parts, device, kept[n], o, n) for n, o in objectives.items()}
                 records = worst(list(found.values()))
-                judged = attacker.judged(model, parts, device, records, adaptive=len(objectives) > 1)
+                judged = attacker.judged(target.model, parts, device, records, adaptive=len(objectives) > 1)
             row = {**attacker.row(records, parts, run, model_run), **judged}
             comparison = {
                 "objectives": {name: summarise(r).accuracy for name, r in found.items()},

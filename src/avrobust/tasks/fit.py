@@ -33,7 +33,7 @@ def fit(config: Config, parts: Parts, run: Run, lit: LitClassifier, device: torc
     data = LitData(
         parts.data,
         batch_size=parts.recipe.batch_size,
-        eval_batch_size=config["batch_size"],
+        eval_batch_size=parts.batch_size,
         workers=config["workers"],
         seed=config["seed"],
     )

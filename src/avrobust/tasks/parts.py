@@ -9,7 +9,7 @@ import torch
 from avrobust.config import build
 from avrobust.console import warn
 from avrobust.data.clips import Clips, LoadedBatch
-from avrobust.data.layout import Split
+from avrobust.data.layout import Format, Split
 from avrobust.data.prepared import Prepared
 from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
@@ -19,6 +19,7 @@ from avrobust.lit import EpochSampler, loader
 from avrobust.model import AVClassifier, eval_mode
 from avrobust.randomness import seed_for
 from avrobust.recipe import Recipe
+from avrobust.tasks.batch_size import chosen
 from avrobust.types import Batch, Clip, Sample
 
 Config = Mapping[str, Any]
@@ -26,12 +27,13 @@ KEPT_BYTES = 2**30  # of a split that is kept in memory
 
 
 class Parts(NamedTuple):
-    """Data, untrained model, recipe and defence of one config."""
+    """Data, untrained model, recipe and defence of one config, and how many clips it evaluates at once."""
 
     data: Prepared
     model: AVClassifier
     recipe: Recipe
     defense: Defense
+    batch_size: int
 
 
 def build_parts(config: Config) -> Parts:
@@ -47,7 +49,9 @@ def build_parts(config: Config) -> Parts:
         model = build_model(config, len(config["dataset"]["classes"]), defense)
     data: Prepared = build("dataset", config["dataset"])
     model = model or build_model(config, len(data.classes), defense)
-    return Parts(data, model, recipe, defense)
+    with _clips_that_fit(data.form):
+        batch_size = chosen(config["batch_size"], model, data.form, config["trainer"]["accelerator"])
+    return Parts(data, model, recipe, defense, batch_size)
 
 
 def build_recipe(node: Mapping[str, Any]) -> Recipe:
@@ -125,11 +129,16 @@ def try_one_clip(model: AVClassifier, clips: Clips) -> None:
 
 def _try(model: AVClassifier, sample: Sample, clips: Clips) -> None:
     one = Clip(*(x.unsqueeze(0) for x in sample.clip))
+    with _clips_that_fit(clips.form), eval_mode(model), torch.no_grad():
+        model(one)
+
+
+@contextmanager
+def _clips_that_fit(form: Format) -> Iterator[None]:
+    """Turns a model's failure on clips of this size into one line."""
     try:
-        with eval_mode(model), torch.no_grad():
-            model(one)
+        yield
     except RuntimeError as error:
-        form = clips.form
         raise UserError(
             f"the model cannot take clips of dataset.audio_samples={form.audio_samples} and "
             f"dataset.image_size={form.image_size}: {' '.join(str(error).split())}"
@@ -142,19 +151,19 @@ class EvaluationBatches:
     A split that fits in memory is read once for all passes over it in one process: conditions, objectives, jobs.
     """
 
-    def __init__(self, config: Config, data: Prepared, split: Split) -> None:
-        clips = data.clips(split)
+    def __init__(self, config: Config, parts: Parts, split: Split) -> None:
+        data, clips, size = parts.data, parts.data.clips(split), parts.batch_size
         sampler = EpochSampler(len(clips), shuffle=False)
-        self.loader = loader(clips, sampler, config["batch_size"], config["workers"])
+        self.loader = loader(clips, sampler, size, config["workers"])
         self.skipped: list[dict[str, str]] = []
-        self._name = (data.fingerprint(), str(data.root), clips.form, split, config["batch_size"])
-        self._fits = 4 * clips.form.values * len(clips) <= KEPT_BYTES
+        self.name = (data.fingerprint(), str(data.root), clips.form, split, size)  # of what is kept
+        self.fits = 4 * clips.form.values * len(clips) <= KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        for loaded in _kept.get(self._name) or self._read():
+        for loaded in _kept.get(self.name) or self._read():
             self.skipped += [s._asdict() for s in loaded.skipped]
             yield loaded.batch
 
@@ -162,11 +171,11 @@ class EvaluationBatches:
         read: list[LoadedBatch] = []
         for loaded in self.loader:
             yield loaded
-            if self._fits:
+            if self.fits:
                 read.append(loaded)
         _kept.clear()
         if read:
-            _kept[self._name] = read
+            _kept[self.name] = read
 
 
 _kept: dict[tuple[object, ...], list[LoadedBatch]] = {}  # the split that was read last

@@ -147,7 +147,7 @@ def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch
     """Accuracy on the centre crop of every split, in percent, and the clips that could not be read."""
     accuracy, skipped, n = {}, [], {}
     for split in SPLITS:
-        batches = EvaluationBatches(config, parts.data, split)
+        batches = EvaluationBatches(config, parts, split)
         records = evaluate(model, track(batches, f"accuracy on {split}", len(batches)), device=device)
         summary = summarise(records)
         accuracy[split], n[split] = summary.accuracy["clean"], summary.n
@@ -157,7 +157,7 @@ def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch
 
 def _compactness(config: Config, parts: Parts, model: AVClassifier) -> dict[str, dict[str, float] | None]:
     """Of each modality's embeddings of the test clips."""
-    features, label = embed(model, EvaluationBatches(config, parts.data, "test"))
+    features, label = embed(model, EvaluationBatches(config, parts, "test"))
     arrays = {m: getattr(features, m).cpu().numpy() for m in model.fusion.uses}
     return {modality: compactness(array, label.cpu().numpy()) for modality, array in arrays.items()}
 
