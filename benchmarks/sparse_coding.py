@@ -43,7 +43,7 @@ def main() -> None:
     parts = build_parts(config)
     model = load_trained(Run("train", given.run.name, given.run), parts.model).eval()
     atoms = augmented(parts, model, given.atoms)
-    features, _ = embed(model, EvaluationBatches(config, parts.data, "test"), given.clips)
+    features, _ = embed(model, EvaluationBatches(config, parts, "test"), given.clips)
     lines = []
     for modality in MODALITIES:
         bank = Bank.of(atoms[modality].T.contiguous())
