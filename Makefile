@@ -34,7 +34,7 @@ test-gpu: $(READY)
 
 # Evaluations at the paper's size against a plain loop, on this machine; ten minutes on two cores.
 bench: $(READY)
-	$(BIN)/python benchmarks/attacks.py
+	$(BIN)/python benchmarks
 
 lint: $(READY)
 	$(BIN)/ruff check

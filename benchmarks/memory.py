@@ -6,8 +6,9 @@ The banks hold features of augmented training clips of the run, by default of th
 set, which is trained first if need be; the model's own weights are kept. Plain, as the released code goes about it: for
 each of four conditions a gradient through the unrolled iterations of both modalities, weight gradients included, and a
 pass on the outcome; iterations stop for the whole batch at once. Once with the step size given, and once with the
-largest eigenvalue of Mt M found anew in every pass. Ours: `evaluate` on the model as attack.py builds it, to a duality
-gap of 1e-4. Everything in one process, interleaved, medians. "Kept" is what a gradient keeps for its backward pass.
+largest eigenvalue of Mt M found anew in every pass. Ours: `evaluate` on the model as attack.py builds it, with the
+minimiser's code to a duality gap of 1e-4, and with the released iteration in closed form. Everything in one process,
+interleaved, medians. "Kept" is what a gradient keeps for its backward pass.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from torch.nn import functional as F
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.problem import cross_entropy, differentiate
 from avrobust.attacks.threat import suite
-from avrobust.defenses.restorer import Restorer
-from avrobust.defenses.sparse import ADMM, objective
+from avrobust.defenses.restorer import Gradient, Restorer
+from avrobust.defenses.sparse import ADMM, Bank, Solver, SpectralISTA, objective
 from avrobust.evaluation import evaluate
 from avrobust.folding import folded
 from avrobust.model import AVClassifier, frozen
@@ -102,83 +103,102 @@ def main() -> None:
 
 
 @torch.no_grad()
-def models(run: Path | None, atoms: int, clips: int) -> tuple[dict[str, PlainMemory], AVClassifier, Batch]:
+def models(run: Path | None, atoms: int, clips: int) -> tuple[dict[str, PlainMemory], dict[str, AVClassifier], Batch]:
     """The plain ones, ours, and the clips."""
     config = json.loads((run / "result.json").read_text())["config"] if run else composed("train")
     parts = build_parts(config)
     model = load_trained(Run("train", run.name, run) if run else trained(config, parts), parts.model).eval()
     banks: dict[Modality, Tensor] = {m: f.T.contiguous() for m, f in augmented(parts, model, atoms).items()}
     plain = {
-        "released steps": PlainMemory(model, banks, eigen=False),
-        "released steps, eigenvalues in every pass": PlainMemory(model, banks, eigen=True),
+        "released": PlainMemory(model, banks, eigen=False),
+        "released, with eigenvalues": PlainMemory(model, banks, eigen=True),
     }
+    steps = plain["released"].steps
+    closed = SpectralISTA(steps["audio"], steps["visual"], TOLERANCE, MOST)
+    ours = {
+        "minimiser": remembering(model, banks, ADMM(), "implicit"),
+        "closed form": remembering(model, banks, closed, "unrolled"),
+    }
+    clip, label, key = next(iter(EvaluationBatches(config, parts, "test")))
+    return plain, ours, Batch(Clip(*(x[:clips] for x in clip)), label[:clips], key[:clips])
+
+
+def remembering(model: AVClassifier, banks: dict[Modality, Tensor], solver: Solver, gradient: Gradient) -> AVClassifier:
     quick = folded(model)
     for modality, bank in banks.items():
-        restorer = Restorer(modality, len(bank), ADMM(), weight=WEIGHT, mixing=MIXING, gradient="implicit")
+        restorer = Restorer(modality, len(bank), solver, weight=WEIGHT, mixing=MIXING, gradient=gradient)
         restorer.fill(bank.T)
         quick.restorers[modality] = restorer
-    loaded = next(iter(EvaluationBatches(config, parts, "test")))
-    clip, label, key = loaded
-    return plain, quick, Batch(Clip(*(x[:clips] for x in clip)), label[:clips], key[:clips])
+    return quick
 
 
 def table(run: Path | None = None, atoms: int = 1024, clips: int = 8, repeats: int = 3) -> pd.DataFrame:
-    """One line an evaluation and baseline."""
+    """One line an evaluation, a way of ours and a plain one."""
     plain, ours, batch = models(run, atoms, clips)
     clip, label, threats = batch.clip, batch.label, suite(EPS)
 
-    def our_gradient() -> object:
-        with frozen(ours):
-            return differentiate(ours, cross_entropy, clip, label, (True, True))
+    def differentiated(model: AVClassifier) -> object:
+        with frozen(model):
+            return differentiate(model, cross_entropy, clip, label, (True, True))
 
-    calls: dict[str, Callable[[], object]] = {
-        "FGSM suite, ours": lambda: evaluate(ours, [batch], FGSM(), threats),
-        "adaptive gradient, ours": our_gradient,
+    suites: dict[str, Callable[[], object]] = {
+        **{name: lambda model=model: evaluate(model, [batch], FGSM(), threats) for name, model in ours.items()},  # type: ignore[misc]
+        **{name: lambda model=model: plain_suite(model, clip, label) for name, model in plain.items()},  # type: ignore[misc]
     }
-    for name, model in plain.items():
-        calls[f"FGSM suite, {name}"] = lambda model=model: plain_suite(model, clip, label)  # type: ignore[misc]
-        calls[f"adaptive gradient, {name}"] = lambda model=model: gradient(model, clip, label)  # type: ignore[misc]
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(1 + repeats):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            times[name].append((time.perf_counter() - started) / len(label))
-    median = {name: statistics.median(found[1:]) for name, found in times.items()}
-    objectives = {name: mean_objectives(ours, model, clip) for name, model in plain.items()}
-    kept = {
-        "ours": kept_megabytes(our_gradient),
-        **{n: kept_megabytes(calls[f"adaptive gradient, {n}"]) for n in plain},
+    gradients: dict[str, Callable[[], object]] = {
+        **{name: lambda model=model: differentiated(model) for name, model in ours.items()},  # type: ignore[misc]
+        **{name: lambda model=model: gradient(model, clip, label) for name, model in plain.items()},  # type: ignore[misc]
     }
+    seconds = in_turns({"FGSM suite": suites, "adaptive gradient": gradients}, repeats)
+    kept = {name: kept_megabytes(call) / len(label) for name, call in gradients.items()}
+    values = {name: objectives(model, clip) for name, model in (ours | plain).items()}
     return pd.DataFrame(
         {
             "evaluation": what,
-            "against": name,
-            "plain, s a clip": median[f"{what}, {name}"],
-            "ours, s a clip": median[f"{what}, ours"],
-            "ratio": median[f"{what}, {name}"] / median[f"{what}, ours"],
+            "ours": mine,
+            "against": theirs,
+            "ratio": seconds[what, theirs] / seconds[what, mine],
             "wanted": wanted,
-            "plain, objective (audio, visual)": "{:.1f}, {:.1f}".format(*objectives[name][0]),
-            "ours, objective": "{:.1f}, {:.1f}".format(*objectives[name][1]),
-            "plain, kept MB a clip": kept[name] / len(label),
-            "ours, kept MB a clip": kept["ours"] / len(label),
+            "ours, ms a clip": 1e3 * seconds[what, mine] / len(label),
+            "theirs": 1e3 * seconds[what, theirs] / len(label),
+            "ours, objective": values[mine],
+            "theirs, objective": values[theirs],
+            "ours, kept MB a clip": kept[mine],
+            "theirs, kept": kept[theirs],
         }
         for what, wanted in (("FGSM suite", 100), ("adaptive gradient", 20))
-        for name in plain
+        for mine in ours
+        for theirs in plain
     )
 
 
+def in_turns(groups: dict[str, dict[str, Callable[[], object]]], repeats: int) -> dict[tuple[str, str], float]:
+    """The median seconds of each call, after a round that does not count."""
+    times: dict[tuple[str, str], list[float]] = {}
+    for _ in range(1 + repeats):
+        for what, calls in groups.items():
+            for name, call in calls.items():
+                started = time.perf_counter()
+                call()
+                times.setdefault((what, name), []).append(time.perf_counter() - started)
+    return {key: statistics.median(found[1:]) for key, found in times.items()}
+
+
 @torch.no_grad()
-def mean_objectives(ours: AVClassifier, plain: PlainMemory, clip: Clip) -> tuple[list[float], list[float]]:
-    """What is minimised, at the plain codes and at ours, of both modalities."""
-    found: tuple[list[float], list[float]] = ([], [])
-    for modality, features in zip(MODALITIES, plain.model.encode(clip), strict=True):
-        restorer = ours.restorers[modality]
-        assert isinstance(restorer, Restorer)
-        codes = plain.code(modality, features), restorer.solver.solve(restorer.bank, features, WEIGHT, modality).code
-        for values, code in zip(found, codes, strict=True):
-            values.append(float(objective(restorer.bank, features, code, WEIGHT).mean()))
-    return found
+def objectives(model: AVClassifier | PlainMemory, clip: Clip) -> str:
+    """What is minimised, at the codes of the clips' sounds and pictures, the mean of each."""
+    found = []
+    encoder = model.model if isinstance(model, PlainMemory) else model
+    for modality, features in zip(MODALITIES, encoder.encode(clip), strict=True):
+        if isinstance(model, PlainMemory):
+            bank, code = Bank.of(model.banks[modality]), model.code(modality, features)
+        else:
+            restorer = model.restorers[modality]
+            assert isinstance(restorer, Restorer)
+            bank = restorer.bank
+            code = restorer.solver.solve(bank, features, WEIGHT, modality).code
+        found.append(f"{float(objective(bank, features, code, WEIGHT).mean()):.1f}")
+    return ", ".join(found)
 
 
 def kept_megabytes(call: Callable[[], object]) -> float:

@@ -6,7 +6,7 @@ from sklearn.linear_model import Lasso
 from torch import Tensor
 
 from avrobust.defenses.restorer import Restorer, project, straight_through
-from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, objective
+from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, Solver, SpectralISTA, objective
 from avrobust.errors import UserError
 
 WEIGHT = 0.1
@@ -49,8 +49,8 @@ def test_the_gap_bounds_the_distance_from_the_optimum() -> None:
         assert ((ours - best) / ours <= found.gap + 1e-5).all()
 
 
-@pytest.mark.parametrize("solver", [ADMM(), ReleasedISTA(step_audio=2e-4, max_iterations=300)])
-def test_a_code_is_its_clips_own(solver: ADMM | ReleasedISTA) -> None:
+@pytest.mark.parametrize("solver", [ADMM(), ReleasedISTA(2e-4, max_iterations=300), SpectralISTA(2e-4)])
+def test_a_code_is_its_clips_own(solver: Solver) -> None:
     bank, features = problem(clips=8)
     features = torch.cat([features, 10 * features[:2], torch.zeros(1, features.shape[1])])
     whole = solver.solve(bank, features, WEIGHT, "audio")
@@ -88,10 +88,31 @@ def test_the_released_iteration_is_proximal_gradient_descent() -> None:
     assert found.iterations.tolist() == [iterations]
 
 
-def test_a_step_that_diverges_is_refused() -> None:
+@pytest.mark.parametrize(("step", "most"), [(2e-4, 2000), (2e-5, 2000), (2e-5, 40)])
+@pytest.mark.parametrize("atoms", [40, 12])
+def test_the_closed_form_is_within_its_bound_of_the_released_iteration(step: float, most: int, atoms: int) -> None:
+    bank, features = problem(atoms=atoms)
+    theirs = ReleasedISTA(step_audio=step, max_iterations=most).solve(bank, features, WEIGHT, "audio")
+    ours = SpectralISTA(step_audio=step, max_iterations=most).solve(bank, features, WEIGHT, "audio")
+    apart = (ours.iterations - theirs.iterations).abs()
+    bound = torch.maximum(ours.iterations, theirs.iterations) * step * WEIGHT * atoms**0.5 + apart * 8e-4
+    assert ((ours.code - theirs.code).norm(dim=1) <= bound + 1e-5).all()
+    assert (bound < theirs.code.norm(dim=1) / 5).all()  # it says something
+
+
+def test_the_closed_form_takes_the_steps_that_its_own_iteration_takes() -> None:
+    bank, features = problem()
+    ours = SpectralISTA(step_visual=2e-4).solve(bank, features, 0.0, "visual")
+    theirs = ReleasedISTA(step_visual=2e-4).solve(bank, features, 0.0, "visual")  # without any shrinkage
+    assert torch.equal(ours.iterations, theirs.iterations)
+    torch.testing.assert_close(ours.code, theirs.code, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", [ReleasedISTA, SpectralISTA])
+def test_a_step_that_diverges_is_refused(solver: type[ReleasedISTA | SpectralISTA]) -> None:
     bank, features = problem()
     with pytest.raises(UserError, match=r"step_audio=1 diverges on this bank; it has to be below 0\.\d+"):
-        ReleasedISTA(step_audio=1).solve(bank, features, WEIGHT, "audio")
+        solver(step_audio=1).solve(bank, features, WEIGHT, "audio")
 
 
 def restorer(bank: Bank, gradient: str, **settings: float) -> Restorer:
