@@ -105,7 +105,7 @@ def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
 
     As if the whole frame were resized (bicubic, antialiased) and then cropped, but for rounding: Pillow may resize a
     tall crop in the other direction first. A JPEG of more than REDUCING_GAP times the size wanted is decoded at a half,
-    a quarter or an eighth of its size, which moves pixels by less than half a level of 255 in the mean.
+    a quarter or an eighth of its size, which moves pixels by less than one level of 255 in the mean.
 
     Raises:
         OSError: the file is missing or damaged.
