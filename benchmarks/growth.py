@@ -4,7 +4,8 @@
 
 Small clips and nets, so that one run takes a second or less; sizes are doubled thrice. The exponent is the slope of the
 logarithm of the seconds over that of the size: 1 is linear, less is better. A constant part lowers it, so the cost of
-the last doubling, in percent, is given beside it (100: linear, 300: quadratic). Medians of runs in turns.
+the last doubling, in percent, is given beside it (100: linear, 300: quadratic). Of the three conditions the last moves
+both inputs and costs as much as the other two. Medians of runs in turns.
 """
 
 import argparse
@@ -34,7 +35,7 @@ from avrobust.types import Batch, Clip, Condition
 
 SIZES = (1, 2, 4, 8)
 CONDITIONS: tuple[Condition, ...] = ("audio", "visual", "audiovisual")
-CLASSES, BATCH = 11, 16
+CLASSES, BATCH = 11, 8
 
 
 def small_model() -> AVClassifier:
@@ -76,7 +77,7 @@ def evaluations(model: AVClassifier) -> dict[str, tuple[Sequence[int], Callable[
     }
 
 
-def memories(dim: int = 512, count: int = 16) -> dict[str, tuple[Sequence[int], Callable[[int], object]]]:
+def memories(dim: int = 256, count: int = 8) -> dict[str, tuple[Sequence[int], Callable[[int], object]]]:
     """The same of banks of features like those of a trained net: few directions, none negative."""
     rng = torch.Generator().manual_seed(0)
     base = torch.rand(64, dim, generator=rng)
@@ -85,7 +86,7 @@ def memories(dim: int = 512, count: int = 16) -> dict[str, tuple[Sequence[int], 
         mixed = torch.rand(number, 64, generator=rng).pow(8) @ base
         return mixed + 0.1 * torch.rand(number, dim, generator=rng)
 
-    sizes = [512 * n for n in SIZES]
+    sizes = [dim * n for n in SIZES]
     banks, asked = {n: features(n) for n in sizes}, features(count)
     made = {n: _restorer(dim) for n in sizes}
     for n, restorer in made.items():
@@ -116,7 +117,7 @@ def _line(name: str, sizes: Sequence[int], call: Callable[[int], object], repeat
     found = medians({str(n): partial(call, n) for n in sizes}, repeats)
     seconds = [found[str(n)] for n in sizes]
     slope = linregress(log(sizes), log(seconds)).slope
-    growth = (seconds[-1] / seconds[-2] - 1) / (sizes[-1] / sizes[-2] - 1)
+    growth = (seconds[-1] / seconds[-2] - 1) / (sizes[-1] / sizes[-2] - 1)  # of what linear would add
     return {
         "growing": name,
         "sizes": ", ".join(map(str, sizes)),
