@@ -51,4 +51,4 @@ def hasten_completion() -> None:
             kept[key] = create(loader, config_name, overrides)
         return kept[key]
 
-    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = once  # type: ignore[method-assign]
+    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = once  # type: ignore[method-assign, assignment]
