@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from avrobust.errors import UserError, did_you_mean
-from avrobust.help import help_text
+from avrobust.help import hasten_completion, help_text
 from avrobust.schema import register
 from avrobust.science import SOURCE
 
@@ -51,6 +51,8 @@ def run(main: Callable[[], Any]) -> None:
         script = Path(sys.argv[0])
         sys.stdout.write(help_text(script.stem, script.with_name("configs")) + "\n")
         return
+    if not {"-sc", "--shell-completion"}.isdisjoint(sys.argv[1:]):
+        hasten_completion()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
     status = 0
     try:

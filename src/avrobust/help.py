@@ -1,7 +1,10 @@
-"""What `--help` says. Hydra's own takes over a second, as it looks for the options of every group anew."""
+"""What `--help` says, and completion without its delays: Hydra looks for the options of every group anew."""
 
 import re
 from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 EXAMPLES = {
     "train": ("fusion=gated_concat", "dataset=folder dataset.root=ROOT training.epochs=30"),
@@ -32,3 +35,20 @@ def help_text(script: str, configs: Path) -> str:
     ]
     lines += [f"  python {script}.py {example}" for example in EXAMPLES[script]]
     return "\n".join(lines)
+
+
+def hasten_completion() -> None:
+    """Lets one set of overrides be parsed, and the primary config be read, once in this process.
+
+    Hydra's completion does both twice for every group that it lists.
+    """
+    create = ConfigLoaderImpl._parse_overrides_and_create_caching_repo
+    kept: dict[tuple[str | None, tuple[str, ...]], Any] = {}
+
+    def once(loader: ConfigLoaderImpl, config_name: str | None, overrides: list[str]) -> Any:
+        key = config_name, tuple(overrides)
+        if key not in kept:
+            kept[key] = create(loader, config_name, overrides)
+        return kept[key]
+
+    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = once  # type: ignore[method-assign, assignment]

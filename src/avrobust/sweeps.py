@@ -136,7 +136,8 @@ def record(work: Callable[[], dict[str, Any]], folder: Path, number: int, explai
     run = str(folder.parents[1] / result["task"] / result["run_id"])
     _write(path, job._replace(state="done", folder=run, seconds=_since(job))._asdict())
     out.print(f"{title} {_line(result)}", markup=False)
-    gc.collect()  # the next job in this process starts with the memory of this one given back
+    if "torch" in sys.modules:  # else the job was found finished
+        gc.collect()  # the next job in this process starts with the memory of this one given back
 
 
 def expand(hydra: DictConfig) -> tuple[tuple[str, ...], ...]:

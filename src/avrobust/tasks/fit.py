@@ -26,7 +26,9 @@ def fit(config: Config, parts: Parts, run: Run, lit: LitClassifier, device: torc
     """Trains, or goes on from the last finished epoch of an interrupted run; the best epoch's checkpoint."""
     folder = run.folder / "training"
     # Saved when the epoch is over, its metrics included, so that a resumed run repeats whole epochs alone.
-    best = ModelCheckpoint(folder, "best", monitor="val/accuracy", mode="max", save_on_train_epoch_end=True)
+    best = ModelCheckpoint(
+        folder, "best", monitor="val/accuracy", mode="max", save_on_train_epoch_end=True, save_weights_only=True
+    )
     # Not save_last=True of the other: that is saved only when the accuracy is the best so far.
     latest = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     bars: list[Callback] = [RichProgressBar(leave=False)] if err.is_terminal else []
