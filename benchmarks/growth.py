@@ -27,7 +27,7 @@ from avrobust.defenses.restorer import Restorer
 from avrobust.defenses.sparse import ADMM
 from avrobust.encoders.resnet import ResNet
 from avrobust.encoders.waveform import Waveform
-from avrobust.evaluation import evaluate
+from avrobust.evaluation import Known, evaluate
 from avrobust.folding import folded
 from avrobust.fusion.concat import Concat
 from avrobust.model import AVClassifier
@@ -58,16 +58,20 @@ def clips(count: int, frames: int = 1) -> list[Batch]:
 def evaluations(model: AVClassifier) -> dict[str, tuple[Sequence[int], Callable[[int], object]]]:
     """By what grows: its sizes, and the evaluation of one size."""
 
-    def run(batches: list[Batch], attack: Attack, eps: float = 0.006, conditions: int = 3) -> object:
+    def run(
+        batches: list[Batch], attack: Attack, eps: float = 0.006, conditions: int = 3, known: Known | None = None
+    ) -> object:
         threats = suite(eps)
-        return evaluate(model, batches, attack, {name: threats[name] for name in CONDITIONS[:conditions]})
+        chosen = {name: threats[name] for name in CONDITIONS[:conditions]}
+        return evaluate(model, batches, attack, chosen, known=known)
 
     numbers = {n: clips(BATCH * n) for n in SIZES}
     films = {n: clips(BATCH // 2, frames=n) for n in SIZES}
 
     def eps_values(count: int) -> None:
+        known: Known = {}  # as jobs of one process have it
         for i in range(count):
-            run(numbers[1], FGSM(), eps=0.001 * (1 + i))
+            run(numbers[1], FGSM(), eps=0.001 * (1 + i), known=known)
 
     return {
         "clips, FGSM suite": ([BATCH * n for n in SIZES], lambda n: run(numbers[n // BATCH], FGSM())),
