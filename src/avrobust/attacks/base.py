@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, final
 import torch
 from torch import Generator, Tensor
 
-from avrobust.attacks.problem import Objective, Problem, cross_entropy
+from avrobust.attacks.problem import Meter, Objective, Problem, cross_entropy
 from avrobust.attacks.shared import Shared
 from avrobust.attacks.threat import Norm, Threat
 from avrobust.errors import UserError
@@ -60,6 +60,7 @@ class Attack(ABC):
         generators: Sequence[Generator] | None = None,
         objective: Objective = cross_entropy,
         shared: Shared | None = None,
+        meters: Sequence[Meter] = (),
     ) -> Outcome:
         """Adversarial versions of `clip`, and what fooled each.
 
@@ -74,12 +75,13 @@ class Attack(ABC):
             generators: one a clip, for attacks that draw at random.
             objective: what the attacker maximises; a defence may declare an adaptive one.
             shared: what other conditions on the same model, clips, labels and objective have computed already.
+            meters: one a clip, which count what is asked of the model.
 
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
         self.refuse_norm(threat)
-        with posed(model, clip, label, threat, generators, objective, shared) as problem:
+        with posed(model, clip, label, threat, generators, objective, shared, meters) as problem:
             if problem and shared and self.begins_clean:
                 problem = replace(problem, first=shared.first(problem.threat))
             found = self.perturb(problem) if problem else clip
@@ -120,6 +122,7 @@ def posed(
     generators: Sequence[Generator] | None,
     objective: Objective,
     shared: Shared | None = None,
+    meters: Sequence[Meter] = (),
 ) -> Iterator[Problem | None]:
     """The problem that these clips pose, with the model frozen meanwhile; None if no attack reaches the model."""
     threat = _reachable(model, threat)
@@ -127,7 +130,8 @@ def posed(
         yield None
         return
     with frozen(model), torch.enable_grad():
-        yield Problem(_hold(model, clip, threat, shared), clip, label, threat, generators, objective)
+        held = _hold(model, clip, threat, shared)
+        yield Problem(held, clip, label, threat, generators, objective, meters=meters)
 
 
 def _reachable(model: Classifier, threat: Threat) -> Threat:

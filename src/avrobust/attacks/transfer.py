@@ -14,7 +14,7 @@ class Transfer(Attack):
     """Another attack, run on another model: an attacker who does not have the one that is asked (Papernot et al. 2016).
 
     A clip that the source is fooled by need not fool the attacked model, so accuracies are higher than under the attack
-    itself; where they are lower, that attack has failed (see docs/verdict.md).
+    itself; where they are lower, that attack has failed (see docs/verdict.md). What is counted are the source's passes.
 
     Args:
         attack: how the clips are perturbed; bounds and norms are its own.
@@ -33,4 +33,12 @@ class Transfer(Attack):
 
     def perturb(self, problem: Problem) -> Clip:
         p = problem
-        return self.attack(self.source, p.clip, p.label, p.threat, generators=p.generators, objective=p.objective)
+        return self.attack.run(
+            self.source,
+            p.clip,
+            p.label,
+            p.threat,
+            generators=p.generators,
+            objective=p.objective,
+            meters=p.meters,
+        ).clip

@@ -15,7 +15,7 @@ from avrobust.config import build
 from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, felled, summarise
+from avrobust.evaluation import cost, evaluate, felled, summarise
 from avrobust.folding import folded
 from avrobust.loggers import publish
 from avrobust.model import AVClassifier
@@ -142,6 +142,7 @@ class Attacker:
                 "visual": max(r.visual_distance for r in records),
             },
             "felled": felled(records),
+            "cost": cost(records),
             "skipped": self.skipped,
         }
 

@@ -2,6 +2,7 @@
 
 import csv
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,15 @@ def _undefended(config: Config) -> Config:
 def worst(found: list[list[Record]]) -> list[Record]:
     """For each clip and condition the record of the attack that hurt most: one that fooled, of those the highest loss.
 
-    The same clip stands at the same place of every list, as one model was asked about the same clips.
+    The same clip stands at the same place of every list, as one model was asked about the same clips. What was asked
+    about it is the sum over the attacks.
     """
-    return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
+    return [_worst_of(same) for same in zip(*found, strict=True)]
+
+
+def _worst_of(same: Sequence[Record]) -> Record:
+    asked = {name: sum(getattr(record, name) for record in same) for name in ("gradients", "queries", "shared")}
+    return min(same, key=lambda r: (r.correct, -r.loss))._replace(**asked)
 
 
 def _compare(records: list[Record], against: Path) -> dict[str, Any]:
