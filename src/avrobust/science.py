@@ -28,6 +28,8 @@ def science(task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
     # A defence with a base has two stages anyway: whether the undefended model has too is the comparison's affair.
     if not defense.get("match_epochs") or ("base" in defense and task != "defend"):
         found["defense"] = _without(defense, ("match_epochs",))
+    if task != "train" and config.get("clips"):
+        found["clips"] = config["clips"]
     if task != "train" and (other := source_of(config)):
         found["source"] = science("train", other)
     return found
@@ -45,6 +47,11 @@ def source_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     named = {_choice(*key.split(SOURCE)): name for key, name in config["choices"].items() if SOURCE in key}
     other = {**config, **chosen, "choices": {**kept, **named}, "source": None}
     return None if science("train", other) == science("train", {**config, "source": None}) else other
+
+
+def split_name(config: Mapping[str, Any]) -> str:
+    """Whose clips were attacked: "test", or "24 of test" where not all of them were."""
+    return " of ".join(str(part) for part in (config.get("clips"), config["split"]) if part)
 
 
 def _choice(group: str, package: str) -> str:

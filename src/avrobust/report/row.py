@@ -10,7 +10,7 @@ from rich.table import Table
 from avrobust.console import out
 from avrobust.metrics import average, average_with_clean
 from avrobust.report.paper import Published, published
-from avrobust.science import attack_name
+from avrobust.science import attack_name, split_name
 from avrobust.types import CONDITIONS
 
 HEADINGS = ("clean", "xA", "xV", "xAV", "Avg 3", "Avg 4", "n")  # Avg 4 counts clean in, as Table 2 does
@@ -56,7 +56,7 @@ def _add_comparison(table: Table, result: Mapping[str, Any]) -> None:
 def title(result: Mapping[str, Any]) -> str:
     """What was attacked and how, in a line."""
     config, choices = result["config"], result["config"]["choices"]
-    attack = f"{attack_name(config)}, threat {choices['threat']}, eps {config['eps']:g}, {config['split']} split"
+    attack = f"{attack_name(config)}, threat {choices['threat']}, eps {config['eps']:g}, {split_name(config)} split"
     defended = "" if choices["defense"] == "none" else f" + {choices['defense']}"
     return f"{choices['dataset']}, {choices['fusion']}{defended}: {attack}"
 

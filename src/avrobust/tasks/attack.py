@@ -72,6 +72,8 @@ class Attacker:
     def __init__(self, config: Config) -> None:
         if config["split"] not in SPLITS:
             raise UserError(f"split={config['split']}: choices: {', '.join(SPLITS)}")
+        if config.get("clips") is not None and config["clips"] < 1:
+            raise UserError(f"clips={config['clips']}: at least 1, or null for all")
         self.config = config
         self.attack: Attack = build("attack", config["attack"])
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
@@ -81,8 +83,7 @@ class Attacker:
 
     def examples(self, parts: Parts) -> Examples:
         """The clips that the run is to keep."""
-        keys = (entry.key for entry in parts.data.clips(self.config["split"]).entries)
-        return Examples(keys, self.config.get("examples", 0))
+        return Examples(self._batches(parts).keys, self.config.get("examples", 0))
 
     def records(
         self,
@@ -94,8 +95,7 @@ class Attacker:
         name: str = "",
     ) -> list[Record]:
         """What the model says of every clip, clean and attacked."""
-        config = self.config
-        batches = EvaluationBatches(config, parts.data, config["split"])
+        config, batches = self.config, self._batches(parts)
         _exact_arithmetic()
         title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
         shown = track(batches, title, len(batches))
@@ -112,6 +112,9 @@ class Attacker:
         self.skipped = batches.skipped
         return found
 
+    def _batches(self, parts: Parts) -> EvaluationBatches:
+        return EvaluationBatches(self.config, parts.data, self.config["split"], self.config.get("clips"))
+
     def judged(
         self, model: AVClassifier, parts: Parts, device: torch.device, records: list[Record], *, adaptive: bool = False
     ) -> dict[str, Any]:
@@ -119,7 +122,7 @@ class Attacker:
         left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
         if not self.attack.judged:
             return {"left_out": left_out}
-        batches = EvaluationBatches(self.config, parts.data, self.config["split"])
+        batches = self._batches(parts)
         context = Context(optimises=parts.defense.optimises, adaptive=adaptive)
         shown = track(batches, "verdict", len(batches))
         verdict = judge(model, shown, self.suite, records, context=context, device=device)

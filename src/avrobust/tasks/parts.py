@@ -137,17 +137,19 @@ def _try(model: AVClassifier, sample: Sample, clips: Clips) -> None:
 
 
 class EvaluationBatches:
-    """The batches of one split in order, and afterwards the clips that could not be read.
+    """The batches of one split in order, and afterwards the clips that could not be read; of `count` clips if given.
 
     A split that fits in memory is read once for all passes over it in one process: conditions, objectives, jobs.
     """
 
-    def __init__(self, config: Config, data: Prepared, split: Split) -> None:
+    def __init__(self, config: Config, data: Prepared, split: Split, count: int | None = None) -> None:
         clips = data.clips(split)
+        clips = clips.few(count) if count else clips
+        self.keys = [entry.key for entry in clips.entries]
         sampler = EpochSampler(len(clips), shuffle=False)
         self.loader = loader(clips, sampler, config["batch_size"], config["workers"])
         self.skipped: list[dict[str, str]] = []
-        self._name = (data.fingerprint(), str(data.root), clips.form, split, config["batch_size"])
+        self._name = (data.fingerprint(), str(data.root), clips.form, split, count, config["batch_size"])
         self._fits = 4 * clips.form.values * len(clips) <= KEPT_BYTES
 
     def __len__(self) -> int:

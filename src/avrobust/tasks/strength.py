@@ -33,7 +33,7 @@ def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
     run = trained(config, parts)
     objectives = parts.defense.objectives().values() if folder.parent.name == "defend" else (cross_entropy,)
     largest = attacker.suite["audiovisual"]
-    batches = EvaluationBatches(config, parts.data, config["split"])
+    batches = EvaluationBatches(config, parts.data, config["split"], config.get("clips"))
     with lease_for(config) as device:
         found = strength(
             folded(load_trained(run, parts.model)).to(device),
