@@ -110,11 +110,11 @@ class _Evaluation:
         self.watch(batch, "clean", clip)
         for condition, threat in self.suite.items():
             meters = [Meter() for _ in batch.key]
-            adversarial, by = self._attacked(batch, clip, label, condition, threat, shared, meters)
-            found = _record(answer, adversarial, clip, batch, condition, threat)
-            told = zip(found, by, meters, strict=True)
-            records += [record._replace(by=name, **asdict(meter)) for record, name, meter in told]
-            self.watch(batch, condition, adversarial)
+            outcome = self._attacked(batch, clip, label, condition, threat, shared, meters)
+            found = _record(answer, outcome.clip, clip, batch, condition, threat)
+            told = zip(found, outcome.by, outcome.target or (None,) * len(found), meters, strict=True)
+            records += [record._replace(by=by, target=target, **asdict(meter)) for record, by, target, meter in told]
+            self.watch(batch, condition, outcome.clip)
         return records
 
     def _attacked(
@@ -206,6 +206,19 @@ def cost(records: Iterable[Record]) -> dict[str, dict[str, float]]:
             asked.setdefault(record.condition, []).append((record.gradients, record.queries, record.shared))
     names = ("gradients", "queries", "shared")
     return {c: dict(zip(names, map(fmean, zip(*rows, strict=True)), strict=True)) for c, rows in asked.items()}
+
+
+def reached(records: Iterable[Record]) -> dict[str, dict[str, float]]:
+    """By condition the percentage of all clips that ended in the class that the attack wanted, with its interval.
+
+    Empty for attacks that want no certain class.
+    """
+    found: dict[str, list[bool]] = {}
+    for record in records:
+        if record.target is not None:
+            found.setdefault(record.condition, []).append(record.prediction == record.target)
+    shares = {c: (percent(sum(x), len(x)), *wilson(sum(x), len(x))) for c, x in found.items()}
+    return {c: dict(zip(("share", "low", "high"), x, strict=True)) for c, x in shares.items()}
 
 
 class Summary(NamedTuple):

@@ -53,6 +53,7 @@ class AttackConfig(TrainConfig):
     eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
     split: str = "test"  # whose clips are attacked
     clips: int | None = None  # so many of them, drawn by their names, the same ones for every run; null: all
+    target: str | None = None  # the wrong class that the attacker wants: least_likely, random, next; null: any
     source: SourceConfig = field(default_factory=SourceConfig)  # another model that the clips are made on
     examples: int = 4  # clips that a run keeps as attacked, to look at and listen to in the report
 

@@ -28,8 +28,8 @@ def science(task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
     # A defence with a base has two stages anyway: whether the undefended model has too is the comparison's affair.
     if not defense.get("match_epochs") or ("base" in defense and task != "defend"):
         found["defense"] = _without(defense, ("match_epochs",))
-    if task != "train" and config.get("clips"):
-        found["clips"] = config["clips"]
+    if task != "train":
+        found.update({key: config[key] for key in ("clips", "target") if config.get(key)})
     if task != "train" and (other := source_of(config)):
         found["source"] = science("train", other)
     return found
@@ -60,8 +60,10 @@ def _choice(group: str, package: str) -> str:
 
 
 def attack_name(config: Mapping[str, Any]) -> str:
-    """The attack as tables call it: "pgd", or "pgd from sum+s1" where the clips were made on another model."""
+    """The attack as tables call it: "pgd", "pgd to next" with a target, "pgd from sum" with clips of another model."""
     attack = str(config["choices"]["attack"])
+    if config.get("target"):
+        attack += f" to {config['target']}"
     if source_of(config) is None:
         return attack
     keys = (f"{group}{SOURCE}{group}" for group in ("fusion", "defense", "audio", "visual"))

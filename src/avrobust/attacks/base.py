@@ -20,10 +20,11 @@ __all__ = ["Attack", "Objective", "Outcome", "cross_entropy", "posed"]
 
 
 class Outcome(NamedTuple):
-    """Adversarial clips, and for attacks made of several which of them fooled each."""
+    """Adversarial clips, and what else is known of how each came about."""
 
     clip: Clip
-    by: tuple[str, ...]  # a member's name; empty where the clip stands, or where there are no members
+    by: tuple[str, ...]  # of attacks made of several, which one fooled it; empty where it stands or there are none
+    target: tuple[int, ...] = ()  # of attacks that want a certain answer, which one
 
 
 class Attack(ABC):
@@ -32,6 +33,7 @@ class Attack(ABC):
     bounded: bool = True  # False: the outcome may leave the budget, and every table says so
     needs_gradient: bool = True  # False: queries alone
     norms: tuple[Norm, ...] = ("linf", "l2")  # of budgets that the attack is defined for
+    aims: bool = False  # it maximises the objective that it is given and nothing else, so that it can lead to a class
     begins_clean: bool = False  # its first question is about the clean clips, whatever the threat
     judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
 

@@ -32,6 +32,8 @@ class MIM(Attack):
         ValueError: steps or step is not positive, or restarts make no sense.
     """
 
+    aims = True
+
     def __init__(
         self,
         steps: int = 10,

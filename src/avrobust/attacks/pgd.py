@@ -25,6 +25,8 @@ class PGD(Attack):
         ValueError: steps or step is not positive, or restarts make no sense.
     """
 
+    aims = True
+
     def __init__(
         self, steps: int = 10, step: float = 0.125, random_start: bool = False, restarts: int = 1, best: bool = False
     ) -> None:

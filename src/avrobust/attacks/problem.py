@@ -59,6 +59,7 @@ class Problem:
     generators: Sequence[Generator] | None = None
     objective: Objective = cross_entropy
     target: Tensor | None = None  # (B,) int64, for objectives that lead towards a class
+    to_reach: bool = False  # True: only where the model says its target is a clip fooled
     first: Answer | None = None  # at the clean clips, if that is known already
     meters: Sequence[Meter] = ()  # one a clip, or none if nobody wants to know
 
@@ -87,6 +88,10 @@ class Problem:
     def towards(self, objective: Objective, target: Tensor | None = None) -> "Problem":
         """The same problem with another loss to maximise."""
         return replace(self, objective=objective, target=target, first=None)
+
+    def to_class(self, target: Tensor, objective: Objective) -> "Problem":
+        """The same problem, solved where the model says `target`, (B,) int64."""
+        return replace(self.towards(objective, target), to_reach=True)
 
     def answer(self, x: Clip) -> Answer:
         """Loss, logits and gradient at `x`, clips near `clip`.
@@ -125,8 +130,20 @@ class Problem:
             meter.queries += 1
 
     def fooled(self, logits: Tensor) -> Tensor:
-        """Whether the model errs: (B,) bool."""
+        """Whether the model errs, or says the class that is to be reached: (B,) bool."""
+        if self.to_reach:
+            return ~wrong(logits, self._wanted)
         return wrong(logits, self.label)
+
+    def harm(self, logits: Tensor) -> Tensor:
+        """By which the outcomes of different losses are compared, (B,): cross-entropy, or the target's likelihood."""
+        sign = -1 if self.to_reach else 1
+        return sign * F.cross_entropy(logits, self._wanted if self.to_reach else self.label, reduction="none")
+
+    @property
+    def _wanted(self) -> Tensor:
+        assert self.target is not None
+        return self.target
 
     def step(self, x: Clip, direction: Clip, fraction: float | Tensor) -> Clip:
         """Moves each attacked modality by `fraction` of its eps along `direction`, then projects on the threat.

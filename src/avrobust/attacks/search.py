@@ -6,7 +6,6 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from avrobust.attacks.problem import Answer, Problem, put
 from avrobust.attacks.threat import each
@@ -123,13 +122,8 @@ def not_better_off(problem: Problem, x: Clip) -> Clip:
     worst = Worst(problem.clip)
     for clip in (problem.clip, x):
         logits = problem.logits(clip)
-        worst.offer(clip, comparable(logits, problem.label), problem.fooled(logits))
+        worst.offer(clip, problem.harm(logits), problem.fooled(logits))
     return worst.clip
-
-
-def comparable(logits: Tensor, label: Tensor) -> Tensor:
-    """The cross-entropy of each clip, (B,), by which the outcomes of different losses are compared."""
-    return F.cross_entropy(logits, label, reduction="none")
 
 
 def where(mask: Tensor, x: Clip, other: Clip) -> Clip:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import final
 
-from avrobust.attacks.base import Attack
+from avrobust.attacks.base import Attack, Outcome
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.threat import Threat
-from avrobust.types import Classifier, Clip
+from avrobust.types import Classifier
 
 
 @final
@@ -31,9 +31,9 @@ class Transfer(Attack):
     def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:
         return self.attack.left_out(self.source, classes, threats)
 
-    def perturb(self, problem: Problem) -> Clip:
+    def perturb(self, problem: Problem) -> Outcome:
         p = problem
-        return self.attack.run(
+        found = self.attack.run(
             self.source,
             p.clip,
             p.label,
@@ -41,4 +41,5 @@ class Transfer(Attack):
             generators=p.generators,
             objective=p.objective,
             meters=p.meters,
-        ).clip
+        )
+        return Outcome(found.clip, ("",) * len(p), found.target)

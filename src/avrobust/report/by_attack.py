@@ -42,7 +42,8 @@ class _Block:
 
     def __init__(self, runs: pd.DataFrame, scores: Scores) -> None:
         self.runs, self.scores = runs, scores
-        self.attacks = {_name(row): row for row in rows(runs)}
+        by_hand = dict(zip(runs["run_id"], runs["by_hand"], strict=True))
+        self.attacks = {_name(row, by_hand[row.runs[0]]): row for row in rows(runs)}
         first = next(iter(self.attacks.values()))
         self.labels = {key: first.labels[key] for key in ("dataset", "threat", "eps", "fusion", "defense", "split")}
         self.labels["eps"] = f"{first.labels['eps']:g}"
@@ -147,7 +148,7 @@ class _Block:
                 }
 
 
-def _name(row: Row) -> str:
-    """The attack, with its settings where several of one name were run."""
-    own = [setting for setting in row.settings.split(", ") if setting.startswith("attack.")]
-    return f"{row.labels['attack']} ({', '.join(own)})" if own else str(row.labels["attack"])
+def _name(row: Row, by_hand: str) -> str:
+    """The attack, with the settings that are not its option's own."""
+    own = by_hand or ", ".join(part for part in row.settings.split(", ") if part.startswith("attack."))
+    return f"{row.labels['attack']} ({own})" if own else str(row.labels["attack"])

@@ -78,6 +78,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "ri": result.get("ri", float("nan")),
         **_discordant(result),
         **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
+        "by_hand": _by_hand(config),
         **_cost(result),
         "seconds": result["seconds"],
         "subject": _subject(result),
@@ -86,6 +87,12 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "against": result.get("against", {}).get("run_id", ""),
         "run_id": result["run_id"],
     }
+
+
+def _by_hand(config: Mapping[str, Any]) -> str:
+    """The attack's settings that the command named, for example "queries=500, steps=50"."""
+    own = (override.lstrip("+") for override in config.get("overrides", ()))
+    return ", ".join(sorted(text.removeprefix("attack.") for text in own if text.startswith("attack.")))
 
 
 def _cost(result: Mapping[str, Any]) -> dict[str, float]:

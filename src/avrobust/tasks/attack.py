@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.targeted import Targeted
 from avrobust.attacks.threat import Threat
 from avrobust.attacks.transfer import Transfer
 from avrobust.config import build
 from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import cost, evaluate, felled, summarise
+from avrobust.evaluation import cost, evaluate, felled, reached, summarise
 from avrobust.folding import folded
 from avrobust.loggers import publish
 from avrobust.model import AVClassifier
@@ -76,6 +77,8 @@ class Attacker:
             raise UserError(f"clips={config['clips']}: at least 1, or null for all")
         self.config = config
         self.attack: Attack = build("attack", config["attack"])
+        if config.get("target"):
+            self.attack = Targeted(self.attack, config["target"])
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
         for threat in self.suite.values():
             self.attack.refuse_norm(threat)
@@ -146,6 +149,7 @@ class Attacker:
             },
             "felled": felled(records),
             "cost": cost(records),
+            "reached": reached(records),
             "skipped": self.skipped,
         }
 
@@ -168,7 +172,9 @@ def _csv(records: Iterable[Record], classes: list[str]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(Record._fields)
     for record in records:
-        named = record._replace(label=classes[record.label], prediction=classes[record.prediction])  # type: ignore[arg-type]
+        named: Any = record._replace(label=classes[record.label], prediction=classes[record.prediction])  # type: ignore[arg-type]
+        if record.target is not None:
+            named = named._replace(target=classes[record.target])
         table.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in named])
     return text.getvalue()
 

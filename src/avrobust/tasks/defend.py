@@ -33,6 +33,8 @@ def main(config: Config) -> dict[str, Any]:
         raise UserError("defense=none: what it is compared with is python attack.py; choose a defence")
     if source_of(config):
         raise UserError("source: defend.py attacks the defended model itself; transfer is a matter of attack.py")
+    if config.get("target"):
+        raise UserError("target: what a defence declares leads to no class; python attack.py attacks it with a target")
     attacker, parts, run = begin("defend", config)
     with run.claim(force=config["force"]) as result:
         if result is None:

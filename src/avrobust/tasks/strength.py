@@ -64,6 +64,8 @@ def _config_of(folder: Path) -> Config:
         raise UserError(
             f"{folder}: its clips were made on another model; a strength is of an attack on the model itself"
         )
+    if result["config"].get("target"):
+        raise UserError(f"{folder}: its attack wants a certain class; a strength is of an attack that wants any error")
     return {**result["config"], "runs": str(folder.resolve().parents[1]), "force": False}
 
 
