@@ -89,6 +89,10 @@ class Problem:
         """The same problem with another loss to maximise."""
         return replace(self, objective=objective, target=target, first=None)
 
+    def maximising(self, objective: Objective) -> "Problem":
+        """The same problem, with the same target if it has one, with another loss to maximise."""
+        return replace(self, objective=objective, first=None)
+
     def to_class(self, target: Tensor, objective: Objective) -> "Problem":
         """The same problem, solved where the model says `target`, (B,) int64."""
         return replace(self.towards(objective, target), to_reach=True)
