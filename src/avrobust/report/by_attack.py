@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from avrobust.metrics import wilson
-from avrobust.report.cells import BEHIND, SHORT, Table, behind, shown, text_of
+from avrobust.report.cells import SHORT, Table, shown, text_of
 from avrobust.report.rows import Cell, Row, rows
 from avrobust.report.scores import LEVEL, Scores, Side, compare
 from avrobust.types import CONDITIONS, Condition
@@ -34,7 +34,7 @@ def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
     columns = sorted(dict.fromkeys(names), key=lambda name: ([*WEAK, *STRONG].index(name.split(" ")[0]), name))
     lines = [line for block in blocks for line in block.lines(columns)]
     tidy = pd.DataFrame([line for block in blocks for line in block.tidy()])
-    return Table(BY_ATTACK, TITLE, shown(lines), tidy, behind(lines))
+    return Table(BY_ATTACK, TITLE, shown(lines), tidy, [()] * len(lines))
 
 
 class _Block:
@@ -57,7 +57,6 @@ class _Block:
 
     def lines(self, columns: list[str]) -> Iterator[dict[str, Any]]:
         """The table's lines, as text."""
-        runs = tuple(run for row in self.attacks.values() for run in row.runs)
         clean = text_of(next(iter(self.attacks.values())).cells["clean"])
         about = {
             **self.labels,
@@ -68,7 +67,7 @@ class _Block:
         for condition in CONDITIONS[1:]:
             weaker, worst = self.weaker(condition), self.worst(condition)
             cells = {
-                name: text_of(row.cells[condition]) + (WEAKER if name in weaker else "")
+                name: text_of(row.cells[condition], WEAKER if name in weaker else "")
                 for name, row in self.attacks.items()
             }
             yield {
@@ -78,12 +77,11 @@ class _Block:
                 **{name: cells.get(name, "") for name in columns},
                 WORST: text_of(worst) if worst else "",
                 "verdict": self.verdict(condition),
-                BEHIND: runs,
             }
         for cost in COSTS:
             values = {name: self.cost(row, cost) for name, row in self.attacks.items()}
             told = {name: "" if pd.isna(values.get(name)) else f"{values[name]:.3g}" for name in columns}
-            yield {**about, "clean": "", "under": f"{cost} a clip", **told, WORST: "", "verdict": "", BEHIND: runs}
+            yield {**about, "clean": "", "under": f"{cost} a clip", **told, WORST: "", "verdict": ""}
 
     def weaker(self, condition: Condition) -> set[str]:
         """The attacks that leave more than the strongest, outside noise: McNemar's test, Bonferroni's correction."""
@@ -119,7 +117,7 @@ class _Block:
         judged = self.runs[self.runs["judged"]]
         if judged.empty:
             return ""
-        reasons = [reason for text in judged["reasons"] for reason in str(text).split("; ")]
+        reasons = [reason for text in judged["reasons"] for reason in str(text).splitlines()]
         return "NOT trusted" if any(r.startswith((f"{condition}:", "model:")) for r in reasons) else "trusted"
 
     def cost(self, row: Row, name: str) -> float:

@@ -33,7 +33,7 @@ def behind(lines: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return [line.get(BEHIND, ()) for line in lines]
 
 
-def text_of(cell: Cell) -> str:
-    """Mean, deviation over seeds if there are several, and interval."""
+def text_of(cell: Cell, mark: str = "") -> str:
+    """Mean, marked if there is a mark, deviation over seeds if there are several, and interval."""
     deviation = "" if cell.deviation is None else f" ± {cell.deviation:.2f}"
-    return f"{cell.mean:.2f}{deviation} ({cell.low:.0f} to {cell.high:.0f})"
+    return f"{cell.mean:.2f}{mark}{deviation} ({cell.low:.0f} to {cell.high:.0f})"

@@ -68,7 +68,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "bounded": result["bounded"],
         "trusted": result.get("verdict", {}).get("trusted", True),
         "judged": "verdict" in result,
-        "reasons": "; ".join(result.get("verdict", {}).get("reasons", [])),
+        "reasons": "\n".join(result.get("verdict", {}).get("reasons", [])),
         **result["accuracy"],
         **{f"{c}_low": low for c, (low, _) in result["interval"].items()},
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},
