@@ -153,7 +153,9 @@ def test_optimisation_at_inference_wants_an_adaptive_attack() -> None:
         return judge(model, [BATCH], threats, context=Context(optimises=True, adaptive=adaptive))  # type: ignore[arg-type]
 
     assert verdict(True).trusted
-    assert verdict(False).reasons == ["model: it optimises at inference, and the attack did not know that"]
+    assert verdict(False).reasons == [
+        "model: it optimises at inference and was not attacked on what its defence declares, as defend.py does"
+    ]
 
 
 def test_gradients_that_are_not_finite_are_seen() -> None:

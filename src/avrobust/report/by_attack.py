@@ -17,6 +17,7 @@ WEAK = ("fgsm", "pgd", "mim")
 STRONG = ("pgd100", "apgd_ce", "apgd_dlr", "apgd_t", "square", "av_auto")  # without one of these there is no table
 WEAKER = "†"  # an attack that leaves more clips than the strongest of the line, outside noise
 WORST = "worst of all"  # a clip stands if it withstands every attack of the line
+ABOUT = ("dataset", "threat", "eps", "fusion", "split", "attacker", "n", "seeds")  # in the title if all are the same
 COSTS = ("gradients", "queries", "seconds")
 
 
@@ -34,7 +35,10 @@ def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
     columns = sorted(dict.fromkeys(names), key=lambda name: ([*WEAK, *STRONG].index(name.split(" ")[0]), name))
     lines = [line for block in blocks for line in block.lines(columns)]
     tidy = pd.DataFrame([line for block in blocks for line in block.tidy()])
-    return Table(BY_ATTACK, TITLE, shown(lines), tidy, [()] * len(lines))
+    text = shown(lines)
+    same = [name for name in ABOUT if text[name].nunique() == 1]
+    title = f"{TITLE}: {', '.join(f'{name} {text[name].iloc[0]}' for name in same)}" if same else TITLE
+    return Table(BY_ATTACK, title, text.drop(columns=same), tidy, [()] * len(lines))
 
 
 class _Block:
