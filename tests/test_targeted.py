@@ -10,7 +10,6 @@ import torch
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
-from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
 from avrobust.attacks.targeted import Choice, Targeted
@@ -30,7 +29,6 @@ MODEL, BATCH = model_for(classes=CLASSES), batch_of(10, seed=4, classes=CLASSES)
 SUITE = suite(0.02, visual=8.0)
 KINDS: dict[str, Attack] = {
     "pgd": PGD(10, 0.25),
-    "mim": MIM(10, 0.25),
     "apgd": APGD(10),
     "restarts": PGD(5, 0.5, random_start=True, restarts=3, best=True),
 }
