@@ -49,7 +49,8 @@ def main(config: Config) -> dict[str, Any]:
                 model = folded(load_trained(model_run, parts.model)).to(device)
                 kept = {name: attacker.examples(parts) for name in objectives}
                 found = {n: attacker.records(model, parts, device, kept[n], o, n) for n, o in objectives.items()}
-                records = worst(list(found.values()))
+                hardest = worst(list(found.values()))
+                records = with_all_costs(hardest, list(found.values()))
                 judged = attacker.judged(model, parts, device, records, adaptive=len(objectives) > 1)
             row = {**attacker.row(records, parts, run, model_run), **judged}
             comparison = {
@@ -59,7 +60,7 @@ def main(config: Config) -> dict[str, Any]:
                 **_compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
                 "seconds": round(time.monotonic() - started, 1),
             }
-            examples = worst_of(list(kept.values()), list(found.values()), records)
+            examples = worst_of(list(kept.values()), list(found.values()), hardest)
             result = finish(run, config, records, parts, {**row, **comparison}, examples)
     publish(config, run)
     return result
@@ -76,15 +77,18 @@ def _undefended(config: Config) -> Config:
 def worst(found: list[list[Record]]) -> list[Record]:
     """For each clip and condition the record of the attack that hurt most: one that fooled, of those the highest loss.
 
-    The same clip stands at the same place of every list, as one model was asked about the same clips. What was asked
-    about it is the sum over the attacks.
+    The same clip stands at the same place of every list, as one model was asked about the same clips.
     """
-    return [_worst_of(same) for same in zip(*found, strict=True)]
+    return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
 
 
-def _worst_of(same: Sequence[Record]) -> Record:
-    asked = {name: sum(getattr(record, name) for record in same) for name in ("gradients", "queries", "shared")}
-    return min(same, key=lambda r: (r.correct, -r.loss))._replace(**asked)
+def with_all_costs(records: list[Record], found: list[list[Record]]) -> list[Record]:
+    """The records, each with what all the attacks on its clip have asked together."""
+    return [_priced(record, same) for record, *same in zip(records, *found, strict=True)]
+
+
+def _priced(record: Record, same: Sequence[Record]) -> Record:
+    return record._replace(**{name: sum(getattr(r, name) for r in same) for name in ("gradients", "queries", "shared")})
 
 
 def _compare(records: list[Record], against: Path) -> dict[str, Any]:
