@@ -59,11 +59,11 @@ def built(group: str, option: str, **more: object) -> Any:
 def build_short(option: str) -> Attack:
     """An attack with as few steps and queries as its tests need; attacks hold no state, so one does for all of them."""
     node = config_for("attack", f"attack={option}")["attack"]
-    short: Attack = build("attack", {**node, **{k: v for k, v in SHORT_ATTACK.items() if k in node}})
+    short: Attack = build("attack", {**node, **{k: min(v, node[k]) for k, v in SHORT_ATTACK.items() if k in node}})
     return short
 
 
-SHORT_ATTACK = {"steps": 4, "queries": 20}
+SHORT_ATTACK = {"steps": 4, "queries": 20, "restarts": 2}
 OFFLINE = {"resnet18_imagenet": ("visual.weights=null",)}  # tests have no network
 
 

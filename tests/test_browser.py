@@ -8,6 +8,7 @@ import pytest
 
 from avrobust.report.collect import collect, read_results
 from avrobust.report.page import write_page
+from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from tests.test_examples import shown
 from tests.test_page import run
@@ -43,7 +44,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for overrides in (("attack=fgsm", "fusion=film"), ("attack=pgd",), ("attack=fgsm", "eps=0.012")):
         run(runs, right, *overrides)
     frame = collect(runs)
-    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame), overview(frame)], runs)
+    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame, Scores(runs)), overview(frame)], runs)
     return runs / "index.html"
 
 

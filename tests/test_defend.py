@@ -9,6 +9,7 @@ import pytest
 
 from avrobust.metrics import robustness_improvement
 from avrobust.report.collect import collect
+from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
 from tests.support import attack, run_script
 
@@ -78,7 +79,7 @@ def test_the_papers_attack_is_one_objective_and_trains_nothing_again(defended: P
 
 
 def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:
-    (found,) = (table for table in tables(collect(defended)) if table.name == "table3")
+    (found,) = (table for table in tables(collect(defended), Scores(defended)) if table.name == "table3")
     shown = found.shown.set_index("defense")
     assert shown.loc["minsim", "RI"].startswith(("+", "-"))
     assert shown.loc["none", "notes"] == ""

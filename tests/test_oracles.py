@@ -20,6 +20,7 @@ from avrobust.attacks.pgd import PGD
 from avrobust.attacks.problem import Objective, Problem, cross_entropy, take
 from avrobust.attacks.search import start
 from avrobust.attacks.square import Square
+from avrobust.attacks.targeted import Targeted
 from avrobust.attacks.threat import Threat, suite
 from avrobust.model import AVClassifier
 from avrobust.types import Clip
@@ -89,6 +90,17 @@ def test_sound_alone_equals_torchattacks(name: str, model: AVClassifier) -> None
     folded = ((clip.audio + 1) / 2).view(-1, 1, side, side)
     theirs = torchattack(name, Sounds(model, clip.visual), eps / 2)(folded, BATCH.label)
     assert float((ours - (2 * theirs - 1).view_as(ours)).abs().max()) <= 1e-6
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_frames_led_to_the_least_likely_class_equal_torchattacks(name: str, model: AVClassifier) -> None:
+    threat = suite(EPS, units="pixel")["visual"]
+    ours = Targeted(OURS[name], "least_likely")(model, BATCH.clip, BATCH.label, threat).visual[:, 0]
+    attack = torchattack(name, Frames(model, BATCH.clip.audio), EPS)
+    attack.set_mode_targeted_least_likely(quiet=True)  # type: ignore[attr-defined]
+    theirs = attack(BATCH.clip.visual[:, 0], BATCH.label)
+    assert float((ours - theirs).abs().max()) == 0
+    assert float((ours - OURS[name](model, BATCH.clip, BATCH.label, threat).visual[:, 0]).abs().max()) > EPS / 2
 
 
 class Packed(nn.Module):

@@ -139,7 +139,7 @@ def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> N
 
 def page(runs: Path) -> str:
     frame = collect(runs)
-    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame), overview(frame)], runs)
+    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame, Scores(runs)), overview(frame)], runs)
     return (runs / "index.html").read_text(encoding="utf-8")
 
 

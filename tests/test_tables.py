@@ -9,8 +9,10 @@ import pytest
 
 from avrobust.errors import UserError
 from avrobust.metrics import average, average_with_clean, wilson
+from avrobust.report.cells import Table
 from avrobust.report.collect import collect
-from avrobust.report.tables import Table, overview, tables
+from avrobust.report.scores import Scores
+from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
 from avrobust.runs import run_for
 from avrobust.types import CONDITIONS
@@ -45,7 +47,7 @@ def put(runs: Path, correct: tuple[int, int, int, int], *overrides: str, bounded
 
 
 def table(runs: Path, name: str) -> Table:
-    (found,) = (t for t in tables(collect(runs)) if t.name == name)
+    (found,) = (t for t in tables(collect(runs), Scores(runs)) if t.name == name)
     return found
 
 
@@ -137,13 +139,13 @@ def test_runs_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> None
 
 def test_only_the_test_split_is_in_a_table(tmp_path: Path) -> None:
     put(tmp_path, (60, 40, 30, 10), "attack=fgsm", "split=val")
-    assert tables(collect(tmp_path)) == []
+    assert tables(collect(tmp_path), Scores(tmp_path)) == []
 
 
 def test_files_for_people_and_programs(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "attack=fgsm", "threat=paper")
     runs = collect(tmp_path)
-    write_tables(tables(runs), runs, tmp_path / "report")
+    write_tables(tables(runs, Scores(tmp_path)), runs, tmp_path / "report")
     assert {p.name for p in (tmp_path / "report" / "tables").iterdir()} == {"table2.md", "table2.tex", "table2.csv"}
     tidy = pd.read_csv(tmp_path / "report" / "tables" / "table2.csv")
     assert list(tidy["mean"]) == [50.0, 25.0, 25.0, 0.0]

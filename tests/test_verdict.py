@@ -10,8 +10,12 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.av_auto import AVAuto
+from avrobust.attacks.base import Attack
+from avrobust.attacks.eot import EoT
 from avrobust.attacks.pgd import PGD
+from avrobust.attacks.square import Square
 from avrobust.attacks.threat import Threat, suite
+from avrobust.errors import UserError
 from avrobust.evaluation import evaluate, felled, summarise
 from avrobust.report.collect import collect
 from avrobust.report.rows import rows
@@ -69,6 +73,23 @@ def test_a_planted_defence_that_pgd_calls_robust_is_unmasked(name: str, modality
     verdict = judge(model, [BATCH], {modality: BROAD[modality]})
     assert not verdict.trusted
     assert any(sign in reason for reason in verdict.reasons)
+
+
+def test_averaging_over_draws_gets_through_noise() -> None:
+    threats: dict[Condition, Threat] = {"audio": BROAD["audio"]}
+
+    def left(attack: Attack) -> float:
+        return summarise(evaluate(planted("audio", noise()), [BATCH], attack, threats)).accuracy["audio"]
+
+    assert left(EoT(PGD(10, 0.25), 8)) <= left(PGD(10, 0.25)) - 20
+
+
+def test_one_draw_is_the_attack_itself_and_a_loss_of_its_own_is_refused() -> None:
+    model, threat = trained(adversarially=False), BROAD["audiovisual"]
+    plain, averaged = (a(model, BATCH.clip, BATCH.label, threat) for a in (PGD(3), EoT(PGD(3), 1)))
+    assert all(torch.equal(x, y) for x, y in zip(plain, averaged, strict=True))
+    with pytest.raises(UserError, match="Square maximises a loss of its own"):
+        EoT(Square(5))
 
 
 def test_av_auto_breaks_what_only_saturates() -> None:
@@ -132,7 +153,9 @@ def test_optimisation_at_inference_wants_an_adaptive_attack() -> None:
         return judge(model, [BATCH], threats, context=Context(optimises=True, adaptive=adaptive))  # type: ignore[arg-type]
 
     assert verdict(True).trusted
-    assert verdict(False).reasons == ["model: it optimises at inference, and the attack did not know that"]
+    assert verdict(False).reasons == [
+        "model: it optimises at inference and was not attacked on what its defence declares, as defend.py does"
+    ]
 
 
 def test_gradients_that_are_not_finite_are_seen() -> None:

@@ -106,11 +106,12 @@ def _report(options: argparse.Namespace) -> None:
     from avrobust.report.collect import collect, read_results
     from avrobust.report.figures import write_figures
     from avrobust.report.page import write_page
+    from avrobust.report.scores import Scores
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown, write_tables
 
     runs = collect(options.runs)
-    found = tables(runs)
+    found = tables(runs, Scores(options.runs))
     if options.tables and not found:
         raise UserError(f"{options.runs}: no finished run belongs to a table; try python attack.py sweep=table1")
     whole = overview(runs)

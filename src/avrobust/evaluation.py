@@ -1,7 +1,8 @@
 """Attacks every clip under every threat and records what the model then says; measures each attack itself."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack, Objective, Outcome, cross_entropy
-from avrobust.attacks.problem import wrong
+from avrobust.attacks.problem import Meter, wrong
 from avrobust.attacks.shared import Shared
 from avrobust.attacks.threat import Budget, Threat, audio_budget, visual_budget
 from avrobust.metrics import average, average_with_clean, percent, wilson
@@ -113,10 +114,12 @@ class _Evaluation:
         records = _record(answer, clip, clip, batch, "clean", NO_THREAT)
         self.watch(batch, "clean", clip)
         for condition, threat in self.suite.items():
-            adversarial, by = self._attacked(batch, clip, label, condition, threat, shared)
-            found = _record(answer, adversarial, clip, batch, condition, threat)
-            records += [record._replace(by=name) for record, name in zip(found, by, strict=True)]
-            self.watch(batch, condition, adversarial)
+            meters = [Meter() for _ in batch.key]
+            outcome = self._attacked(batch, clip, label, condition, threat, shared, meters)
+            found = _record(answer, outcome.clip, clip, batch, condition, threat)
+            told = zip(found, outcome.by, outcome.target or (None,) * len(found), meters, strict=True)
+            records += [record._replace(by=by, target=target, **asdict(meter)) for record, by, target, meter in told]
+            self.watch(batch, condition, outcome.clip)
         if shared and self.known is not None:
             shared.forget()
         return records
@@ -129,12 +132,26 @@ class _Evaluation:
         return self.known.setdefault(batch.key, Shared(self.model, clip, label))
 
     def _attacked(
-        self, batch: Batch, clip: Clip, label: Tensor, condition: Condition, threat: Threat, shared: Shared | None
+        self,
+        batch: Batch,
+        clip: Clip,
+        label: Tensor,
+        condition: Condition,
+        threat: Threat,
+        shared: Shared | None,
+        meters: Sequence[Meter],
     ) -> Outcome:
         assert self.attack is not None
         generators = [generator(self.seed, "attack", condition, key) for key in batch.key]
         outcome = self.attack.run(
-            self.model, clip, label, threat, generators=generators, objective=self.objective, shared=shared
+            self.model,
+            clip,
+            label,
+            threat,
+            generators=generators,
+            objective=self.objective,
+            shared=shared,
+            meters=meters,
         )
         if self.attack.bounded:
             refuse_excess(self.attack, outcome.clip, clip, threat, batch.key)
@@ -193,6 +210,29 @@ def felled(records: Iterable[Record]) -> dict[str, dict[str, int]]:
             of = counts.setdefault(record.condition, {})
             of[record.by] = of.get(record.by, 0) + 1
     return counts
+
+
+def cost(records: Iterable[Record]) -> dict[str, dict[str, float]]:
+    """What the attack asked about a clip, on average, by attacked condition: gradients, queries, shared gradients."""
+    asked: dict[str, list[tuple[int, ...]]] = {}
+    for record in records:
+        if record.condition != "clean":
+            asked.setdefault(record.condition, []).append((record.gradients, record.queries, record.shared))
+    names = ("gradients", "queries", "shared")
+    return {c: dict(zip(names, map(fmean, zip(*rows, strict=True)), strict=True)) for c, rows in asked.items()}
+
+
+def reached(records: Iterable[Record]) -> dict[str, dict[str, float]]:
+    """By condition the percentage of all clips that ended in the class that the attack wanted, with its interval.
+
+    Empty for attacks that want no certain class.
+    """
+    found: dict[str, list[bool]] = {}
+    for record in records:
+        if record.target is not None:
+            found.setdefault(record.condition, []).append(record.prediction == record.target)
+    shares = {c: (percent(sum(x), len(x)), *wilson(sum(x), len(x))) for c, x in found.items()}
+    return {c: dict(zip(("share", "low", "high"), x, strict=True)) for c, x in shares.items()}
 
 
 class Summary(NamedTuple):

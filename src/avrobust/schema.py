@@ -52,6 +52,8 @@ class AttackConfig(TrainConfig):
     threat: Any = MISSING
     eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
     split: str = "test"  # whose clips are attacked
+    clips: int | None = None  # so many of them, drawn by their names, the same ones for every run; null: all
+    target: str | None = None  # the wrong class that the attacker wants: least_likely, random, next; null: any
     source: SourceConfig = field(default_factory=SourceConfig)  # another model that the clips are made on
     amp: bool = False  # bfloat16 where torch deems it safe; may turn a few verdicts: docs/speed.md
     compile: bool = False  # torch.compile for the encoders; pays on long attacks

@@ -30,7 +30,7 @@ def science(task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
     if not defense.get("match_epochs") or ("base" in defense and task != "defend"):
         found["defense"] = _without(defense, ("match_epochs",))
     if task != "train":
-        found.update({key: True for key in SHORTCUTS if config.get(key)})
+        found.update({key: config[key] for key in ("clips", "target", *SHORTCUTS) if config.get(key)})
         if other := source_of(config):
             found["source"] = science("train", other)
     return found
@@ -50,14 +50,21 @@ def source_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
     return None if science("train", other) == science("train", {**config, "source": None}) else other
 
 
+def split_name(config: Mapping[str, Any]) -> str:
+    """Whose clips were attacked: "test", or "24 of test" where not all of them were."""
+    return " of ".join(str(part) for part in (config.get("clips"), config["split"]) if part)
+
+
 def _choice(group: str, package: str) -> str:
     """Hydra's name of the choice of a group for a place in the config."""
     return group if package == group.replace("/", ".") else f"{group}@{package}"
 
 
 def attack_name(config: Mapping[str, Any]) -> str:
-    """The attack as tables call it: "pgd", "pgd amp", or "pgd from sum+s1" if the clips were made on another model."""
+    """As tables call it: "pgd", "pgd amp", "pgd to next" with a target, "pgd from sum" if made on another model."""
     attack = " ".join([config["choices"]["attack"], *(key for key in SHORTCUTS if config.get(key))])
+    if config.get("target"):
+        attack += f" to {config['target']}"
     if source_of(config) is None:
         return attack
     keys = (f"{group}{SOURCE}{group}" for group in ("fusion", "defense", "audio", "visual"))

@@ -67,6 +67,10 @@ class Record(NamedTuple):
     audio_distance: float  # largest change of the waveform, in the audio budget's units
     visual_distance: float  # largest change of the frames, in the visual budget's units
     by: str = ""  # which member of an attack made of several fooled it; "clean" if the model errs as it is
+    gradients: int = 0  # of the attacker's loss that the attack asked for
+    queries: int = 0  # passes without a gradient that it asked for
+    shared: int = 0  # of those gradients the ones that all conditions of the clip had in common
+    target: int | None = None  # the class that the attack wanted, if it wanted a certain one
 
 
 Classifier = Callable[[Clip], "Tensor"]  # clips to logits (B, C); all that evaluate() asks of a model

@@ -231,7 +231,11 @@ def compare_transfer(condition: Condition, own: int, other: int, n: int) -> Chec
 
 def _optimises(context: Context) -> Check:
     blind = context.optimises and not context.adaptive
-    text = "it optimises at inference, and the attack did not know that" if blind else "no"
+    text = (
+        "it optimises at inference and was not attacked on what its defence declares, as defend.py does"
+        if blind
+        else "no"
+    )
     return Check("optimises", "model", blind, text)
 
 

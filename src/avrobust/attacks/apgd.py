@@ -8,7 +8,7 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.losses import dlr, dlr_targeted
 from avrobust.attacks.problem import Answer, Problem, take
-from avrobust.attacks.search import Worst, comparable, not_better_off, start, where
+from avrobust.attacks.search import Worst, not_better_off, start, where
 from avrobust.errors import UserError
 from avrobust.types import Clip
 
@@ -40,6 +40,7 @@ class APGD(Attack):
         if min(steps, targets, restarts) < 1:
             raise ValueError(f"steps, targets and restarts must be at least 1, not {steps}, {targets} and {restarts}")
         self.steps, self.loss, self.targets, self.restarts, self.stop = steps, loss, targets, restarts, stop
+        self.aims = loss == "objective"
 
     def refuse(self, classes: int) -> None:
         if classes < NEEDED[self.loss]:
@@ -59,7 +60,7 @@ class APGD(Attack):
     def _offer(self, worst: Worst, problem: Problem, index: Tensor) -> None:
         found = self._run(problem)
         logits = problem.logits(found)
-        worst.offer(found, comparable(logits, problem.label), problem.fooled(logits), index)
+        worst.offer(found, problem.harm(logits), problem.fooled(logits), index)
 
     def _goals(self, problem: Problem, logits: Tensor) -> list[Problem]:
         """The same clips with each loss that is to be maximised; the targets are the likeliest of the other classes."""

@@ -8,7 +8,7 @@ from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack, Outcome
 from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.attacks.problem import Objective, Problem
-from avrobust.attacks.search import Worst, comparable
+from avrobust.attacks.search import Worst
 from avrobust.attacks.square import Square
 from avrobust.attacks.threat import Threat
 from avrobust.types import Classifier
@@ -47,7 +47,7 @@ class AVAuto(Attack):
     def perturb(self, problem: Problem) -> Outcome:
         logits = problem.logits(problem.clip)
         worst = Worst(problem.clip)
-        worst.offer(problem.clip, comparable(logits, problem.label), problem.fooled(logits))
+        worst.offer(problem.clip, problem.harm(logits), problem.fooled(logits))
         by = [WRONG_ALREADY if fooled else "" for fooled in worst.fooled.tolist()]
         for member in self.members(problem.model, logits.shape[1]):
             index = (~worst.fooled).nonzero().squeeze(1)
@@ -55,7 +55,7 @@ class AVAuto(Attack):
                 part = problem.take(index)
                 found = member.attack.clips(part.towards(member.objective or problem.objective))
                 logits = part.logits(found)
-                worst.offer(found, comparable(logits, part.label), part.fooled(logits), index)
+                worst.offer(found, part.harm(logits), part.fooled(logits), index)
                 for i in index[part.fooled(logits)].tolist():
                     by[i] = member.name
         return Outcome(worst.clip, tuple(by))

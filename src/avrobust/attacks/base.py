@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, final
 import torch
 from torch import Generator, Tensor
 
-from avrobust.attacks.problem import Objective, Problem, cross_entropy
+from avrobust.attacks.problem import Meter, Objective, Problem, cross_entropy
 from avrobust.attacks.shared import Shared
 from avrobust.attacks.threat import Norm, Threat
 from avrobust.errors import UserError
@@ -20,10 +20,11 @@ __all__ = ["Attack", "Objective", "Outcome", "cross_entropy", "posed"]
 
 
 class Outcome(NamedTuple):
-    """Adversarial clips, and for attacks made of several which of them fooled each."""
+    """Adversarial clips, and what else is known of how each came about."""
 
     clip: Clip
-    by: tuple[str, ...]  # a member's name; empty where the clip stands, or where there are no members
+    by: tuple[str, ...]  # of attacks made of several, which one fooled it; empty where it stands or there are none
+    target: tuple[int, ...] = ()  # of attacks that want a certain answer, which one
 
 
 class Attack(ABC):
@@ -32,6 +33,7 @@ class Attack(ABC):
     bounded: bool = True  # False: the outcome may leave the budget, and every table says so
     needs_gradient: bool = True  # False: queries alone
     norms: tuple[Norm, ...] = ("linf", "l2")  # of budgets that the attack is defined for
+    aims: bool = False  # it maximises the objective that it is given and nothing else, so that it can lead to a class
     begins_clean: bool = False  # its first question is about the clean clips, whatever the threat
     judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
 
@@ -60,6 +62,7 @@ class Attack(ABC):
         generators: Sequence[Generator] | None = None,
         objective: Objective = cross_entropy,
         shared: Shared | None = None,
+        meters: Sequence[Meter] = (),
     ) -> Outcome:
         """Adversarial versions of `clip`, and what fooled each.
 
@@ -74,12 +77,13 @@ class Attack(ABC):
             generators: one a clip, for attacks that draw at random.
             objective: what the attacker maximises; a defence may declare an adaptive one.
             shared: what other conditions on the same model, clips and labels have computed already.
+            meters: one a clip, which count what is asked of the model.
 
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
         self.refuse_norm(threat)
-        with posed(model, clip, label, threat, generators, objective, shared) as problem:
+        with posed(model, clip, label, threat, generators, objective, shared, meters) as problem:
             if problem and shared and self.begins_clean:
                 problem = replace(problem, first=shared.first(problem.threat, objective))
             found = self.perturb(problem) if problem else clip
@@ -120,6 +124,7 @@ def posed(
     generators: Sequence[Generator] | None,
     objective: Objective,
     shared: Shared | None = None,
+    meters: Sequence[Meter] = (),
 ) -> Iterator[Problem | None]:
     """The problem that these clips pose, with the model frozen meanwhile; None if no attack reaches the model."""
     threat = _reachable(model, threat)
@@ -127,7 +132,8 @@ def posed(
         yield None
         return
     with frozen(model), torch.enable_grad():
-        yield Problem(_hold(model, clip, threat, shared), clip, label, threat, generators, objective)
+        held = _hold(model, clip, threat, shared)
+        yield Problem(held, clip, label, threat, generators, objective, meters=meters)
 
 
 def _reachable(model: Classifier, threat: Threat) -> Threat:

@@ -11,6 +11,7 @@ from avrobust.types import Clip
 class FGSM(Attack):
     """x + eps * sign(gradient), one step. Goodfellow et al. 2015 (arXiv 1412.6572)."""
 
+    aims = True
     begins_clean = True
 
     def perturb(self, problem: Problem) -> Clip:

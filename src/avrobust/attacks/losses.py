@@ -38,6 +38,11 @@ def dlr_targeted(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tenso
     return (wanted - own) / (ranked[:, -1] - 0.5 * (ranked[:, -3] + ranked[:, -4]) + TINY)
 
 
+def log_likelihood(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tensor:
+    """The logarithm of the probability of class t, which leads to it: (B,), at most 0."""
+    return -F.cross_entropy(model(clip), target, reduction="none")
+
+
 def comparable_embeddings(model: Classifier) -> bool:
     """Whether a model has embeddings of both modalities, of one size."""
     if not isinstance(model, AVClassifier | HeldModel):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from avrobust.attacks.base import Attack
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.search import Search, Worst, positive_steps
+from avrobust.attacks.search import Offer, Search, positive_steps
 from avrobust.attacks.threat import each
 from avrobust.types import Clip
 
@@ -25,12 +25,14 @@ class MIM(Attack):
         normaliser: take the L1 norm of each modality's gradient on its own (as the released code does), or of both
             together. Always of one clip, never of the batch.
         random_start: see `Search`, as for the others.
-        restarts: how many random starts.
+        restarts: how many random starts at most; a clip that one of them has fooled gets no other.
         best: hand back the worst iterate and not the last one.
 
     Raises:
         ValueError: steps or step is not positive, or restarts make no sense.
     """
+
+    aims = True
 
     def __init__(
         self,
@@ -50,12 +52,12 @@ class MIM(Attack):
     def perturb(self, problem: Problem) -> Clip:
         return self.search.run(problem, self._climb)
 
-    def _climb(self, problem: Problem, x: Clip, worst: Worst | None) -> Clip:
+    def _climb(self, problem: Problem, x: Clip, offer: Offer | None) -> Clip:
         momentum = Clip(*map(torch.zeros_like, x))
         for _ in range(self.steps):
             answer = problem.answer(x)
-            if worst:
-                worst.offer(x, answer.loss, problem.fooled(answer.logits))
+            if offer:
+                offer(x, answer)
             direction = self._normalise(answer.gradient)
             momentum = Clip(*(self.decay * m + d for m, d in zip(momentum, direction, strict=True)))
             x = problem.step(x, momentum, self.step)

@@ -22,6 +22,7 @@ class MIMReleased(Attack):
     divides by the L1 norm of the whole batch, here it is each clip's own, so that results do not depend on batch mates.
     """
 
+    aims = True
     bounded = False
     norms = ("linf",)
 

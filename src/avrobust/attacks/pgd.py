@@ -4,7 +4,7 @@ from typing import final
 
 from avrobust.attacks.base import Attack
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.search import Search, Worst, positive_steps
+from avrobust.attacks.search import Offer, Search, positive_steps
 from avrobust.types import Clip
 
 
@@ -18,12 +18,14 @@ class PGD(Attack):
         steps: how many gradient steps.
         step: size of one step as a fraction of eps.
         random_start: see `Search`, as for the others.
-        restarts: how many random starts.
+        restarts: how many random starts at most; a clip that one of them has fooled gets no other.
         best: hand back the worst iterate and not the last one.
 
     Raises:
         ValueError: steps or step is not positive, or restarts make no sense.
     """
+
+    aims = True
 
     def __init__(
         self, steps: int = 10, step: float = 0.125, random_start: bool = False, restarts: int = 1, best: bool = False
@@ -35,10 +37,10 @@ class PGD(Attack):
     def perturb(self, problem: Problem) -> Clip:
         return self.search.run(problem, self._climb)
 
-    def _climb(self, problem: Problem, x: Clip, worst: Worst | None) -> Clip:
+    def _climb(self, problem: Problem, x: Clip, offer: Offer | None) -> Clip:
         for _ in range(self.steps):
             answer = problem.answer(x)
-            if worst:
-                worst.offer(x, answer.loss, problem.fooled(answer.logits))
+            if offer:
+                offer(x, answer)
             x = problem.step(x, answer.gradient, self.step)
         return x

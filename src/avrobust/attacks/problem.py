@@ -30,12 +30,26 @@ class Answer(NamedTuple):
 
 
 @final
+@dataclass
+class Meter:
+    """What an attack has asked about one clip.
+
+    A gradient is one of the loss that the attack maximises: one pass forward and back, unless the objective itself
+    takes several. It is counted also where the answer was known, and then as `shared` too.
+    """
+
+    gradients: int = 0
+    queries: int = 0  # passes forward alone
+    shared: int = 0  # of the gradients those that one pass at the clean clips answered for all conditions
+
+
+@final
 @dataclass(frozen=True)
 class Problem:
     """Clean clips with their labels, threat and generators, and a model that can be asked about clips near them.
 
     `take` narrows it to some of the clips, for attacks that go on with those that still stand alone. All that belongs
-    to a clip comes along: its label, its generator, and the embedding of a modality that is not attacked.
+    to a clip comes along: its label, its generator, its meter, and the embedding of a modality that is not attacked.
     """
 
     model: Classifier
@@ -45,7 +59,9 @@ class Problem:
     generators: Sequence[Generator] | None = None
     objective: Objective = cross_entropy
     target: Tensor | None = None  # (B,) int64, for objectives that lead towards a class
+    to_reach: bool = False  # True: only where the model says its target is a clip fooled
     first: Answer | None = None  # at the clean clips, if that is known already
+    meters: Sequence[Meter] = ()  # one a clip, or none if nobody wants to know
 
     def __len__(self) -> int:
         return len(self.label)
@@ -57,12 +73,29 @@ class Problem:
         model = self.model.take(index) if isinstance(self.model, HeldModel) else self.model
         generators = None if self.generators is None else [self.generators[i] for i in index.tolist()]
         target = None if self.target is None else self.target[index]
-        clip, label = take(self.clip, index), self.label[index]
-        return replace(self, model=model, clip=clip, label=label, generators=generators, target=target, first=None)
+        own = [self.meters[i] for i in index.tolist()] if self.meters else ()
+        return replace(
+            self,
+            model=model,
+            clip=take(self.clip, index),
+            label=self.label[index],
+            generators=generators,
+            target=target,
+            first=None,
+            meters=own,
+        )
 
     def towards(self, objective: Objective, target: Tensor | None = None) -> "Problem":
         """The same problem with another loss to maximise."""
         return replace(self, objective=objective, target=target, first=None)
+
+    def maximising(self, objective: Objective) -> "Problem":
+        """The same problem, with the same target if it has one, with another loss to maximise."""
+        return replace(self, objective=objective, first=None)
+
+    def to_class(self, target: Tensor, objective: Objective) -> "Problem":
+        """The same problem, solved where the model says `target`, (B,) int64."""
+        return replace(self.towards(objective, target), to_reach=True)
 
     def answer(self, x: Clip) -> Answer:
         """Loss, logits and gradient at `x`, clips near `clip`.
@@ -73,8 +106,12 @@ class Problem:
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
         """
-        if self.first and x is self.clip:
-            return self.first
+        known = self.first if x is self.clip else None
+        for meter in self.meters:
+            meter.gradients += 1
+            meter.shared += known is not None
+        if known:
+            return known
         free = tuple(budget is not None for budget in self.threat.budgets)
         loss, logits, raw = differentiate(self.model, self.objective, x, self.label, free, self.target)
         pairs = zip(raw, self.threat.budgets, strict=True)
@@ -83,16 +120,34 @@ class Problem:
     @torch.no_grad()
     def judge(self, x: Clip) -> tuple[Tensor, Tensor]:
         """Loss (B,) and logits (B, C) at `x`, without a gradient."""
+        self._count_query()
         return _evaluate(self.model, self.objective, x, self.label, self.target)
 
     @torch.no_grad()
     def logits(self, x: Clip) -> Tensor:
         """The logits at `x`, (B, C): all that a black-box attack may ask."""
+        self._count_query()
         return self.model(x).detach()
 
+    def _count_query(self) -> None:
+        for meter in self.meters:
+            meter.queries += 1
+
     def fooled(self, logits: Tensor) -> Tensor:
-        """Whether the model errs: (B,) bool."""
+        """Whether the model errs, or says the class that is to be reached: (B,) bool."""
+        if self.to_reach:
+            return ~wrong(logits, self._wanted)
         return wrong(logits, self.label)
+
+    def harm(self, logits: Tensor) -> Tensor:
+        """By which the outcomes of different losses are compared, (B,): cross-entropy, or the target's likelihood."""
+        sign = -1 if self.to_reach else 1
+        return sign * F.cross_entropy(logits, self._wanted if self.to_reach else self.label, reduction="none")
+
+    @property
+    def _wanted(self) -> Tensor:
+        assert self.target is not None
+        return self.target
 
     def step(self, x: Clip, direction: Clip, fraction: float | Tensor) -> Clip:
         """Moves each attacked modality by `fraction` of its eps along `direction`, then projects on the threat.

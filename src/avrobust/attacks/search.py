@@ -6,9 +6,8 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from avrobust.attacks.problem import Problem, put
+from avrobust.attacks.problem import Answer, Problem, put
 from avrobust.attacks.threat import each
 from avrobust.types import Clip
 
@@ -43,15 +42,22 @@ class Worst:
         return better
 
 
+Offer = Callable[[Clip, Answer], None]  # shows an iterate, with what the model said there, to whoever keeps the worst
+
+
 @final
 @dataclass(frozen=True)
 class Search:
     """Runs an iterative attack from one or several starts.
 
+    A clip that one start has fooled gets no further one, so that what comes back is the worst of the starts that a clip
+    has had. Each draws from its own generator: which other clips still stand changes nothing.
+
     Args:
         random_start: begin at a uniformly drawn point of the budget; needs a generator for each clip.
-        restarts: how many starts; the worst outcome of each clip is kept.
-        best: hand back the worst iterate of all and not the last one.
+        restarts: how many starts at most; the worst outcome of each clip is kept.
+        best: hand back the worst iterate of those starts and not the worst of their last ones: one that fools before
+            one that does not, then the one with the highest loss.
 
     Raises:
         ValueError: several starts that would all be the same one.
@@ -65,7 +71,7 @@ class Search:
         if self.restarts < 1 or (self.restarts > 1 and not self.random_start):
             raise ValueError(f"restarts must be at least 1, and 1 without random_start; it is {self.restarts}")
 
-    def run(self, problem: Problem, climb: Callable[[Problem, Clip, Worst | None], Clip]) -> Clip:
+    def run(self, problem: Problem, climb: Callable[[Problem, Clip, Offer | None], Clip]) -> Clip:
         """The outcome of `climb`, a function from problem and start to the last iterate.
 
         Its third argument, if there is one, wants to be offered every iterate.
@@ -74,10 +80,23 @@ class Search:
             return climb(problem, self._start(problem), None)
         worst = Worst(problem.clip)
         for _ in range(self.restarts):
-            last = climb(problem, self._start(problem), worst if self.best else None)
-            loss, logits = problem.judge(last)
-            worst.offer(last, loss, problem.fooled(logits))
+            index = (~worst.fooled).nonzero().squeeze(1)
+            if not len(index):
+                break
+            self._once(problem.take(index), climb, worst, index)
         return worst.clip
+
+    def _once(
+        self, problem: Problem, climb: Callable[[Problem, Clip, Offer | None], Clip], worst: Worst, index: Tensor
+    ) -> None:
+        """One start of the clips at `index`."""
+
+        def offer(x: Clip, answer: Answer) -> None:
+            worst.offer(x, answer.loss, problem.fooled(answer.logits), index)
+
+        last = climb(problem, self._start(problem), offer if self.best else None)
+        loss, logits = problem.judge(last)
+        worst.offer(last, loss, problem.fooled(logits), index)
 
     def _start(self, problem: Problem) -> Clip:
         return start(problem) if self.random_start else problem.clip
@@ -103,13 +122,8 @@ def not_better_off(problem: Problem, x: Clip) -> Clip:
     worst = Worst(problem.clip)
     for clip in (problem.clip, x):
         logits = problem.logits(clip)
-        worst.offer(clip, comparable(logits, problem.label), problem.fooled(logits))
+        worst.offer(clip, problem.harm(logits), problem.fooled(logits))
     return worst.clip
-
-
-def comparable(logits: Tensor, label: Tensor) -> Tensor:
-    """The cross-entropy of each clip, (B,), by which the outcomes of different losses are compared."""
-    return F.cross_entropy(logits, label, reduction="none")
 
 
 def where(mask: Tensor, x: Clip, other: Clip) -> Clip:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import final
 
-from avrobust.attacks.base import Attack
+from avrobust.attacks.base import Attack, Outcome
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.threat import Threat
-from avrobust.types import Classifier, Clip
+from avrobust.types import Classifier
 
 
 @final
@@ -14,7 +14,7 @@ class Transfer(Attack):
     """Another attack, run on another model: an attacker who does not have the one that is asked (Papernot et al. 2016).
 
     A clip that the source is fooled by need not fool the attacked model, so accuracies are higher than under the attack
-    itself; where they are lower, that attack has failed (see docs/verdict.md).
+    itself; where they are lower, that attack has failed (see docs/verdict.md). What is counted are the source's passes.
 
     Args:
         attack: how the clips are perturbed; bounds and norms are its own.
@@ -31,6 +31,15 @@ class Transfer(Attack):
     def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:
         return self.attack.left_out(self.source, classes, threats)
 
-    def perturb(self, problem: Problem) -> Clip:
+    def perturb(self, problem: Problem) -> Outcome:
         p = problem
-        return self.attack(self.source, p.clip, p.label, p.threat, generators=p.generators, objective=p.objective)
+        found = self.attack.run(
+            self.source,
+            p.clip,
+            p.label,
+            p.threat,
+            generators=p.generators,
+            objective=p.objective,
+            meters=p.meters,
+        )
+        return Outcome(found.clip, ("",) * len(p), found.target)

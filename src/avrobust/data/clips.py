@@ -1,8 +1,11 @@
 """Reads prepared clips as samples. A clip that cannot be read is named with its reason, never replaced by zeros."""
 
+import heapq
 import math
+from copy import copy
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import NamedTuple, Self, final
 
 import numpy as np
 import soundfile
@@ -52,6 +55,13 @@ class Clips(Dataset[Sample | Skipped]):
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def few(self, count: int) -> Self:
+        """So many of these clips, in their order, all if there are fewer: those whose keys have the lowest hashes."""
+        drawn = heapq.nsmallest(count, self.entries, key=lambda entry: sha256(entry.key.encode()).hexdigest())
+        part, keys = copy(self), {entry.key for entry in drawn}
+        part.entries = [entry for entry in self.entries if entry.key in keys]
+        return part
 
     def __getitem__(self, index: tuple[int, int]) -> Sample | Skipped:
         epoch, position = index

@@ -5,9 +5,9 @@ from typing import NamedTuple, final
 
 import pandas as pd
 
+from avrobust.report.cells import SHORT
 from avrobust.report.paper import EPS, UNIMODAL
 from avrobust.report.scores import AVERAGE, SUM, Comparison, Scores, Side, Verdict, compare, together
-from avrobust.report.tables import SHORT
 from avrobust.types import CONDITIONS, Condition
 
 ATTACKS = ("fgsm", "pgd", "mim")  # bounded, from the weakest

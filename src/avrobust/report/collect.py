@@ -1,5 +1,6 @@
 """All finished attacks under a folder of runs, one row each."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ import pandas as pd
 from avrobust.errors import UserError
 from avrobust.report.command import flat
 from avrobust.report.paper import published
-from avrobust.science import attack_name, science
+from avrobust.science import attack_name, science, split_name
 from avrobust.types import CONDITIONS
 
 LABELS = ["dataset", "threat", "attack", "fusion", "defense", "eps", "split"]  # what a row is called
@@ -59,13 +60,15 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         **{name: config["choices"][name] for name in ("threat", "fusion", "defense")},
         "attack": attack_name(config),
         "eps": config["eps"],
-        "split": config["split"],
+        "split": split_name(config),
         "seed": config["seed"],
         "single": config["threat"].get("single", 1.0),
         "n": result["n"],
         "skipped": len(result["skipped"]),
         "bounded": result["bounded"],
         "trusted": result.get("verdict", {}).get("trusted", True),
+        "judged": "verdict" in result,
+        "reasons": "\n".join(result.get("verdict", {}).get("reasons", [])),
         **result["accuracy"],
         **{f"{c}_low": low for c, (low, _) in result["interval"].items()},
         **{f"{c}_high": high for c, (_, high) in result["interval"].items()},
@@ -75,12 +78,36 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "ri": result.get("ri", float("nan")),
         **_discordant(result),
         **{f"paper_{c}": paper.accuracy[c] if paper else float("nan") for c in CONDITIONS},
+        "by_hand": _by_hand(config),
+        **_cost(result),
         "seconds": result["seconds"],
+        "subject": _subject(result),
         "task": result["task"],
         "model": result.get("model", ""),
         "against": result.get("against", {}).get("run_id", ""),
         "run_id": result["run_id"],
     }
+
+
+def _by_hand(config: Mapping[str, Any]) -> str:
+    """The attack's settings that the command named, for example "queries=500, steps=50"."""
+    own = (override.lstrip("+") for override in config.get("overrides", ()))
+    return ", ".join(sorted(text.removeprefix("attack.") for text in own if text.startswith("attack.")))
+
+
+def _cost(result: Mapping[str, Any]) -> dict[str, float]:
+    """Gradients and queries a clip by condition; NaN for runs of versions that did not count them."""
+    asked = result.get("cost", {})
+    names = [(name, c) for name in ("gradients", "queries") for c in CONDITIONS[1:]]
+    return {f"{name}_{c}": asked.get(c, {}).get(name, float("nan")) for name, c in names}
+
+
+def _subject(result: Mapping[str, Any]) -> str:
+    """The same for all attacks under one threat on one model, whatever its seed: how the model came about, the data."""
+    config = result["config"]
+    kept = {k: v for k, v in science(result["task"], config).items() if k not in ("attack", "seed")}
+    text = json.dumps([result["task"], result.get("data"), kept], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _discordant(result: Mapping[str, Any]) -> dict[str, float]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from avrobust.report.cells import SHORT
 from avrobust.report.curves import Axis, Panel, Strength, axis, strengths
 from avrobust.report.rows import Row
-from avrobust.report.tables import SHORT, TABLE2, TABLE3, Layout, protocol
+from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol
 from avrobust.types import CONDITIONS, Condition
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from avrobust.report import media
-from avrobust.report.tables import SHORT
+from avrobust.report.cells import SHORT
 
 MOST = 60  # clips of runs on one page: more is no longer looked at
 CARD = 9_000  # bytes of a card without its media

@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avrobust.files import whole
+from avrobust.report.cells import Table
 from avrobust.report.claims import claims
 from avrobust.report.classes import as_json, confusions
 from avrobust.report.collect import dataset_name
@@ -18,7 +19,7 @@ from avrobust.report.gallery import gallery
 from avrobust.report.paper import EPS
 from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
-from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL, Table
+from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL
 from avrobust.report.write import latex, markdown
 
 SIZE = 20_000_000  # bytes

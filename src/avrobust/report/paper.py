@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from avrobust.science import attack_name
+from avrobust.science import attack_name, split_name
 from avrobust.types import CONDITIONS
 
 EPS = 0.006  # of every published row; Table 1 takes twice that where one modality is attacked alone
@@ -34,7 +34,7 @@ def published(config: Mapping[str, Any]) -> Published | None:
 
     The released code's MIM made the published MIM rows, so `mim` and `mim_released` both stand beside them.
     """
-    if config["eps"] != EPS or config["split"] != "test":
+    if config["eps"] != EPS or split_name(config) != "test":
         return None
     names = {name: config["choices"][name] for name in ("dataset", "fusion", "defense", "threat")}
     return find(**names, attack=attack_name(config))

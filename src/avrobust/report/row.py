@@ -10,7 +10,7 @@ from rich.table import Table
 from avrobust.console import out
 from avrobust.metrics import average, average_with_clean
 from avrobust.report.paper import Published, published
-from avrobust.science import attack_name
+from avrobust.science import attack_name, split_name
 from avrobust.types import CONDITIONS
 
 HEADINGS = ("clean", "xA", "xV", "xAV", "Avg 3", "Avg 4", "n")  # Avg 4 counts clean in, as Table 2 does
@@ -56,7 +56,7 @@ def _add_comparison(table: Table, result: Mapping[str, Any]) -> None:
 def title(result: Mapping[str, Any]) -> str:
     """What was attacked and how, in a line."""
     config, choices = result["config"], result["config"]["choices"]
-    attack = f"{attack_name(config)}, threat {choices['threat']}, eps {config['eps']:g}, {config['split']} split"
+    attack = f"{attack_name(config)}, threat {choices['threat']}, eps {config['eps']:g}, {split_name(config)} split"
     defended = "" if choices["defense"] == "none" else f" + {choices['defense']}"
     return f"{choices['dataset']}, {choices['fusion']}{defended}: {attack}"
 
@@ -69,7 +69,7 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         epochs = f"{result['epochs']} epochs against its {result['against']['epochs']}"
         found.append(f"RI {result['ri']:+.2f} against the undefended model, trained for {epochs}")
         found.append(f"attacked on ({result['config']['adaptive']}): Avg {', '.join(rows)}")
-    found += [*_transfer(result), *_verdict(result)]
+    found += [*_reached(result), *_transfer(result), *_verdict(result)]
     if not result["bounded"]:
         distance = result["largest_distance"]
         moved = f"audio by {distance['audio']:.4g}, frames by {distance['visual']:.4g}"
@@ -78,6 +78,16 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         first = result["skipped"][0]
         found.append(f"{len(result['skipped'])} clips could not be read, first {first['key']}: {first['reason']}")
     return found
+
+
+def _reached(result: Mapping[str, Any]) -> list[str]:
+    """How many clips a targeted attack has brought where it wanted them, which is less than that the model errs."""
+    shares = (
+        f"{condition} {x['share']:.2f} % ({x['low']:.0f} to {x['high']:.0f})"
+        for condition, x in result.get("reached", {}).items()
+    )
+    text = ", ".join(shares)
+    return [f"ended in the wanted class ({result['config']['target']}): {text}"] if text else []
 
 
 def _transfer(result: Mapping[str, Any]) -> list[str]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avrobust.report.cells import SHORT
 from avrobust.report.figures import BARS, save, style
-from avrobust.report.tables import SHORT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -29,6 +29,7 @@ def _print_tables(name: str, jobs: list[Job]) -> None:
     The undefended rows that a sweep of `defend.py` compares with belong to it.
     """
     from avrobust.report.collect import collect
+    from avrobust.report.scores import Scores
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown
 
@@ -37,8 +38,9 @@ def _print_tables(name: str, jobs: list[Job]) -> None:
         return
     results = [json.loads((folder / "result.json").read_text(encoding="utf-8")) for folder in folders]
     wanted = {r["run_id"] for r in results} | {r["against"]["run_id"] for r in results if "against" in r}
-    runs = collect(folders[0].parent.parent)
+    root = folders[0].parent.parent
+    runs = collect(root)
     mine = runs[runs["run_id"].isin(wanted)]
-    found = [table for table in tables(mine) if table.name == name]
+    found = [table for table in tables(mine, Scores(root)) if table.name == name]
     for table in found or [overview(mine, f"Attacks of this sweep ({name})")]:
         out.print(markdown(table), markup=False)

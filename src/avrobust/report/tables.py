@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from avrobust.metrics import robustness_improvement
+from avrobust.report.by_attack import by_attack
+from avrobust.report.cells import BEHIND, OUTSIDE, SHORT, Table, behind, shown, text_of
 from avrobust.report.paper import EPS, find
 from avrobust.report.rows import Cell, Row, rows
+from avrobust.report.scores import Scores
 from avrobust.types import CONDITIONS, Condition
 
-SHORT: dict[Condition, str] = {"clean": "clean", "audio": "xA", "visual": "xV", "audiovisual": "xAV"}
 UNIMODAL = {"audio_only": "only A", "visual_only": "only V"}
-BEHIND = "runs"  # in a line: the ids of the runs that it comes from; not shown
-OUTSIDE = "*"  # a published number outside our 95 % interval
 
 
 class Layout(NamedTuple):
@@ -76,21 +76,11 @@ FIGURE3 = "fig3"
 FIGURE3_TITLE = "Fig. 3: accuracy over eps, attacked on audio, video or both"
 
 
-class Table(NamedTuple):
-    """One table, for people and for programs."""
-
-    name: str
-    title: str
-    shown: pd.DataFrame  # text cells
-    tidy: pd.DataFrame  # one row a line and condition
-    runs: list[tuple[str, ...]]  # the ids of the runs behind each line of `shown`
-
-
-def tables(runs: pd.DataFrame) -> list[Table]:
-    """The paper's tables as far as these runs fill them; one that no run belongs to is left out."""
+def tables(runs: pd.DataFrame, scores: Scores) -> list[Table]:
+    """The paper's tables and that of strong attacks, as far as these runs fill them; empty ones are left out."""
     tested = runs[(runs["split"] == "test") & runs["average"].notna()]
     found = [_table(layout, tested) for layout in LAYOUTS]
-    return [table for table in (*found, _figure3(tested)) if table is not None]
+    return [table for table in (*found, _figure3(tested), by_attack(runs, scores)) if table is not None]
 
 
 def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
@@ -100,7 +90,7 @@ def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
     labels = [{**row.labels, "eps": f"{row.labels['eps']:g}"} for row in found]
     pairs = zip(found, labels, strict=True)
     lines = [_ours(row, names, _average(row, with_clean=False), most, {}) for row, names in pairs]
-    return Table("all", title, _shown(lines).drop(columns="source"), _tidy(found), _behind(lines))
+    return Table("all", title, shown(lines).drop(columns="source"), _tidy(found), behind(lines))
 
 
 def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
@@ -113,7 +103,7 @@ def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
     for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
         here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == place]
         lines += _block(layout, place, here, _unimodal(place[0], undefended) if layout.number == 1 else {})
-    return Table(layout.name, layout.title, _shown(lines), _tidy(found), _behind(lines))
+    return Table(layout.name, layout.title, shown(lines), _tidy(found), behind(lines))
 
 
 def protocol(layout: Layout, runs: pd.DataFrame) -> list[Row]:
@@ -150,18 +140,8 @@ def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[
     return lines
 
 
-def _shown(lines: list[dict[str, Any]]) -> pd.DataFrame:
-    """Lines as a frame of text, its columns in the order of the fullest line."""
-    fullest = max(lines, key=lambda line: len(line))
-    return pd.DataFrame(lines, columns=[name for name in fullest if name != BEHIND]).fillna("")
-
-
-def _behind(lines: list[dict[str, Any]]) -> list[tuple[str, ...]]:
-    return [line.get(BEHIND, ()) for line in lines]
-
-
 def _ours(row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]) -> dict[str, Any]:
-    cells = {SHORT[c]: _text(row.cells[c]) for c in CONDITIONS}
+    cells = {SHORT[c]: text_of(row.cells[c]) for c in CONDITIONS}
     about = {"n": str(row.n), "seeds": str(row.seeds), "notes": _notes(row, most_seeds)}
     return {**labels, "source": "ours", **cells, "Avg": average, **_gain(row), **more, **about, BEHIND: row.runs}
 
@@ -192,11 +172,6 @@ def _difference(labels: dict[str, Any], row: Row, paper: dict[Condition, float])
 
 def _average(row: Row, with_clean: bool) -> str:
     return f"{row.average_with_clean if with_clean else row.average:.2f}"
-
-
-def _text(cell: Cell) -> str:
-    deviation = "" if cell.deviation is None else f" ± {cell.deviation:.2f}"
-    return f"{cell.mean:.2f}{deviation} ({cell.low:.0f} to {cell.high:.0f})"
 
 
 def _notes(row: Row, most_seeds: int) -> str:
@@ -263,11 +238,11 @@ def _figure3(runs: pd.DataFrame) -> Table | None:
     curves = {key: line for key, line in sorted(lines.items()) if len(line) > 8}  # two points at least
     if not curves:
         return None
-    shown = pd.DataFrame(list(curves.values())).fillna("")
-    names = [str(column) for column in shown]
+    text = pd.DataFrame(list(curves.values())).fillna("")
+    names = [str(column) for column in text]
     grid = sorted(filter(_is_number, names), key=float)
-    front = [name for name in names if name not in grid and (name != "settings" or shown[name].any())]
-    return Table(FIGURE3, FIGURE3_TITLE, shown[[*front, *grid]], _tidy(found), [()] * len(shown))
+    front = [name for name in names if name not in grid and (name != "settings" or text[name].any())]
+    return Table(FIGURE3, FIGURE3_TITLE, text[[*front, *grid]], _tidy(found), [()] * len(text))
 
 
 def _is_number(text: str) -> bool:

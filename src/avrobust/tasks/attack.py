@@ -9,13 +9,14 @@ from typing import Any
 import torch
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.targeted import Targeted
 from avrobust.attacks.threat import Threat
 from avrobust.attacks.transfer import Transfer
 from avrobust.config import build
 from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, felled, summarise
+from avrobust.evaluation import cost, evaluate, felled, reached, summarise
 from avrobust.loggers import publish
 from avrobust.model import AVClassifier
 from avrobust.runs import Run, provenance, run_for
@@ -72,8 +73,12 @@ class Attacker:
     def __init__(self, config: Config) -> None:
         if config["split"] not in SPLITS:
             raise UserError(f"split={config['split']}: choices: {', '.join(SPLITS)}")
+        if config.get("clips") is not None and config["clips"] < 1:
+            raise UserError(f"clips={config['clips']}: at least 1, or null for all")
         self.config = config
         self.attack: Attack = build("attack", config["attack"])
+        if config.get("target"):
+            self.attack = Targeted(self.attack, config["target"])
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
         for threat in self.suite.values():
             self.attack.refuse_norm(threat)
@@ -82,12 +87,11 @@ class Attacker:
 
     def examples(self, parts: Parts) -> Examples:
         """The clips that the run is to keep."""
-        keys = (entry.key for entry in parts.data.clips(self.config["split"]).entries)
-        return Examples(keys, self.config.get("examples", 0))
+        return Examples(self.batches(parts).keys, self.config.get("examples", 0))
 
     def batches(self, parts: Parts) -> EvaluationBatches:
         """The clips to attack."""
-        return EvaluationBatches(self.config, parts, self.config["split"])
+        return EvaluationBatches(self.config, parts, self.config["split"], self.config.get("clips"))
 
     def records(
         self,
@@ -99,8 +103,7 @@ class Attacker:
         name: str = "",
     ) -> list[Record]:
         """What the model says of every clip, clean and attacked."""
-        config = self.config
-        batches = self.batches(parts)
+        config, batches = self.config, self.batches(parts)
         _exact_arithmetic()
         title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
         shown = track(batches, title, len(batches))
@@ -149,6 +152,8 @@ class Attacker:
                 "visual": max(r.visual_distance for r in records),
             },
             "felled": felled(records),
+            "cost": cost(records),
+            "reached": reached(records),
             "skipped": self.skipped,
         }
 
@@ -171,7 +176,9 @@ def _csv(records: Iterable[Record], classes: list[str]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(Record._fields)
     for record in records:
-        named = record._replace(label=classes[record.label], prediction=classes[record.prediction])  # type: ignore[arg-type]
+        named: Any = record._replace(label=classes[record.label], prediction=classes[record.prediction])  # type: ignore[arg-type]
+        if record.target is not None:
+            named = named._replace(target=classes[record.target])
         table.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in named])
     return text.getvalue()
 

@@ -2,6 +2,7 @@
 
 import csv
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ def main(config: Config) -> dict[str, Any]:
         raise UserError("defense=none: what it is compared with is python attack.py; choose a defence")
     if source_of(config):
         raise UserError("source: defend.py attacks the defended model itself; transfer is a matter of attack.py")
+    if config.get("target"):
+        raise UserError("target: what a defence declares leads to no class; python attack.py attacks it with a target")
     attacker, parts, run = begin("defend", config)
     with run.claim(force=config["force"]) as result:
         if result is None:
@@ -46,7 +49,8 @@ def main(config: Config) -> dict[str, Any]:
                 target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
                 kept = {name: attacker.examples(parts) for name in objectives}
                 found = {n: attacker.records(target, parts, device, kept[n], o, n) for n, o in objectives.items()}
-                records = worst(list(found.values()))
+                hardest = worst(list(found.values()))
+                records = with_all_costs(hardest, list(found.values()))
                 judged = attacker.judged(target.model, parts, device, records, adaptive=len(objectives) > 1)
             row = {**attacker.row(records, parts, run, model_run), **judged}
             comparison = {
@@ -56,7 +60,7 @@ def main(config: Config) -> dict[str, Any]:
                 **_compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
                 "seconds": round(time.monotonic() - started, 1),
             }
-            examples = worst_of(list(kept.values()), list(found.values()), records)
+            examples = worst_of(list(kept.values()), list(found.values()), hardest)
             result = finish(run, config, records, parts, {**row, **comparison}, examples)
     publish(config, run)
     return result
@@ -76,6 +80,15 @@ def worst(found: list[list[Record]]) -> list[Record]:
     The same clip stands at the same place of every list, as one model was asked about the same clips.
     """
     return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
+
+
+def with_all_costs(records: list[Record], found: list[list[Record]]) -> list[Record]:
+    """The records, each with what all the attacks on its clip have asked together."""
+    return [_priced(record, same) for record, *same in zip(records, *found, strict=True)]
+
+
+def _priced(record: Record, same: Sequence[Record]) -> Record:
+    return record._replace(**{name: sum(getattr(r, name) for r in same) for name in ("gradients", "queries", "shared")})
 
 
 def _compare(records: list[Record], against: Path) -> dict[str, Any]:

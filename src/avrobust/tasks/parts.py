@@ -146,17 +146,19 @@ def _clips_that_fit(form: Format) -> Iterator[None]:
 
 
 class EvaluationBatches:
-    """The batches of one split in order, and afterwards the clips that could not be read.
+    """The batches of one split in order, and afterwards the clips that could not be read; of `count` clips if given.
 
     A split that fits in memory is read once for all passes over it in one process: conditions, objectives, jobs.
     """
 
-    def __init__(self, config: Config, parts: Parts, split: Split) -> None:
+    def __init__(self, config: Config, parts: Parts, split: Split, count: int | None = None) -> None:
         data, clips, size = parts.data, parts.data.clips(split), parts.batch_size
+        clips = clips.few(count) if count else clips
+        self.keys = [entry.key for entry in clips.entries]
         sampler = EpochSampler(len(clips), shuffle=False)
         self.loader = loader(clips, sampler, size, config["workers"])
         self.skipped: list[dict[str, str]] = []
-        self.name = (data.fingerprint(), str(data.root), clips.form, split, size)  # of what is kept
+        self.name = (data.fingerprint(), str(data.root), clips.form, split, count, size)  # of what is kept
         self.fits = 4 * clips.form.values * len(clips) <= KEPT_BYTES
 
     def __len__(self) -> int:

@@ -33,7 +33,7 @@ def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
     run = trained(config, parts)
     objectives = parts.defense.objectives().values() if folder.parent.name == "defend" else (cross_entropy,)
     largest = attacker.suite["audiovisual"]
-    batches = EvaluationBatches(config, parts, config["split"])
+    batches = EvaluationBatches(config, parts, config["split"], config.get("clips"))
     with lease_for(config) as device:
         found = strength(
             folded(load_trained(run, parts.model)).to(device),
@@ -64,6 +64,8 @@ def _config_of(folder: Path) -> Config:
         raise UserError(
             f"{folder}: its clips were made on another model; a strength is of an attack on the model itself"
         )
+    if result["config"].get("target"):
+        raise UserError(f"{folder}: its attack wants a certain class; a strength is of an attack that wants any error")
     return {**result["config"], "runs": str(folder.resolve().parents[1]), "force": False}
 
 
