@@ -104,15 +104,26 @@ def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
     """
     with Image.open(path) as file:
         picture = file.convert("RGB")
-    short = int(size * TRAINING_RESIZE) if choice else size
-    scale = short / min(picture.size)
-    width, height = (max(short, round(side * scale)) for side in picture.size)
-    top, left = (choice.top, choice.left) if choice else (0.5, 0.5)
-    x, y = round((width - size) * left), round((height - size) * top)
+    width, height, x, y = crop_of(picture.size, size, choice)
     picture = picture.resize((width, height), Image.Resampling.BICUBIC).crop((x, y, x + size, y + size))
     if choice and choice.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return torch.from_numpy(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255)
+
+
+def crop_of(whole: tuple[int, int], size: int, choice: Augmentation | None = None) -> tuple[int, int, int, int]:
+    """What a frame of (width, height) pixels is resized to, and the upper left corner of the crop: width, height, x, y.
+
+    Args:
+        whole: the frame's size.
+        size: the crop's side.
+        choice: of a training sample; None for the centre crop.
+    """
+    short = int(size * TRAINING_RESIZE) if choice else size
+    scale = short / min(whole)
+    width, height = (max(short, round(side * scale)) for side in whole)
+    top, left = (choice.top, choice.left) if choice else (0.5, 0.5)
+    return width, height, round((width - size) * left), round((height - size) * top)
 
 
 def collate(items: list[Sample | Skipped]) -> LoadedBatch:
