@@ -77,8 +77,8 @@ class FeatureMemory(Defense):
         self.base.refuse(model)
         if isinstance(model.fusion, MapFusion):
             raise UserError(
-                f"defense: a feature memory restores one embedding a clip, but fusion {type(model.fusion).__name__} looks "
-                "at a map of them: choose another fusion, or a defence without a memory"
+                "defense: a feature memory restores one embedding a clip, but fusion "
+                f"{type(model.fusion).__name__} looks at a map of them: choose another fusion or defence"
             )
 
     def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:

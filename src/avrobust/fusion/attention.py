@@ -13,8 +13,9 @@ from avrobust.types import Features
 class Attention(MapFusion):
     """[f_a; sum_p w_p v_p] with w = softmax_p(u . tanh(W_v v_p + W_a f_a)), over the places p of each frame.
 
-    Audio-guided visual attention, Tian et al. 2018 (ECCV, arXiv 1803.08842), without its extra layers before the sum. Learns from event labels alone; where the weights are large is taken to be the sound's source, as in
-    the sound sources that Tian & Xu 2021 show under attack. Several frames are averaged.
+    Audio-guided visual attention, Tian et al. 2018 (ECCV, arXiv 1803.08842), without its extra layers before the sum.
+    Learns from event labels alone; where the weights are large is taken to be the sound's source, as in the sound
+    sources that Tian & Xu 2021 show under attack. Several frames are averaged.
 
     Args:
         audio_dim: size of f_a.

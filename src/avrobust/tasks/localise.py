@@ -95,8 +95,8 @@ def main(folder: Path, *, levels: int, conditions: Sequence[Condition], examples
 def _refuse(folder: Path, parts: Parts) -> None:
     if not isinstance(parts.model.fusion, MapFusion):
         raise UserError(
-            f"{folder}: its fusion, {type(parts.model.fusion).__name__}, has no response map, as it looks at no places of "
-            "a picture; attack a model with fusion=attention"
+            f"{folder}: its fusion, {type(parts.model.fusion).__name__}, has no response map, as it looks at no places "
+            "of a picture; attack a model with fusion=attention"
         )
 
 
@@ -158,7 +158,7 @@ def _numbers(found: list[dict[Condition, Responses]], conditions: Sequence[Condi
 
 
 def _scores(responses: Responses, clean: Responses, truth: Truth) -> dict[str, Any]:
-    """In percent: accuracy of recognition, clips whose peak has left its clean place; with boxes what `_placed` says."""
+    """In percent: accuracy of recognition, clips whose peak left its clean place; with boxes what `_placed` says."""
     n = len(responses.records)
     moved = int((peaks(responses.maps) != peaks(clean.maps)).sum())
     return {
