@@ -66,14 +66,16 @@ def test_the_sound_guides_the_attention_and_gradients_reach_both() -> None:
     assert (weights - other).abs().max() > 1e-4
 
 
-def test_what_is_attended_is_the_weighted_sum_of_places() -> None:
+def test_attention_by_hand() -> None:
     x, fusion = features(), attention()
-    weights = fusion.response(x)
-    expected = [
-        sum(weights[b, t, i, j] * x.visual[b, t, :, i, j] for t in range(2) for i in range(4) for j in range(5)) / 2
-        for b in range(3)
-    ]
-    torch.testing.assert_close(fusion(x), torch.cat((x.audio, torch.stack(expected)), 1))
+    sound, weight, bias = fusion.sound(x.audio), fusion.place.weight, fusion.place.bias
+    places = {(i, j): x.visual[..., i, j] @ weight.T + bias for i in range(4) for j in range(5)}  # (B, T, hidden)
+    alike = {p: (v * sound[:, None]).sum(2) / (v.norm(dim=2) * sound.norm(dim=1)[:, None]) for p, v in places.items()}
+    total = sum((fusion.scale * c).exp() for c in alike.values())
+    weights = {p: (fusion.scale * c).exp() / total for p, c in alike.items()}
+    torch.testing.assert_close(fusion.response(x)[..., 2, 3], weights[2, 3])
+    seen = sum((weights[p].unsqueeze(2) * v).mean(1) for p, v in places.items())
+    torch.testing.assert_close(fusion(x), sound + seen)
 
 
 @pytest.mark.parametrize(("stride", "places"), [(8, 8), (16, 4), (32, 2)])
