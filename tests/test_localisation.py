@@ -17,8 +17,10 @@ from avrobust.attacks.pgd import PGD
 from avrobust.attacks.threat import suite
 from avrobust.cli import main
 from avrobust.data.boxes import Box, in_sample, sample_boxes
-from avrobust.data.clips import read_picture
+from avrobust.data.clips import collate, read_picture
 from avrobust.data.layout import Entry, Format
+from avrobust.data.mosaic import Mosaics, corner, in_mosaic
+from avrobust.data.prepared import Prepared
 from avrobust.encoders.resnet import ResNet
 from avrobust.errors import UserError
 from avrobust.evaluation import evaluate
@@ -51,7 +53,7 @@ def attention() -> Attention:
 
 
 def test_attention_of_each_frame_adds_up_to_one() -> None:
-    weights = attention().response(features())
+    weights = attention().weights(features())
     assert weights.shape == (3, 2, 4, 5)
     assert (weights > 0).all()
     torch.testing.assert_close(weights.sum((2, 3)), torch.ones(3, 2))
@@ -73,7 +75,8 @@ def test_attention_by_hand() -> None:
     alike = {p: (v * sound[:, None]).sum(2) / (v.norm(dim=2) * sound.norm(dim=1)[:, None]) for p, v in places.items()}
     total = sum((fusion.scale * c).exp() for c in alike.values())
     weights = {p: (fusion.scale * c).exp() / total for p, c in alike.items()}
-    torch.testing.assert_close(fusion.response(x)[..., 2, 3], weights[2, 3])
+    torch.testing.assert_close(fusion.response(x)[..., 2, 3], alike[2, 3])
+    torch.testing.assert_close(fusion.weights(x)[..., 2, 3], weights[2, 3])
     seen = sum((weights[p].unsqueeze(2) * v).mean(1) for p, v in places.items())
     torch.testing.assert_close(fusion(x), sound + seen)
 
@@ -207,6 +210,21 @@ def test_boxes_that_make_no_sense_are_refused(text: str, expected: str, tmp_path
         sample_boxes(tmp_path, [Entry("bell", "a", 2)], Format())
 
 
+def test_a_mosaic_shows_the_own_picture_among_others_whatever_its_batch(prepared: Path) -> None:
+    clips = Prepared(str(prepared), image_size=32, audio_samples=4096).clips("val")
+    loaded = [collate([clips[0, i] for i in part]).batch for part in (range(9), range(4), range(4, 9))]
+    (whole,), parts = (list(Mosaics(b, clips, seed=3)) for b in (loaded[:1], loaded[1:]))
+    assert torch.equal(whole.clip.visual, torch.cat([part.clip.visual for part in parts]))
+    assert torch.equal(whole.clip.audio, loaded[0].clip.audio)
+    assert {corner(key, 3) for key in whole.key} == {0, 1, 2, 3}
+    for key, label, own, seen in zip(whole.key, whole.label, loaded[0].clip.visual, whole.clip.visual, strict=True):
+        box = in_mosaic(Box(0, 0, 1, 1), key, 3)
+        x0, y0, x1, y1 = (int(64 * edge) for edge in box)
+        assert torch.equal(seen[..., y0:y1, x0:x1], own)
+        patches = seen[0].unfold(1, 32, 32).unfold(2, 32, 32)[..., 16, 16]  # (3, 2, 2): the middles of the patches
+        assert (patches.argmax(0) == label).sum() == 1  # a patch is coloured after its class
+
+
 BOX = (15 / 52, 10 / 40, 40 / 52, 30 / 40)  # of the patch in each of `write_prepared`'s frames
 
 
@@ -285,15 +303,21 @@ def test_without_boxes_there_are_pictures_and_what_moved(
     boxes.unlink()
     try:
         assert main(["localise", str(folder), "--levels", "1", "--examples", "1", "--conditions", "visual"]) == 0
+        content = json.loads((folder / "localisation.json").read_text())
+        out = capsys.readouterr().out
+        assert main(["localise", str(folder), "--levels", "1", "--examples", "0", "--mosaic"]) == 0
+        mosaic = json.loads((folder / "localisation.json").read_text())
     finally:
         boxes.write_text(text)
-    content = json.loads((folder / "localisation.json").read_text())
     assert content["boxes"] == 0
     assert content["baselines"] == {}
     assert list(content["attacked"]) == ["visual"]
     assert content["clean"].keys() == {"accuracy", "accuracy_interval", "moved", "moved_interval"}
     assert [p.title for p in shown.panels(content)] == ["peak moved, %", "recognised, %"]
-    assert "no boxes" in capsys.readouterr().out
+    assert "no boxes" in out
+    assert (mosaic["boxes"], mosaic["map"], mosaic["clean"]["pointing"] >= 0) == (6, [4, 4], True)
+    assert mosaic["baselines"]["whole"]["auc"] == pytest.approx(100 * (5.5 / 20))  # the own picture is a quarter
+    assert not (folder / "localisation.npz").exists()
 
 
 def test_a_model_without_a_map_is_refused(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,6 +201,7 @@ def _add_localise(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--conditions", type=_conditions, default=ATTACKED, metavar="LIST", help=f"of {','.join(ATTACKED)} (all)"
     )
     parser.add_argument("--examples", type=int, default=6, metavar="N", help="clips to look at (%(default)s)")
+    parser.add_argument("--mosaic", action="store_true", help="show each picture among three of other classes")
     parser.set_defaults(run=_localise)
 
 
@@ -217,8 +218,13 @@ def _localise(options: argparse.Namespace) -> None:
     from avrobust.report.localisation import HEAD, draw, rows
     from avrobust.tasks.localise import main
 
-    given = {"levels": options.levels, "conditions": options.conditions, "examples": options.examples}
-    content = main(options.folder, **given)
+    content = main(
+        options.folder,
+        levels=options.levels,
+        conditions=options.conditions,
+        examples=options.examples,
+        mosaic=options.mosaic,
+    )
     draw(options.folder, options.folder / "localisation", options.folder.name)
     sys.stdout.write(tabulate(rows(content), HEAD, tablefmt="github", disable_numparse=True) + "\n")
     boxes = f"{content['boxes']} with boxes" if content["boxes"] else "no boxes, so that no place is right or wrong"

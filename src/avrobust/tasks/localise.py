@@ -17,6 +17,8 @@ from torch import Tensor
 from avrobust.attacks.base import Objective
 from avrobust.console import track
 from avrobust.data.boxes import Box, sample_boxes
+from avrobust.data.clips import Clips
+from avrobust.data.mosaic import Mosaics, in_mosaic
 from avrobust.errors import UserError
 from avrobust.files import whole
 from avrobust.folding import folded
@@ -33,6 +35,7 @@ from avrobust.localisation import (
     scaled,
 )
 from avrobust.metrics import percent, wilson
+from avrobust.model import AVClassifier
 from avrobust.tasks.attack import Attacker
 from avrobust.tasks.examples import Examples
 from avrobust.tasks.finished import config_of, write
@@ -51,7 +54,9 @@ class Truth(NamedTuple):
     side: int  # of the pictures, in pixels
 
 
-def main(folder: Path, *, levels: int, conditions: Sequence[Condition], examples: int) -> dict[str, Any]:
+def main(
+    folder: Path, *, levels: int, conditions: Sequence[Condition], examples: int, mosaic: bool = False
+) -> dict[str, Any]:
     """Attacks the model of a finished attack or defence again and follows its response maps; as in localisation.json.
 
     A defended model is attacked on the objective by which the paper would.
@@ -61,6 +66,7 @@ def main(folder: Path, *, levels: int, conditions: Sequence[Condition], examples
         levels: of equal steps into which the run's budgets are cut.
         conditions: which attacks.
         examples: clips that are kept to look at; the same ones for all runs on a split.
+        mosaic: show each clip's picture among three others; see `Mosaics`.
 
     Raises:
         UserError: there is no finished run in `folder`, or its model has no response map.
@@ -74,11 +80,13 @@ def main(folder: Path, *, levels: int, conditions: Sequence[Condition], examples
     attacker.suite = {condition: attacker.suite[condition] for condition in conditions}
     with lease_for(config) as device:
         model = folded(load_trained(run, parts.model)).to(device)
-        found = _each_level(config, attacker, parts, model, device, parts.defense.objectives()[name], levels, kept)
-    truth = _truth(config, parts, found[-1]["clean"].records)
+        work = _Work(config, attacker, parts, parts.defense.objectives()[name], mosaic)
+        found = work.each_level(model, device, levels, kept)
+    truth = work.truth(found[-1]["clean"].records)
     content = {
         "run_id": folder.resolve().name,
         "objective": name,
+        "mosaic": mosaic,
         "eps": config["eps"],
         "shares": _shares(levels),
         "map": list(found[-1]["clean"].maps.shape[1:]),
@@ -104,41 +112,52 @@ def _shares(levels: int) -> list[float]:
     return [(level + 1) / levels for level in range(levels)]
 
 
-def _each_level(
-    config: Config,
-    attacker: Attacker,
-    parts: Parts,
-    model: Any,
-    device: torch.device,
-    objective: Objective,
-    levels: int,
-    kept: Examples,
-) -> list[dict[Condition, Responses]]:
-    """The responses under the attacks at each share of the budgets; the clips of the last one are kept."""
-    found = []
-    for share in _shares(levels):
-        batches = EvaluationBatches(config, parts.data, config["split"])
-        found.append(
-            respond(
-                model,
-                track(batches, f"responses at {share:.0%} of eps", len(batches)),
-                attacker.attack,
-                scaled(attacker.suite, share),
-                objective=objective,
-                seed=config["seed"],
-                device=device,
-                watch=kept.keep if share == 1 else None,
+class _Work(NamedTuple):
+    """What is attacked, and how."""
+
+    config: Config
+    attacker: Attacker
+    parts: Parts
+    objective: Objective
+    mosaic: bool
+
+    def each_level(
+        self, model: AVClassifier, device: torch.device, levels: int, kept: Examples
+    ) -> list[dict[Condition, Responses]]:
+        """The responses under the attacks at each share of the budgets; the clips of the last one are kept."""
+        found = []
+        for share in _shares(levels):
+            batches = EvaluationBatches(self.config, self.parts.data, self.config["split"])
+            shown = Mosaics(batches, self._clips(), self.config["seed"]) if self.mosaic else batches
+            found.append(
+                respond(
+                    model,
+                    track(shown, f"responses at {share:.0%} of eps", len(batches)),
+                    self.attacker.attack,
+                    scaled(self.attacker.suite, share),
+                    objective=self.objective,
+                    seed=self.config["seed"],
+                    device=device,
+                    watch=kept.keep if share == 1 else None,
+                )
             )
-        )
-    return found
+        return found
 
+    def truth(self, records: list[Record]) -> Truth:
+        """The boxes of those clips that have one; in mosaics of a data set without boxes the own picture is one."""
+        place = {record.key: i for i, record in enumerate(records)}
+        clips = self._clips()
+        entries = [entry for entry in clips.entries if entry.key in place]
+        boxes = sample_boxes(clips.root, entries, clips.form)
+        if self.mosaic:
+            whole = {} if boxes else {entry.key: Box(0, 0, 1, 1) for entry in entries}
+            boxes = {key: in_mosaic(box, key, self.config["seed"]) for key, box in {**boxes, **whole}.items()}
+        rows = torch.tensor([place[key] for key in boxes], dtype=torch.int64)
+        side = clips.form.image_size * (2 if self.mosaic else 1)
+        return Truth(torch.tensor(list(boxes.values())).view(-1, 4), rows, side)
 
-def _truth(config: Config, parts: Parts, records: list[Record]) -> Truth:
-    place = {record.key: i for i, record in enumerate(records)}
-    entries = [entry for entry in parts.data.clips(config["split"]).entries if entry.key in place]
-    boxes: dict[str, Box] = sample_boxes(parts.data.root, entries, parts.data.form)
-    rows = torch.tensor([place[key] for key in boxes], dtype=torch.int64)
-    return Truth(torch.tensor(list(boxes.values())).view(-1, 4), rows, parts.data.form.image_size)
+    def _clips(self) -> Clips:
+        return self.parts.data.clips(self.config["split"])
 
 
 def _numbers(found: list[dict[Condition, Responses]], conditions: Sequence[Condition], truth: Truth) -> dict[str, Any]:
