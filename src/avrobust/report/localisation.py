@@ -211,7 +211,7 @@ def _draw_curves(content: Mapping[str, Any], path: Path, title: str) -> None:
     figure = Figure(figsize=(0.6 + 2.9 * len(found), 2.5), layout="constrained")
     for place, panel in zip(figure.subplots(1, len(found)), found, strict=True):
         _draw_panel(place, panel)
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center")
     figure.suptitle(f"{title}, n = {content['boxes'] or content['n']}", fontsize=8)
     save(figure, path)
 
@@ -238,8 +238,8 @@ def _draw_maps(clips: Sequence[Clip], path: Path, title: str) -> None:
         for place, heat in zip(places, clip.heats, strict=True):
             place.imshow(heat.image)
             place.set_axis_off()
-            place.set_title(
-                f"{NAMES[heat.condition]}: {heat.said} {heat.confidence:.0f} %", fontsize=6, parse_math=False
-            )
+            true = f"is {clip.label}" if heat.condition == "clean" else ""
+            said = f"{NAMES[heat.condition]}: {heat.said} {heat.confidence:.0f} %"
+            place.set_title(f"{true}\n{said}", fontsize=6, parse_math=False)
     figure.suptitle(title, fontsize=7, parse_math=False)
     save(figure, path)
