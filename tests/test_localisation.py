@@ -288,6 +288,22 @@ def test_the_page_shows_sound_sources_with_names_as_text(finished: Path, tmp_pat
     assert "Sound sources" not in page(runs)
 
 
+def localised(folder: Path, label: str) -> None:
+    """Gives a finished run sound sources, with classes of this name."""
+    scores = dict.fromkeys(("pointing", "ciou", "auc", "moved", "accuracy"), 50.0)
+    scores |= {f"{name}_interval": (40.0, 60.0) for name in scores if name != "auc"}  # type: ignore[misc]
+    conditions = ("clean", "audio", "visual", "audiovisual")
+    content = {
+        **{"n": 9, "boxes": 9, "map": [2, 2], "eps": 0.006, "mosaic": True, "shares": [0.5, 1.0]},
+        **{"clean": scores, "attacked": {c: [scores] * 2 for c in conditions[1:]}, "baselines": {"centre": scores}},
+        "examples": [{"key": f"{label}/0", "label": label, "said": {c: [label, 0.5] for c in conditions}}],
+    }
+    (folder / "localisation.json").write_text(json.dumps(content))
+    frames, maps = np.zeros((1, 4, 3, 8, 8), np.uint8), np.random.default_rng(0).random((1, 4, 2, 2), np.float32)
+    box = np.array([[0.1, 0.1, 0.5, 0.5]], np.float32)
+    np.savez(folder / "localisation.npz", conditions=np.array(conditions), frames=frames, maps=maps, boxes=box)
+
+
 def test_pages_without_room_leave_runs_out(finished: Path) -> None:
     found = shown.sources({finished.name: "title"}, finished.parents[1], 1000)
     assert (found.shown, found.of) == ([], 1)
