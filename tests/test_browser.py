@@ -11,6 +11,7 @@ from avrobust.report.page import write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from tests.test_examples import shown
+from tests.test_localisation import localised
 from tests.test_page import run
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -39,7 +40,7 @@ Page = sync_api.Page
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of a few attacks, one with examples and with a class of a bad name."""
     runs = tmp_path_factory.mktemp("runs")
-    shown(runs, label=NASTY)
+    localised(shown(runs, label=NASTY), NASTY)
     right = (range(90), range(20), range(40), range(10))
     for overrides in (("attack=fgsm", "fusion=film"), ("attack=pgd",), ("attack=fgsm", "eps=0.012")):
         run(runs, right, *overrides)
@@ -78,6 +79,12 @@ def page(browser: sync_api.Browser, written: Path) -> Iterator[Page]:
 def test_names_from_disk_are_text(page: Page) -> None:
     assert page.locator(".card .said").first.inner_text().startswith(NASTY)
     assert NASTY in page.locator("#classes-bars").inner_text()
+    assert page.locator("#sources .from").inner_text() == f"{NASTY}/0 · is {NASTY}"
+
+
+def test_heat_maps_are_there(page: Page) -> None:
+    widths = page.locator("#sources .heat img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    assert widths == [168] * 4
 
 
 def test_a_click_on_a_heading_sorts_and_another_one_turns_it_round(page: Page) -> None:

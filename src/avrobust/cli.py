@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from avrobust.errors import UserError
+from avrobust.types import CONDITIONS, Condition
 
 if TYPE_CHECKING:
     from avrobust.data.prepare import Summary
 
+ATTACKED = CONDITIONS[1:]
 NAMES = 5  # how many of the videos skipped for one reason are named
 
 
@@ -44,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_status(commands)
     _add_surface(commands)
+    _add_localise(commands)
     return parser
 
 
@@ -105,7 +108,8 @@ def _add_runs(parser: argparse.ArgumentParser) -> None:
 def _report(options: argparse.Namespace) -> None:
     from avrobust.report.collect import collect, read_results
     from avrobust.report.figures import write_figures
-    from avrobust.report.page import write_page
+    from avrobust.report.localisation import write_sources
+    from avrobust.report.page import name, write_page
     from avrobust.report.scores import Scores
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown, write_tables
@@ -117,8 +121,10 @@ def _report(options: argparse.Namespace) -> None:
     whole = overview(runs)
     folder = options.runs / "report"
     write_tables([*found, whole], runs, folder)
-    write_page(folder / "index.html", runs, read_results(options.runs), [*found, whole], options.runs)
+    results = read_results(options.runs)
+    write_page(folder / "index.html", runs, results, [*found, whole], options.runs)
     write_figures(runs, folder / "figures")
+    write_sources({str(r["run_id"]): name(r) for r in results}, options.runs, folder / "figures")
     shown = found if options.tables else [whole]
     sys.stdout.write("\n".join(markdown(table) for table in shown))
     sys.stdout.write(f"\nwritten: {folder / 'index.html'}, tables (Markdown, LaTeX, CSV) and figures beside it\n")
@@ -178,6 +184,53 @@ def _surface(options: argparse.Namespace) -> None:
         half = "more than the largest" if curve["median"] is None else f"{curve['median']:.3g} of the largest"
         sys.stdout.write(f"{condition}: half of the recognised clips fall to {half} budget\n")
     sys.stdout.write(f"written: {options.folder / 'strength.png'}, .pdf, .json and .csv\n")
+
+
+def _add_localise(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser(
+        "localise",
+        help="where a finished run's model takes the sound to come from, clean and attacked",
+        description="Attacks the model of a finished run again, with shares of its budgets, and follows where its "
+        "attention takes the sound to come from: how often that is the true place, where the data set has boxes, and "
+        "how often an attack moves it. Writes localisation.json and pictures into the run's folder.",
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="RUN", help="its folder, such as runs/attack/synthetic-attention-..."
+    )
+    parser.add_argument("--levels", type=_positive, default=4, metavar="N", help="steps of eps (%(default)s)")
+    parser.add_argument(
+        "--conditions", type=_conditions, default=ATTACKED, metavar="LIST", help=f"of {','.join(ATTACKED)} (all)"
+    )
+    parser.add_argument("--examples", type=int, default=6, metavar="N", help="clips to look at (%(default)s)")
+    parser.add_argument("--mosaic", action="store_true", help="show each picture among three of other classes")
+    parser.set_defaults(run=_localise)
+
+
+def _conditions(text: str) -> tuple[Condition, ...]:
+    named = text.split(",")
+    if unknown := [name for name in named if name not in ATTACKED]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(ATTACKED)}")
+    return tuple(condition for condition in ATTACKED if condition in named)
+
+
+def _localise(options: argparse.Namespace) -> None:
+    from tabulate import tabulate
+
+    from avrobust.report.localisation import HEAD, draw, rows
+    from avrobust.tasks.localise import main
+
+    content = main(
+        options.folder,
+        levels=options.levels,
+        conditions=options.conditions,
+        examples=options.examples,
+        mosaic=options.mosaic,
+    )
+    draw(options.folder, options.folder / "localisation", options.folder.name)
+    sys.stdout.write(tabulate(rows(content), HEAD, tablefmt="github", disable_numparse=True) + "\n")
+    boxes = f"{content['boxes']} with boxes" if content["boxes"] else "no boxes, so that no place is right or wrong"
+    sys.stdout.write(f"\nn = {content['n']}, {boxes}; maps of {' x '.join(map(str, content['map']))}\n")
+    sys.stdout.write(f"written: {options.folder / 'localisation.json'}, pictures beside it\n")
 
 
 def _told(summary: "Summary", options: argparse.Namespace) -> list[str]:

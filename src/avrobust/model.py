@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from avrobust.encoders.base import AudioEncoder, VisualEncoder
-from avrobust.fusion.base import Fusion
+from avrobust.fusion.base import Fusion, MapFusion
 from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 
 
@@ -46,15 +46,17 @@ class AVClassifier(nn.Module):
         return audio.new_zeros(len(audio), 0) if self.audio is None else self.audio(audio)
 
     def encode_visual(self, visual: Tensor) -> Tensor:
-        """(B, T, 3, H, W) -> (B, D), or (B, 0) where the modality is not used."""
-        return visual.new_zeros(len(visual), 0) if self.visual is None else self.visual(visual)
+        """(B, T, 3, H, W) -> (B, D), the map (B, T, D, h, w) for a MapFusion, or (B, 0) where it is not used."""
+        if self.visual is None:
+            return visual.new_zeros(len(visual), 0)
+        return self.visual.map(visual) if isinstance(self.fusion, MapFusion) else self.visual(visual)
 
     def encode(self, clip: Clip) -> Features:
         """The embeddings of both modalities."""
         return Features(self.encode_audio(clip.audio), self.encode_visual(clip.visual))
 
     def restore(self, modality: Modality, embedding: Tensor) -> Tensor:
-        """(B, D) -> (B, D): one modality's embedding as the fusion gets it."""
+        """One modality's embedding as the fusion gets it, of the same shape."""
         return self.restorers[modality](embedding) if modality in self.restorers else embedding
 
     def fuse(self, restored: Features) -> Tensor:
@@ -64,6 +66,13 @@ class AVClassifier(nn.Module):
     def classify(self, features: Features) -> Tensor:
         """Embeddings to logits (B, classes)."""
         return self.fuse(Features(self.restore("audio", features.audio), self.restore("visual", features.visual)))
+
+    def response(self, clip: Clip) -> Tensor:
+        """Clips to (B, T, h, w): larger where the source of the sound is taken to be. The fusion is a MapFusion."""
+        assert isinstance(self.fusion, MapFusion)
+        features = self.encode(clip)
+        pairs = zip(MODALITIES, features, strict=True)
+        return self.fusion.response(Features(*(self.restore(m, e) for m, e in pairs)))
 
     def forward(self, clip: Clip) -> Tensor:
         """Clips to logits (B, classes)."""
@@ -76,8 +85,8 @@ class HeldModel:
 
     Args:
         model: the classifier.
-        held: by modality the embedding and the restored embedding of the clean clips, (B, D) each; every later call has
-            to be on clips that equal them there.
+        held: by modality the embedding and the restored embedding of the clean clips; every later call has to be on
+            clips that equal them there.
     """
 
     def __init__(self, model: AVClassifier, held: Mapping[Modality, tuple[Tensor, Tensor]]) -> None:
@@ -124,6 +133,8 @@ def embed(
 ) -> tuple[Features, Tensor]:
     """The encoders' embeddings of the first `size` clips, all if None, and their labels: (N, D) each, (N,).
 
+    Of a map the mean.
+
     Args:
         model: left as it was.
         batches: of clips, at least one.
@@ -136,7 +147,7 @@ def embed(
     model.train(training)
     for batch in batches:
         if batch.key:
-            found.append((*model.encode(batch.clip.to(device)), batch.label.to(device)))
+            found.append((*model.encode(batch.clip.to(device)).pooled(), batch.label.to(device)))
         if size is not None and sum(len(label) for *_, label in found) >= size:
             break
     model.train(was)

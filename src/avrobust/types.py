@@ -35,7 +35,11 @@ class Features(NamedTuple):
     """The embeddings of the two modalities."""
 
     audio: Tensor  # (B, D)
-    visual: Tensor  # (B, D)
+    visual: Tensor  # (B, D); for a fusion that looks at places the map (B, T, D, h, w)
+
+    def pooled(self) -> Features:
+        """One embedding of each modality, (B, D): a map's mean over its places and frames."""
+        return self if self.visual.dim() == 2 else Features(self.audio, self.visual.mean((3, 4)).mean(1))
 
 
 class Sample(NamedTuple):

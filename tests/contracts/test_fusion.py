@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from avrobust.fusion.base import Fusion
+from avrobust.fusion.base import Fusion, MapFusion
 from avrobust.types import Features
 from tests.support import built, options
 
@@ -14,17 +14,18 @@ def fusion(request: pytest.FixtureRequest) -> Fusion:
     return built("fusion", request.param)(audio_dim=DIM, visual_dim=DIM).eval()
 
 
-def features(count: int = 6) -> Features:
+def features(fusion: object = None, count: int = 6) -> Features:
     rng = torch.Generator().manual_seed(1)
-    return Features(*(torch.randn(count, DIM, generator=rng).requires_grad_() for _ in range(2)))
+    places = (count, 2, DIM, 3, 3) if isinstance(fusion, MapFusion) else (count, DIM)
+    return Features(*(torch.randn(shape, generator=rng).requires_grad_() for shape in ((count, DIM), places)))
 
 
 def test_shape(fusion: Fusion) -> None:
-    assert fusion(features()).shape == (6, fusion.out_dim)
+    assert fusion(features(fusion)).shape == (6, fusion.out_dim)
 
 
 def test_gradient_reaches_every_modality_it_uses(fusion: Fusion) -> None:
-    x = features()
+    x = features(fusion)
     gradients = torch.autograd.grad(fusion(x).square().sum(), x, allow_unused=True)
     for name, gradient in zip(Features._fields, gradients, strict=True):
         reached = gradient is not None and bool((gradient != 0).all())
@@ -32,14 +33,14 @@ def test_gradient_reaches_every_modality_it_uses(fusion: Fusion) -> None:
 
 
 def test_a_clip_does_not_depend_on_its_batch(fusion: Fusion) -> None:
-    x = features()
+    x = features(fusion)
     alone = torch.cat([fusion(Features(x.audio[i : i + 1], x.visual[i : i + 1])) for i in range(6)])
     torch.testing.assert_close(fusion(x), alone)
 
 
 def test_a_missing_modality_is_survived(fusion: Fusion) -> None:
-    x = features()
-    for zeroed in (Features(torch.zeros(6, DIM), x.visual), Features(x.audio, torch.zeros(6, DIM))):
+    x = features(fusion)
+    for zeroed in (Features(torch.zeros_like(x.audio), x.visual), Features(x.audio, torch.zeros_like(x.visual))):
         assert fusion(zeroed).isfinite().all()
 
 

@@ -18,6 +18,7 @@ from avrobust.data.layout import FRAME_RATE
 from avrobust.data.synthetic.difficulty import DIFFICULTY, Difficulty
 from avrobust.data.synthetic.film import Picture, film
 from avrobust.data.synthetic.generate import CLIPS, FPS, generate, make_film
+from avrobust.data.synthetic.mp4 import read_description
 from avrobust.data.synthetic.plan import CLASSES, ClipSpec, plan
 from avrobust.data.synthetic.recording import melody, record
 from avrobust.data.synthetic.score import Note, perform
@@ -129,6 +130,18 @@ def test_same_seed_same_clips_and_a_subset_is_a_part(made: Path, tmp_path: Path)
         np.testing.assert_array_equal(ours.frames, theirs.frames)
         np.testing.assert_array_equal(ours.sound, theirs.sound)
     assert all(row in rows(made / "boxes.csv") for row in rows(tmp_path / "boxes.csv")[::FRAME_RATE])
+
+
+def test_on_the_stage_instruments_are_smaller_and_films_say_so(made: Path, tmp_path: Path) -> None:
+    generate(tmp_path, clips={"train": 4}, seconds=1, size=SIZE, scene="stage", workers=1)
+
+    def area(boxes: list[dict[str, str]]) -> float:
+        return float(np.mean([(float(b["x1"]) - float(b["x0"])) * (float(b["y1"]) - float(b["y0"])) for b in boxes]))
+
+    far = rows(tmp_path / "boxes.csv")
+    near = [row for row in rows(made / "boxes.csv") if row["path"] in {row["path"] for row in far}]
+    assert area(far) < 0.6 * area(near)
+    assert "scale=(0.35, 0.55)" in read_description(tmp_path / far[0]["path"])["settings"]
 
 
 def test_another_seed_makes_other_clips_in_place_of_the_old_ones(tmp_path: Path) -> None:

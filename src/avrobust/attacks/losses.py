@@ -51,8 +51,9 @@ def comparable_embeddings(model: Classifier) -> bool:
 
 
 def cosine(features: Features) -> Tensor:
-    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1]."""
-    return F.cosine_similarity(features.audio, features.visual)
+    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1]. Of a visual map the mean is compared."""
+    audio, visual = features.pooled()
+    return F.cosine_similarity(audio, visual)
 
 
 @final

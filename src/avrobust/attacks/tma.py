@@ -82,5 +82,7 @@ def shifted(clip: Clip, share: float) -> Clip:
 
 def _variance(views: list[Features]) -> Tensor:
     """The variance of embeddings of length 1 over views, summed over both modalities: (B,)."""
-    points = torch.stack([torch.cat([F.normalize(x, dim=1) for x in view], 1) for view in views])  # (views, B, 2 D)
+    points = torch.stack(
+        [torch.cat([F.normalize(x, dim=1) for x in view.pooled()], 1) for view in views]
+    )  # (views, B, 2 D)
     return points.var(0, unbiased=False).sum(1)

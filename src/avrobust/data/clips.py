@@ -120,22 +120,33 @@ def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
     Raises:
         OSError: the file is missing or damaged.
     """
-    short = int(size * TRAINING_RESIZE) if choice else size
     with Image.open(path) as file:
-        scale = short / min(file.size)
-        width, height = (max(short, round(side * scale)) for side in file.size)
-        least = math.ceil(REDUCING_GAP * short)
+        width, height, x, y = crop_of(file.size, size, choice)
+        least = math.ceil(REDUCING_GAP * min(width, height))
         drafted = file.draft(None, (least, least))
         right, bottom = drafted[1][2:] if drafted else file.size  # where the frame ends, in pixels as decoded
         picture = file if file.mode == "RGB" else file.convert("RGB")
-        top, left = (choice.top, choice.left) if choice else (0.5, 0.5)
-        x, y = round((width - size) * left), round((height - size) * top)
         box = (x * right / width, y * bottom / height, (x + size) * right / width, (y + size) * bottom / height)
         picture = picture.resize((size, size), Image.Resampling.BICUBIC, box)
     if choice and choice.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     # Not in torch, whose threads would have to meet for so little.
     return torch.from_numpy(np.divide(np.asarray(picture), 255, dtype=np.float32)).permute(2, 0, 1)
+
+
+def crop_of(whole: tuple[int, int], size: int, choice: Augmentation | None = None) -> tuple[int, int, int, int]:
+    """What a frame of (width, height) pixels is resized to, and the upper left corner of the crop: width, height, x, y.
+
+    Args:
+        whole: the frame's size.
+        size: the crop's side.
+        choice: of a training sample; None for the centre crop.
+    """
+    short = int(size * TRAINING_RESIZE) if choice else size
+    scale = short / min(whole)
+    width, height = (max(short, round(side * scale)) for side in whole)
+    top, left = (choice.top, choice.left) if choice else (0.5, 0.5)
+    return width, height, round((width - size) * left), round((height - size) * top)
 
 
 def collate(items: list[Sample | Skipped]) -> LoadedBatch:

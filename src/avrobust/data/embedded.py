@@ -8,6 +8,7 @@ from filelock import FileLock
 from avrobust.console import progress_bar
 from avrobust.data.layout import Split
 from avrobust.data.prepared import Prepared
+from avrobust.data.synthetic.difficulty import SCENES, Scene
 from avrobust.data.synthetic.settings import Settings
 from avrobust.errors import UserError
 from avrobust.files import whole
@@ -23,6 +24,7 @@ def synthetic(
     audio_samples: int = 65_535,
     frames: int = 1,
     stride: int = 8,
+    scene: Scene = "close",
 ) -> Prepared:
     """Eleven drawn and synthesised instruments in MUSIC's shape: mp4 files in `root/videos`, prepared in `root`.
 
@@ -36,6 +38,7 @@ def synthetic(
         audio_samples: see `Prepared`.
         frames: see `Prepared`.
         stride: see `Prepared`.
+        scene: "close", or "stage": smaller, off the middle, and with a silent instrument beside the sounding one.
 
     Raises:
         UserError: `root` holds a data set that was generated with other settings.
@@ -43,14 +46,14 @@ def synthetic(
     folder = Path(root)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):  # jobs of a sweep start together; one generates
-        _ensure(folder, {"train": train, "val": val, "test": test}, generation_seed)
+        _ensure(folder, {"train": train, "val": val, "test": test}, generation_seed, scene)
     return Prepared(root, image_size=image_size, audio_samples=audio_samples, frames=frames, stride=stride)
 
 
-def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
+def _ensure(folder: Path, clips: dict[Split, int], seed: int, scene: Scene) -> None:
     """Generates and prepares what is missing; the file of settings is written last and says that all is there."""
     done = folder / "synthetic.json"
-    settings = json.dumps({"clips": clips, "films": repr(Settings(seed))}) + "\n"
+    settings = json.dumps({"clips": clips, "films": repr(Settings(seed, difficulty=SCENES[scene]))}) + "\n"
     if done.is_file():
         if done.read_text(encoding="utf-8") != settings:
             raise UserError(
@@ -63,7 +66,7 @@ def _ensure(folder: Path, clips: dict[Split, int], seed: int) -> None:
 
     videos = folder / "videos"
     with progress_bar() as bar:
-        generate(videos, clips=clips, seed=seed, progress=bar)
+        generate(videos, clips=clips, seed=seed, scene=scene, progress=bar)
         prepare(videos, folder, labels=videos / "labels.csv", progress=bar)
     with whole(done) as aside:
         aside.write_text(settings, encoding="utf-8")

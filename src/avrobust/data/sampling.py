@@ -37,6 +37,11 @@ def middle(frames: int) -> int:
     return max(1, frames // 2)
 
 
+def middle_of(count: int) -> int:
+    """Which of the `count` frames of a sample is the one that it is centred on, counted from 0."""
+    return (count - 1) // 2
+
+
 def window_start(frame: int, samples: int, available: int) -> int:
     """The first audio sample of the window centred on a frame, at (frame - 0.5) / 8 s.
 
@@ -52,5 +57,5 @@ def window_start(frame: int, samples: int, available: int) -> int:
 
 def neighbours(frame: int, count: int, stride: int, frames: int) -> list[int]:
     """The numbers of `count` frames `stride` apart round `frame`, kept within 1 to `frames`."""
-    offsets = [(i - (count - 1) // 2) * stride for i in range(count)]
+    offsets = [(i - middle_of(count)) * stride for i in range(count)]
     return [min(max(frame + o, 1), frames) for o in offsets]

@@ -11,7 +11,7 @@ from avrobust.defenses.base import Defense, Trained
 from avrobust.defenses.restorer import Gradient, Restorer, straight_through
 from avrobust.defenses.sparse import Solver
 from avrobust.errors import UserError
-from avrobust.fusion.base import Fusion
+from avrobust.fusion.base import Fusion, MapFusion
 from avrobust.model import AVClassifier, embed
 from avrobust.types import Batch, Clip, Modality
 
@@ -75,6 +75,11 @@ class FeatureMemory(Defense):
 
     def refuse(self, model: AVClassifier) -> None:
         self.base.refuse(model)
+        if isinstance(model.fusion, MapFusion):
+            raise UserError(
+                "defense: a feature memory restores one embedding a clip, but fusion "
+                f"{type(model.fusion).__name__} looks at a map of them: choose another fusion or defence"
+            )
 
     def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:
         dims: dict[Modality, int] = {"audio": fusion.audio_dim, "visual": fusion.visual_dim}

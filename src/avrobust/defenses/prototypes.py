@@ -108,9 +108,8 @@ class Prototypes(Defense):
 
 def conformity(model: Any, features: Features, label: Tensor) -> Tensor:
     """The conformity loss of each clip, summed over modalities: (B,)."""
-    losses = [
-        centres(getattr(features, name.removeprefix("centres_")), label) for name, centres in model.learned.items()
-    ]
+    pooled = features.pooled()
+    losses = [centres(getattr(pooled, name.removeprefix("centres_")), label) for name, centres in model.learned.items()]
     return torch.stack(losses).sum(0)
 
 

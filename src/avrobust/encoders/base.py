@@ -19,7 +19,7 @@ class AudioEncoder(nn.Module, ABC):
 
 
 class VisualEncoder(nn.Module, ABC):
-    """Frames (B, T, 3, H, W) in [0, 1] to embeddings (B, dim), the mean over the T frames.
+    """Frames (B, T, 3, H, W) in [0, 1] to embeddings (B, dim), the mean of their map over places and the T frames.
 
     Normalisation lives in here, so that attacks see pixels. How the paper pools several frames is not known to us
     (its runs use one); the mean is our choice.
@@ -36,9 +36,14 @@ class VisualEncoder(nn.Module, ABC):
 
     def forward(self, visual: Tensor) -> Tensor:
         """(B, T, 3, H, W) -> (B, dim)."""
+        return self.map(visual).mean((3, 4)).mean(1)
+
+    def map(self, visual: Tensor) -> Tensor:
+        """(B, T, 3, H, W) -> (B, T, dim, h, w): what is seen at each place of each frame."""
         frames = (visual.flatten(0, 1) - self.mean) / self.std  # (B T, 3, H, W)
-        return self.encode_frames(frames).view(*visual.shape[:2], -1).mean(1)
+        seen = self.map_frames(frames)
+        return seen.view(*visual.shape[:2], *seen.shape[1:])
 
     @abstractmethod
-    def encode_frames(self, frames: Tensor) -> Tensor:
-        """Normalised frames (N, 3, H, W) -> (N, dim)."""
+    def map_frames(self, frames: Tensor) -> Tensor:
+        """Normalised frames (N, 3, H, W) -> (N, dim, h, w)."""

@@ -17,5 +17,5 @@ class CNN(VisualEncoder):
         self.dim = widths[-1]
         self.stack = conv_stack(3, widths)
 
-    def encode_frames(self, frames: Tensor) -> Tensor:
-        return self.stack(frames).mean((2, 3))  # type: ignore[no-any-return]
+    def map_frames(self, frames: Tensor) -> Tensor:
+        return self.stack(frames)  # type: ignore[no-any-return]

@@ -1,7 +1,8 @@
 """ResNets from torchvision: the paper's ResNet-18, and a shallower one."""
 
+from collections import OrderedDict
 from pathlib import Path
-from typing import final
+from typing import Literal, final
 from urllib.error import URLError
 
 import torch
@@ -16,26 +17,43 @@ from avrobust.errors import UserError
 
 @final
 class ResNet(VisualEncoder):
-    """A torchvision ResNet of basic blocks without its classifier; its own average pool gives 512 numbers a frame.
+    """A torchvision ResNet of basic blocks without its classifier; the average pool gives 512 numbers a frame.
 
     Args:
         layers: blocks a stage; (2, 2, 2, 2) is ResNet-18.
         weights: None for random ones, "imagenet" to fetch torchvision's (ResNet-18 only), or the path of a state dict.
+        stride: pixels from one place of the map to the next; below 32 the last stages keep the resolution of the one
+            before, as is usual where objects are to be found (Choe et al., CVPR 2020). The same weights fit.
 
     Raises:
         UserError: the weights cannot be had, or are not of this net.
     """
 
-    def __init__(self, layers: tuple[int, int, int, int] = (2, 2, 2, 2), weights: str | None = None) -> None:
+    def __init__(
+        self,
+        layers: tuple[int, int, int, int] = (2, 2, 2, 2),
+        weights: str | None = None,
+        stride: Literal[8, 16, 32] = 32,
+    ) -> None:
         super().__init__()
         self.dim = 512
-        self.net = TorchvisionResNet(BasicBlock, list(layers))
+        net = TorchvisionResNet(BasicBlock, list(layers))
         if weights is not None:
-            _load(self.net, weights)
-        self.net.fc = nn.Identity()
+            _load(net, weights)
+        for stage in {32: (), 16: (net.layer4,), 8: (net.layer3, net.layer4)}[stride]:
+            _keep_resolution(stage)
+        kept = ((name, part) for name, part in net.named_children() if name not in ("avgpool", "fc"))
+        self.net = nn.Sequential(OrderedDict(kept))
 
-    def encode_frames(self, frames: Tensor) -> Tensor:
+    def map_frames(self, frames: Tensor) -> Tensor:
         return self.net(frames)  # type: ignore[no-any-return]
+
+
+def _keep_resolution(stage: nn.Sequential) -> None:
+    """Takes the stride out of a stage."""
+    for module in stage.modules():
+        if isinstance(module, nn.Conv2d):
+            module.stride = (1, 1)
 
 
 def _load(net: nn.Module, weights: str) -> None:

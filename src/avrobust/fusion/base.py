@@ -24,6 +24,14 @@ class Fusion(nn.Module, ABC):
         """(B, audio_dim), (B, visual_dim) -> (B, out_dim)."""
 
 
+class MapFusion(Fusion, ABC):
+    """A fusion that gets the visual map (B, T, visual_dim, h, w), not its mean, and can say where it looks."""
+
+    @abstractmethod
+    def response(self, features: Features) -> Tensor:
+        """(B, audio_dim), (B, T, visual_dim, h, w) -> (B, T, h, w): larger where the sound's source is taken to be."""
+
+
 def same_dim(fusion: Fusion) -> int:
     """The embeddings' common size.
 

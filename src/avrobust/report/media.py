@@ -24,12 +24,12 @@ UP, DOWN = (213, 94, 0), (0, 103, 165)  # more and less energy
 
 def picture(frame: Array) -> str:
     """A frame (3, H, W) in [0, 1]: without loss if it is small, else nearly so."""
-    return _encoded(_pixels(frame), "PNG" if frame.shape[-1] <= SMALL else "JPEG")
+    return encoded(_pixels(frame), "PNG" if frame.shape[-1] <= SMALL else "JPEG")
 
 
 def magnified(change: Array, factor: float) -> str:
     """A change of a frame times a factor, round a middle grey."""
-    return _encoded(_pixels(0.5 + factor * change), "PNG")
+    return encoded(_pixels(0.5 + factor * change), "PNG")
 
 
 def factor_for(change: Array, half: float) -> float:
@@ -71,7 +71,7 @@ def mel_change(clean: Array, attacked: Array) -> str:
     pixels = np.empty((*change.shape, 4), np.uint8)
     pixels[..., :3] = np.where(change[..., None] > 0, UP, DOWN)
     pixels[..., 3] = (np.abs(change).clip(0, 1) * 255).round()
-    return _encoded(Image.fromarray(pixels[::-1]), "PNG")  # low tones at the bottom
+    return encoded(Image.fromarray(pixels[::-1]), "PNG")  # low tones at the bottom
 
 
 def mel(audio: Array) -> Array:
@@ -110,7 +110,8 @@ def _pixels(frame: Array) -> Image.Image:
     return Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0))
 
 
-def _encoded(image: Image.Image, kind: str) -> str:
+def encoded(image: Image.Image, kind: str) -> str:
+    """An image as a data URI, PNG or JPEG."""
     file = io.BytesIO()
     image.save(file, kind, quality=92)
     return _data(f"image/{kind.lower()}", file.getvalue())

@@ -16,6 +16,8 @@ from avrobust.report.collect import dataset_name
 from avrobust.report.command import command, flat
 from avrobust.report.curves import Axis, Point, axis, strengths
 from avrobust.report.gallery import gallery
+from avrobust.report.localisation import HEAD, NAMES, sources
+from avrobust.report.localisation import Point as Place
 from avrobust.report.paper import EPS
 from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
@@ -24,6 +26,7 @@ from avrobust.report.write import latex, markdown
 
 SIZE = 20_000_000  # bytes
 GALLERY = 0.7  # of the page's size, at most
+SOURCES = 0.15  # likewise
 
 
 class Line(NamedTuple):
@@ -71,6 +74,7 @@ def write_page(
         "unimodal": _unimodal(runs),
         "confusions": confusions(runs, titles, root),
         "gallery": gallery(runs, titles, root, int(GALLERY * size)),
+        "sources": sources(titles, root, int(SOURCES * size)),
         "runs": [_run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))],
     }
     with whole(path) as aside:
@@ -81,6 +85,7 @@ def _environment() -> Environment:
     loader = PackageLoader("avrobust.report")
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     made.globals.update(entries=entries, axis=axis, points=points, band=band, frame=FRAME)
+    made.globals.update(path=path, area=area, source_head=HEAD, source_names=NAMES)
     made.filters.update(
         markdown=markdown,
         latex=latex,
@@ -177,4 +182,16 @@ def band(values: list[Point], along: Axis) -> str:
     """The intervals of a curve for SVG's polygon."""
     upper = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.high)}" for p in values]
     lower = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.low)}" for p in reversed(values)]
+    return " ".join([*upper, *lower])
+
+
+def path(values: list[Place]) -> str:
+    """A curve over shares of eps for SVG's polyline."""
+    return " ".join(f"{FRAME.x(p.share)},{FRAME.y(p.value)}" for p in values)
+
+
+def area(values: list[Place]) -> str:
+    """The intervals of such a curve for SVG's polygon."""
+    upper = [f"{FRAME.x(p.share)},{FRAME.y(p.high)}" for p in values]
+    lower = [f"{FRAME.x(p.share)},{FRAME.y(p.low)}" for p in reversed(values)]
     return " ".join([*upper, *lower])

@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from avrobust.data.sampling import middle_of
 from avrobust.files import whole
 from avrobust.runs import Run
 from avrobust.types import CONDITIONS, Batch, Clip, Condition, Record
@@ -34,7 +35,7 @@ class Examples:
         """Takes the chosen clips out of a batch."""
         for i, key in enumerate(batch.key):
             if key in self.keys:
-                frame = clip.visual[i, clip.visual.shape[1] // 2]
+                frame = clip.visual[i, middle_of(clip.visual.shape[1])]
                 self.clips[key, condition] = (clip.audio[i, 0].cpu().numpy().copy(), frame.cpu().numpy().copy())
 
     def write(self, run: Run) -> None:

@@ -1,6 +1,9 @@
 """How hard the embedded data set is: every knob that makes hearing or seeing an instrument harder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 Range = tuple[float, float]
 
@@ -32,3 +35,12 @@ class Difficulty:
 
 
 DIFFICULTY = Difficulty()
+
+# "stage" is for finding the source: seen from farther away, off the middle, with a silent instrument beside it.
+Scene = Literal["close", "stage"]
+SCENES: Mapping[Scene, Difficulty] = MappingProxyType(
+    {
+        "close": DIFFICULTY,
+        "stage": Difficulty(scale=(0.35, 0.55), shift=0.3, bystander_chance=1.0, bystander_scale=(0.8, 1.1)),
+    }
+)

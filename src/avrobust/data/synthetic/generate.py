@@ -14,6 +14,7 @@ from filelock import FileLock
 from rich.progress import Progress
 
 from avrobust.data.layout import FRAME_RATE, Split
+from avrobust.data.synthetic.difficulty import SCENES, Scene
 from avrobust.data.synthetic.film import film
 from avrobust.data.synthetic.mp4 import read_description, write_film
 from avrobust.data.synthetic.plan import ClipSpec, plan
@@ -34,6 +35,7 @@ def generate(
     seed: int = 0,
     seconds: float = 6.0,
     size: int = 112,
+    scene: Scene = "close",
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> None:
@@ -49,6 +51,7 @@ def generate(
         seed: at least 0.
         seconds: each clip's length.
         size: the frames' side in pixels, even.
+        scene: how the instruments are shown.
         workers: processes; by default one for each core.
         progress: a bar to move, already started.
 
@@ -57,7 +60,7 @@ def generate(
     """
     if seed < 0 or seconds < 1 or size < 32 or size % 2:
         raise UserError(f"generate: wants seed >= 0, seconds >= 1, even size >= 32; got {seed}, {seconds:g}, {size}")
-    specs, settings = plan(clips), Settings(seed, seconds, size)
+    specs, settings = plan(clips), Settings(seed, seconds, size, SCENES[scene])
     videos.mkdir(parents=True, exist_ok=True)
     with FileLock(videos / ".generate.lock"):  # two jobs that start together share the work of one
         _make_missing(videos, settings, specs, workers, progress)
