@@ -36,6 +36,7 @@ LAYERS = {
     "evaluation": 4,
     "verdict": 5,
     "strength": 5,
+    "embeddings": 5,
     "lit": 5,
     "config": 5,
     "runs": 5,

@@ -9,15 +9,18 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from avrobust.files import whole
+from avrobust.report import charts
 from avrobust.report.claims import claims
 from avrobust.report.classes import as_json, confusions
 from avrobust.report.collect import dataset_name
 from avrobust.report.command import command, flat
-from avrobust.report.curves import Axis, Point, axis, strengths
+from avrobust.report.curves import TITLES, axis, strengths
+from avrobust.report.embeddings import comparisons
 from avrobust.report.gallery import gallery
 from avrobust.report.paper import EPS
 from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
+from avrobust.report.surface import PANELS, surfaces, words
 from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL, Table
 from avrobust.report.write import latex, markdown
 
@@ -67,6 +70,8 @@ def write_page(
         "claims": claims(runs, Scores(root)),
         "tables": [table for table in tables if table.name != FIGURE3],
         "strengths": strengths(runs),
+        "surfaces": surfaces(runs, root),
+        "comparisons": comparisons(runs, root),
         "unimodal": _unimodal(runs),
         "confusions": confusions(runs, titles, root),
         "gallery": gallery(runs, titles, root, int(GALLERY * size)),
@@ -79,13 +84,14 @@ def write_page(
 def _environment() -> Environment:
     loader = PackageLoader("avrobust.report")
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.globals.update(entries=entries, axis=axis, points=points, band=band, frame=FRAME)
+    made.globals.update(entries=entries, axis=axis, charts=charts, frame=charts.FRAME, panels=PANELS, titles=TITLES)
     made.filters.update(
         markdown=markdown,
         latex=latex,
         csv=lambda table: table.tidy.to_csv(index=False),
         p_value=p_value,
         as_json=as_json,
+        words=words,
     )
     return made
 
@@ -145,35 +151,3 @@ def _parts(text: str) -> tuple[str, str]:
 def p_value(p: float) -> str:
     """A p-value as one reads it."""
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
-
-
-class Frame(NamedTuple):
-    """Where a chart's values lie in its picture."""
-
-    left: float = 30.0
-    right: float = 292.0
-    top: float = 10.0
-    bottom: float = 178.0
-
-    def x(self, share: float) -> float:
-        """From 0 to 1."""
-        return round(self.left + share * (self.right - self.left), 1)
-
-    def y(self, percent: float) -> float:
-        """From 0 to 100."""
-        return round(self.bottom - percent / 100 * (self.bottom - self.top), 1)
-
-
-FRAME = Frame()
-
-
-def points(values: list[Point], along: Axis) -> str:
-    """A curve for SVG's polyline."""
-    return " ".join(f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.mean)}" for p in values)
-
-
-def band(values: list[Point], along: Axis) -> str:
-    """The intervals of a curve for SVG's polygon."""
-    upper = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.high)}" for p in values]
-    lower = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.low)}" for p in reversed(values)]
-    return " ".join([*upper, *lower])

@@ -9,13 +9,13 @@ from typing import Any
 
 from avrobust.attacks.base import cross_entropy
 from avrobust.console import track
-from avrobust.errors import UserError
 from avrobust.files import whole
 from avrobust.folding import folded
 from avrobust.metrics import percent, wilson
 from avrobust.strength import Strength, interaction, strength
 from avrobust.tasks.attack import Attacker
-from avrobust.tasks.parts import Config, EvaluationBatches, build_parts, lease_for
+from avrobust.tasks.finished import config_of
+from avrobust.tasks.parts import EvaluationBatches, build_parts, lease_for
 from avrobust.tasks.train import load_trained, trained
 
 
@@ -28,7 +28,7 @@ def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
     Raises:
         UserError: there is no finished run in `folder`, or its clips were made on another model.
     """
-    config = _config_of(folder)
+    config = config_of(folder)
     attacker, parts = Attacker(config), build_parts(config)
     run = trained(config, parts)
     objectives = parts.defense.objectives().values() if folder.parent.name == "defend" else (cross_entropy,)
@@ -52,19 +52,6 @@ def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
     _write(folder / "strength.json", json.dumps(content, indent=1) + "\n")
     _write(folder / "strength.csv", _table(("key", *found.alone), _clips(found, largest.audio.eps, largest.visual.eps)))
     return content
-
-
-def _config_of(folder: Path) -> Config:
-    """The config of a finished run, which may have moved since."""
-    path = folder / "result.json"
-    if folder.resolve().parent.name not in ("attack", "defend") or not path.is_file():
-        raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
-    result = json.loads(path.read_text(encoding="utf-8"))
-    if "white_box" in result:
-        raise UserError(
-            f"{folder}: its clips were made on another model; a strength is of an attack on the model itself"
-        )
-    return {**result["config"], "runs": str(folder.resolve().parents[1]), "force": False}
 
 
 def _content(found: Strength, audio: float, visual: float) -> dict[str, Any]:
