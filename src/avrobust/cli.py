@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_surface(commands)
     _add_embeddings(commands)
+    _add_dashboard(commands)
     return parser
 
 
@@ -227,6 +228,26 @@ def _embeddings(options: argparse.Namespace) -> None:
         if reason := content["cosine"].get("left_out"):
             sys.stdout.write(f"{reason}\n")
         sys.stdout.write(f"written: {folder / 'embeddings.json'}; avrobust report draws it\n")
+
+
+def _add_dashboard(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser(
+        "dashboard",
+        help="make a W&B workspace and a W&B report of the runs that logger=wandb published",
+        description="Makes a W&B workspace and a W&B report of a project: the robustness table, parallel coordinates "
+        "over fusion, defence, attack and eps, accuracy over eps, kept clips, learning curves. Needs `wandb login` and "
+        "the package wandb-workspaces (pip install 'avrobust[dashboard]').",
+    )
+    parser.add_argument("--project", default="avrobust", metavar="NAME", help="as logger.project (%(default)s)")
+    parser.add_argument("--entity", metavar="NAME", help="as logger.entity: a user or team (your own)")
+    parser.set_defaults(run=_dashboard)
+
+
+def _dashboard(options: argparse.Namespace) -> None:
+    from avrobust.dashboard import publish
+
+    made = publish(options.project, options.entity)
+    sys.stdout.write(f"workspace: {made.workspace}\nreport: {made.report}\n")
 
 
 def _told(summary: "Summary", options: argparse.Namespace) -> list[str]:
