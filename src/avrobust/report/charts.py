@@ -130,7 +130,8 @@ def contours(content: Mapping[str, Any], name: str) -> list[Contour]:
     last = len(values) - 1
     found = []
     for level in PANELS[name].lines:
-        for line in contour_generator(z=values).lines(level):  # [audio][video]: x is the video's place
+        lines: Any = contour_generator(z=values).lines(level)
+        for line in lines:  # of [audio][video], where contourpy's x is the video's place
             points = [(round(float(i) + 0.5, 2), round(last - float(j) + 0.5, 2)) for j, i in line]
             x, y = points[len(points) // 2]
             found.append(Contour(level, " ".join(f"{x},{y}" for x, y in points), x, y))

@@ -1,6 +1,6 @@
 """The embeddings on paper: t-SNE of each modality without and with a defence, and the cosine of the two by budget."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from avrobust.report.curves import TITLES
 from avrobust.report.embeddings import Cloud, Comparison, Side
@@ -17,44 +17,40 @@ LINES = (("#666666", "s", "--"), ("#0072B2", "o", "-"), ("#D55E00", "^", "-"))  
 def draw_clouds(comparison: Comparison) -> "Figure":
     """A row a modality; for each model its clips clean and attacked, coloured by class."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     modalities, sides = comparison.modalities, comparison.sides
     figure = Figure(figsize=(1.75 * 2 * len(sides) + 1.3, 1.95 * len(modalities) + 0.3), layout="constrained")
     places = figure.subplots(len(modalities), 2 * len(sides), squeeze=False)
     for row, modality in zip(places, modalities, strict=True):
         for i, side in enumerate(sides):
-            _draw_model(list(row[2 * i : 2 * i + 2]), side, modality, comparison.classes)
+            _draw_model(list(row[2 * i : 2 * i + 2]), side, modality)
         row[0].set_ylabel(modality)
-    handles = {name: handle for place in figure.axes for handle, name in zip(*_legend(place), strict=True)}
-    names = [name for name in comparison.classes if name in handles]
-    figure.legend([handles[name] for name in names], names, loc="outside right upper", handletextpad=0.1)
+    there = sorted({label for side in sides for label in side.labels})
+    handles = [Line2D([], [], ls="", label=comparison.classes[number], **_mark(number)) for number in there]
+    figure.legend(handles=handles, loc="outside right upper", handletextpad=0.1)
     figure.suptitle(f"{comparison.title}, n = {comparison.n}", fontsize=8)
     return figure
 
 
-def _legend(place: "Axes") -> tuple[list[object], list[str]]:
-    handles, names = place.get_legend_handles_labels()
-    return list(handles), list(map(str, names))
+def _mark(number: int) -> dict[str, Any]:
+    """How a class is drawn: those of one colour have another mark."""
+    colour, mark = CLASSES[number % len(CLASSES)], MARKS[number // len(CLASSES) % len(MARKS)]
+    return {"marker": mark, "ms": 2.2, "mew": 0.5, "color": colour, "alpha": 0.85}
 
 
-def _draw_model(places: "list[Axes]", side: Side, modality: Modality, classes: list[str]) -> None:
+def _draw_model(places: "list[Axes]", side: Side, modality: Modality) -> None:
     for place in places:
         place.set(xticks=[], yticks=[], xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
         place.grid(visible=False)
     for place, cloud in zip(places, side.clouds.get(modality, []), strict=False):
-        _draw_cloud(place, cloud, side.labels, classes)
-        place.set_title(f"{side.name}\n{cloud.title}\n{compact(cloud)}", fontsize=6.5)
+        for number in sorted(set(side.labels)):
+            mine = [xy for xy, label in zip(cloud.points, side.labels, strict=True) if label == number]
+            place.plot(*zip(*mine, strict=True), ls="", **_mark(number))
+        place.set_title(f"{side.name}\n{cloud.title}\n{_compact(cloud)}", fontsize=6.5)
 
 
-def _draw_cloud(place: "Axes", cloud: Cloud, labels: list[int], classes: list[str]) -> None:
-    for number, name in enumerate(classes):
-        mine = [xy for xy, label in zip(cloud.points, labels, strict=True) if label == number]
-        if mine:
-            colour, mark = CLASSES[number % len(CLASSES)], MARKS[number // len(CLASSES) % len(MARKS)]
-            place.plot(*zip(*mine, strict=True), mark, ms=2.2, mew=0.5, color=colour, label=name, alpha=0.85)
-
-
-def compact(cloud: Cloud) -> str:
+def _compact(cloud: Cloud) -> str:
     """A cloud's compactness in words."""
     found = cloud.compactness
     return f"ratio {found['intra_over_inter']:.2f}, silhouette {found['silhouette']:.2f}" if found else ""
