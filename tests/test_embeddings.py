@@ -177,10 +177,12 @@ def write_embeddings(folder: Path, classes: tuple[str, ...] = ("bell", "drum"), 
 def pair(runs: Path, *, beside: bool = True) -> None:
     """A defended run with embeddings, and if wanted those of the undefended one."""
     against = put(runs, RIGHT, "attack=fgsm")
-    overrides = ("attack=fgsm", "defense=minsim_exfmem")
-    defended = put(runs, RIGHT, *overrides, task="defend", against={"run_id": against.name})
+    defended = put(runs, RIGHT, "attack=fgsm", "defense=minsim_exfmem", against={"run_id": against.name})
     (runs / "defend").mkdir()
     defended = defended.rename(runs / "defend" / defended.name)
+    result = json.loads((defended / "result.json").read_text())
+    result |= {"task": "defend", "config": {**result["config"], "adaptive": "worst"}}
+    (defended / "result.json").write_text(json.dumps(result))
     write_embeddings(defended, ("bell", "<b>drum"), "restored")
     if beside:
         write_embeddings(against, ("bell", "<b>drum"))

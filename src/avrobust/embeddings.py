@@ -1,11 +1,12 @@
 """Where a model's encoders put clips, clean and attacked: and how t-SNE draws that."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, final
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
 from avrobust.attacks.threat import Threat
@@ -16,7 +17,7 @@ from avrobust.types import MODALITIES, Batch, Clip, Condition, Modality
 Array = NDArray[np.float32]
 Stage = Literal["encoded", "restored"]  # as they leave the encoders; as a defence's denoisers hand them to the fusion
 STAGES: tuple[Stage, Stage] = ("encoded", "restored")
-POINTS = 30  # t-SNE's perplexity, where there are clips enough
+PERPLEXITY = 30.0  # of t-SNE, where there are clips enough
 
 
 class Embedded(NamedTuple):
@@ -50,17 +51,33 @@ def embedded(
         )
         kept.append(keeper.found)
     records = worst(found)
-    rows: dict[tuple[Stage, Modality, Condition], list[Array]] = {}
+    rows: dict[tuple[Modality, Condition], list[Tensor]] = {}
     for record, same in zip(records, zip(*found, strict=True), strict=True):
-        for place, row in kept[same.index(record)][record.key, record.condition].items():
-            rows.setdefault((*place, record.condition), []).append(row)
+        for modality, row in kept[same.index(record)][record.key, record.condition].items():
+            rows.setdefault((modality, record.condition), []).append(row)
     clean = [record for record in records if record.condition == "clean"]
     return Embedded(
         keys=tuple(record.key for record in clean),
         label=np.array([record.label for record in clean]),
-        values={place: np.stack(values) for place, values in rows.items()},
+        values=_staged(model, {place: torch.stack(values) for place, values in rows.items()}),
         accuracy=summarise(records).accuracy,
     )
+
+
+@torch.no_grad()
+def _staged(
+    model: AVClassifier, encoded: Mapping[tuple[Modality, Condition], Tensor]
+) -> dict[tuple[Stage, Modality, Condition], Array]:
+    """What the encoders gave, and what the model's restorers make of it: (N, D) each."""
+    stages: dict[tuple[Stage, Modality, Condition], Array] = {}
+    for (modality, condition), values in encoded.items():
+        stages["encoded", modality, condition] = values.cpu().numpy()
+        if modality in model.restorers:
+            same = condition != "clean" and modality not in condition  # the solver takes its time
+            clean = stages.get(("restored", modality, "clean")) if same else None
+            restored = model.restore(modality, values).cpu().numpy() if clean is None else clean
+            stages["restored", modality, condition] = restored
+    return stages
 
 
 @final
@@ -69,19 +86,15 @@ class _Keeper:
 
     def __init__(self, model: AVClassifier) -> None:
         self.model = model
-        self.found: dict[tuple[str, Condition], dict[tuple[Stage, Modality], Array]] = {}  # (D,) each
+        self.found: dict[tuple[str, Condition], dict[Modality, Tensor]] = {}  # (D,) each
 
     @torch.no_grad()
     def keep(self, batch: Batch, condition: Condition, clip: Clip) -> None:
-        """Takes a batch's embeddings."""
-        stages: dict[tuple[Stage, Modality], Any] = {}
-        for modality, encoded in zip(MODALITIES, self.model.encode(clip), strict=True):
-            if encoded.shape[1]:
-                stages["encoded", modality] = encoded.cpu().numpy()
-            if modality in self.model.restorers:
-                stages["restored", modality] = self.model.restore(modality, encoded).cpu().numpy()
+        """Takes a batch's embeddings, of the modalities that the model uses."""
+        features = self.model.encode(clip)
+        used = {m: values for m, values in zip(MODALITIES, features, strict=True) if values.shape[1]}
         for i, key in enumerate(batch.key):
-            self.found[key, condition] = {place: values[i] for place, values in stages.items()}
+            self.found[key, condition] = {modality: values[i] for modality, values in used.items()}
 
 
 def tsne(groups: Sequence[Array], seed: int) -> list[Array] | None:
@@ -99,6 +112,6 @@ def tsne(groups: Sequence[Array], seed: int) -> list[Array] | None:
     together = np.concatenate(groups)
     if len(together) < 6 or together.shape[1] < 2:
         return None
-    perplexity = min(POINTS, (len(together) - 1) / 3)
+    perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
     found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(together)
     return np.split(found, np.cumsum([len(group) for group in groups])[:-1])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from avrobust.files import whole
 from avrobust.report import charts
@@ -25,7 +26,8 @@ from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL, Table
 from avrobust.report.write import latex, markdown
 
 SIZE = 20_000_000  # bytes
-GALLERY = 0.7  # of the page's size, at most
+FRAME = 50_000  # bytes of the page without its sections
+SECTIONS = ("claims", "tables", "curves", "strength", "embeddings", "classes", "gallery", "runs")
 
 
 class Line(NamedTuple):
@@ -58,7 +60,7 @@ def write_page(
         results: the result files that `runs` was made of.
         tables: in the order of the page.
         root: the folder of all runs.
-        size: about the most bytes that the page may have.
+        size: about the most bytes that the page may have; the clips get what the rest leaves.
     """
     titles = {str(result["run_id"]): name(result) for result in results}
     content = {
@@ -74,11 +76,20 @@ def write_page(
         "comparisons": comparisons(runs, root),
         "unimodal": _unimodal(runs),
         "confusions": confusions(runs, titles, root),
-        "gallery": gallery(runs, titles, root, int(GALLERY * size)),
         "runs": [_run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))],
     }
+    made = _environment()
+    sections = {name: _section(made, name, content) for name in SECTIONS if name != "gallery"}
+    left = size - FRAME - sum(len(section.encode()) for section in sections.values())
+    content["gallery"] = gallery(runs, titles, root, left)  # the one part that can be had in any size
+    sections["gallery"] = _section(made, "gallery", content)
+    content["sections"] = [sections[name] for name in SECTIONS]
     with whole(path) as aside:
-        aside.write_text(_environment().get_template("index.html").render(content), encoding="utf-8")
+        aside.write_text(made.get_template("index.html").render(content), encoding="utf-8")
+
+
+def _section(made: Environment, name: str, content: Mapping[str, Any]) -> Markup:
+    return Markup(made.get_template(f"{name}.html").render(content))  # the template has escaped it
 
 
 def _environment() -> Environment:
