@@ -7,13 +7,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from avrobust.types import Condition
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DPI = 200
 MADE_OF = "Source"  # the PNG keyword under which a figure keeps a hash of its content
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; marks and hatches tell the same in grey.
@@ -85,9 +88,24 @@ def _digest(path: Path) -> str:
 
 
 def _save(figure: "Figure", path: Path, digest: str) -> None:
-    """Without a date, so that the same runs make the same file; the PNG last, as it says that both are there."""
+    """Without a date, so that the same runs make the same file; the PNG last, as it says that both are there.
+
+    By the canvases themselves, which draw once each: savefig draws twice.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.draw_without_rendering()  # a figure without a window has a canvas that draws nothing by itself
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     figure.set_layout_engine("none")  # it stays as it is now laid out
-    figure.savefig(path.with_name(f"{path.name}.pdf"), metadata={"CreationDate": None})
-    figure.savefig(path.with_name(f"{path.name}.png"), dpi=200, metadata={MADE_OF: digest})
+    FigureCanvasPdf(figure).print_pdf(path.with_name(f"{path.name}.pdf"), metadata={"CreationDate": None})
+    png = path.with_name(f"{path.name}.png")
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(png, dpi=(DPI, DPI), pnginfo=_noted(digest))
+
+
+def _noted(digest: str) -> PngInfo:
+    info = PngInfo()
+    info.add_text(MADE_OF, digest)
+    return info
