@@ -197,8 +197,8 @@ def test_a_defence_stands_beside_what_it_was_compared_with(tmp_path: Path) -> No
     assert [line.name for line in one.similarities] == ["undefended", "minsim_exfmem", "minsim_exfmem, restored"]
     clean, attacked = one.sides[0].clouds["audio"]
     assert (clean.title, attacked.title) == ("clean", "both attacked")
-    assert clean.points == [(0, 0), (0, 1), (0.5, 0), (0.5, 1)]
-    assert list(dots(clean, one.sides[0].labels)) == [(0, "M0.0 100.0h0M0.0 0.0h0"), (1, "M50.0 100.0h0M50.0 0.0h0")]
+    assert clean.points == [(0.25, 0), (0.25, 1), (0.75, 0), (0.75, 1)]
+    assert list(dots(clean, one.sides[0].labels)) == [(0, "M25.0 100.0h0M25.0 0.0h0"), (1, "M75.0 100.0h0M75.0 0.0h0")]
 
 
 def test_a_defence_alone_is_shown_alone(tmp_path: Path) -> None:

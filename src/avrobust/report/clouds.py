@@ -28,7 +28,7 @@ def draw_clouds(comparison: Comparison) -> "Figure":
         row[0].set_ylabel(modality)
     there = sorted({label for side in sides for label in side.labels})
     handles = [Line2D([], [], ls="", label=comparison.classes[number], **_mark(number)) for number in there]
-    figure.legend(handles=handles, loc="outside right upper", handletextpad=0.1)
+    figure.legend(handles=handles, loc="outside right center", handletextpad=0.1)
     figure.suptitle(f"{comparison.title}, n = {comparison.n}", fontsize=8)
     return figure
 
@@ -60,7 +60,7 @@ def draw_cosines(comparison: Comparison) -> "Figure":
     """A panel for each attacked modality, a curve for each model; bands are a deviation over clips."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.0, 2.4), layout="constrained")
+    figure = Figure(figsize=(7.0, 2.6), layout="constrained")
     for place, (condition, title) in zip(figure.subplots(1, 3, sharey=True), TITLES.items(), strict=True):
         for one, (colour, mark, line) in zip(comparison.similarities, LINES, strict=False):
             eps, mean, deviation = zip(*one.values[condition], strict=True)
@@ -70,6 +70,6 @@ def draw_cosines(comparison: Comparison) -> "Figure":
             place.plot(x, mean, mark, ls=line, color=colour, label=one.name)
         place.set(title=title, xlabel="eps × 1000")
     figure.axes[0].set_ylabel("cosine of audio and video")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LINES))
     figure.suptitle(f"{comparison.title}, n = {comparison.n}; bands: deviation over clips", fontsize=8)
     return figure

@@ -110,11 +110,12 @@ def _side(name: str, content: Mapping[str, Any]) -> Side:
 def _clouds(points: Mapping[str, list[list[float]]], compactness: Mapping[str, Any]) -> list[Cloud]:
     """Clean, then attacked."""
     every = [xy for group in points.values() for xy in group]
-    low = [min(axis) for axis in zip(*every, strict=True)]
-    extent = max(max(axis) - start for axis, start in zip(zip(*every, strict=True), low, strict=True)) or 1.0
+    ends = [(min(axis), max(axis)) for axis in zip(*every, strict=True)]
+    extent = max(high - low for low, high in ends) or 1.0
+    centre = [(low + high) / 2 for low, high in ends]
 
     def scaled(group: list[list[float]]) -> list[tuple[float, float]]:
-        return [((x - low[0]) / extent, (y - low[1]) / extent) for x, y in group]
+        return [(0.5 + (x - centre[0]) / extent, 0.5 + (y - centre[1]) / extent) for x, y in group]
 
     titles: dict[str, str] = {"clean": "clean", ATTACKED: TITLES[ATTACKED]}
     return [Cloud(title, scaled(points[c]), compactness[c]) for c, title in titles.items() if c in points]
