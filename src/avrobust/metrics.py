@@ -34,7 +34,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     Written out for the same reason.
     """
     n, fewer = only_a + only_b, min(only_a, only_b)
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n)
+    return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
 
 
 def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
