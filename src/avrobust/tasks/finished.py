@@ -19,4 +19,5 @@ def config_of(folder: Path) -> Config:
     result = json.loads(path.read_text(encoding="utf-8"))
     if "white_box" in result:
         raise UserError(f"{folder}: its clips were made on another model; give a run that attacks the model itself")
-    return {**result["config"], "runs": str(folder.resolve().parents[1]), "force": False}
+    here = {"runs": str(folder.resolve().parents[1]), "force": False, "logger": None}  # nothing new to follow
+    return {**result["config"], **here}
