@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from avrobust.attacks.base import cross_entropy
 from avrobust.attacks.fgsm import FGSM
@@ -19,6 +20,7 @@ from avrobust.report.charts import dots, scale
 from avrobust.report.collect import collect
 from avrobust.report.embeddings import comparisons
 from avrobust.report.figures import write_figures
+from avrobust.report.style import save_all
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks.embeddings import _cosines
 from avrobust.types import Clip
@@ -223,14 +225,16 @@ def test_the_page_states_the_compactness_and_escapes_the_classes(tmp_path: Path)
 
 
 def test_a_figure_that_would_be_the_same_stays(tmp_path: Path) -> None:
-    pair(tmp_path)
-    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
-    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "figures").iterdir()}
-    assert len(made) >= 4
-    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
-    assert {path: path.stat().st_mtime_ns for path in made} == made
-    (embeddings,) = tmp_path.glob("defend/*/embeddings.json")
-    embeddings.write_text(embeddings.read_text().replace("0.25", "0.26"))
-    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
-    changed = {path.name.partition("-")[0] for path in made if path.stat().st_mtime_ns != made[path]}
-    assert changed == {"tsne", "cosine"}
+    drawn = []
+
+    def draw(content: str) -> Figure:
+        drawn.append(content)
+        return Figure(figsize=(1, 1))
+
+    for content in ("first", "first", "second"):
+        save_all([("a <figure>", content, draw)], tmp_path)
+    assert drawn == ["first", "second"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a__figure_.pdf", "a__figure_.png"}
+    (tmp_path / "a__figure_.pdf").unlink()
+    save_all([("a <figure>", "second", draw)], tmp_path)
+    assert len(drawn) == 3

@@ -180,7 +180,7 @@ def said(path: Path, key: str) -> dict[str, dict[str, str]]:
         rows = csv.reader(file)
         columns = next(rows)
         place = columns.index("key")
-        found = [dict(zip(columns, row, strict=True)) for row in rows if row[place] == key]
+        found = [dict(zip(columns, row, strict=False)) for row in rows if row[place] == key]  # older rows are shorter
     return {row["condition"]: row for row in found}
 
 
