@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
 from avrobust.attacks.base import cross_entropy
 from avrobust.attacks.fgsm import FGSM
@@ -229,12 +230,15 @@ def test_a_figure_that_would_be_the_same_stays(tmp_path: Path) -> None:
 
     def draw(content: str) -> Figure:
         drawn.append(content)
-        return Figure(figsize=(1, 1))
+        return Figure(figsize=(2, 1), facecolor="red", layout="constrained")
 
     for content in ("first", "first", "second"):
         save_all([("a <figure>", content, draw)], tmp_path)
     assert drawn == ["first", "second"]
     assert {path.name for path in tmp_path.iterdir()} == {"a__figure_.pdf", "a__figure_.png"}
+    with Image.open(tmp_path / "a__figure_.png") as image:
+        assert image.size == (400, 200)
+        assert (np.asarray(image) == (255, 0, 0)).all()
     (tmp_path / "a__figure_.pdf").unlink()
     save_all([("a <figure>", "second", draw)], tmp_path)
     assert len(drawn) == 3

@@ -73,11 +73,11 @@ class Scale(NamedTuple):
 
 
 def scale(similarities: list[Similarity]) -> Scale:
-    """The axes that panels side by side share, in steps of a tenth."""
+    """The axes that panels side by side share, in steps of a fifth, so that quarters are short."""
     every = [point for one in similarities for values in one.values.values() for point in values]
-    low = math.floor(min(mean - deviation for _, mean, deviation in every) * 10) / 10
-    high = math.ceil(max(mean + deviation for _, mean, deviation in every) * 10) / 10
-    return Scale(max(eps for eps, *_ in every), low, max(high, low + 0.1))
+    low = math.floor(min(mean - deviation for _, mean, deviation in every) * 5) / 5
+    high = math.ceil(max(mean + deviation for _, mean, deviation in every) * 5) / 5
+    return Scale(max(eps for eps, *_ in every), low, max(high, low + 0.2))
 
 
 def dots(cloud: Cloud, labels: list[int]) -> Iterator[tuple[int, str]]:

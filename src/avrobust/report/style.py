@@ -98,12 +98,13 @@ def _save(figure: "Figure", path: Path, digest: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.set_dpi(DPI)
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's canvases are not typed
-    on_paper: Any = FigureCanvasPdf(figure)
     canvas.draw()
+    pixels = np.array(canvas.buffer_rgba())  # before the PDF changes the figure's resolution
     figure.set_layout_engine("none")  # it stays as it is now laid out
+    on_paper: Any = FigureCanvasPdf(figure)
     on_paper.print_pdf(path.with_name(f"{path.name}.pdf"), metadata={"CreationDate": None})
     png = path.with_name(f"{path.name}.png")
-    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(png, dpi=(DPI, DPI), pnginfo=_noted(digest))
+    Image.fromarray(pixels).convert("RGB").save(png, dpi=(DPI, DPI), pnginfo=_noted(digest))
 
 
 def _noted(digest: str) -> PngInfo:
