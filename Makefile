@@ -47,7 +47,7 @@ format: $(READY)
 
 # No index address goes into the lock: installers use their own.
 lock: $(READY)
-	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --group test --group oracles --universal \
+	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --group test --group oracles --extra dashboard --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-emit-index-url --output-file requirements.lock
 
 clean:

@@ -1,5 +1,6 @@
 """The page as a reader meets it, in headless Chromium."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,11 @@ from avrobust.report.collect import collect, read_results
 from avrobust.report.page import write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
+from tests.test_embeddings import write_embeddings
 from tests.test_examples import shown
 from tests.test_localisation import localised
 from tests.test_page import run
+from tests.test_surface import content
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -43,7 +46,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     localised(shown(runs, label=NASTY), NASTY)
     right = (range(90), range(20), range(40), range(10))
     for overrides in (("attack=fgsm", "fusion=film"), ("attack=pgd",), ("attack=fgsm", "eps=0.012")):
-        run(runs, right, *overrides)
+        folder = run(runs, right, *overrides)
+    write_embeddings(folder, (NASTY, "drum"))
+    (folder / "strength.json").write_text(json.dumps(content()))
     frame = collect(runs)
     write_page(runs / "index.html", frame, read_results(runs), [*tables(frame, Scores(runs)), overview(frame)], runs)
     return runs / "index.html"
@@ -155,6 +160,19 @@ def test_classes_are_drawn_for_the_chosen_run(page: Page) -> None:
     page.locator("#classes-condition").select_option("audio")
     assert page.locator("#classes-shown figcaption").all_inner_texts() == ["clean", "audio attacked"]
     assert page.locator("#classes-bars tr").count() == 2
+
+
+def test_embeddings_and_strengths_are_drawn(page: Page) -> None:
+    section = page.locator("#embeddings")
+    assert NASTY in section.locator(".legend").first.inner_text()
+    assert section.locator(".pair svg").count() == 4
+    box = section.locator(".pair svg .dots").first.bounding_box()
+    assert box is not None
+    assert box["height"] > 100  # two clips, at the top and at the bottom of their square
+    assert section.locator("polyline").count() == 3
+    surface = page.locator("#strength .surface").first
+    assert surface.locator("rect.cell").count() == 25
+    assert "50" in surface.locator(".level").all_text_contents()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,8 +11,10 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.threat import suite
 from avrobust.evaluation import evaluate
 from avrobust.report import media
-from avrobust.report.collect import collect
+from avrobust.report.collect import collect, read_results
 from avrobust.report.gallery import gallery
+from avrobust.report.page import write_page
+from avrobust.report.tables import overview
 from avrobust.runs import Run
 from avrobust.tasks.examples import Examples, worst_of
 from avrobust.types import Batch, Clip, Record
@@ -114,6 +116,18 @@ def test_what_does_not_fit_is_left_out_and_counted(tmp_path: Path) -> None:
     folder = shown(tmp_path)
     found = gallery(collect(tmp_path), {folder.name: "title"}, tmp_path, 10_000)
     assert (found.shown, found.of, found.cards) == (0, 2, [])
+
+
+def test_the_clips_get_what_the_rest_of_the_page_leaves(tmp_path: Path) -> None:
+    shown(tmp_path)
+    runs, results = collect(tmp_path), read_results(tmp_path)
+
+    def cards(size: int) -> int:
+        write_page(tmp_path / "index.html", runs, results, [overview(runs)], tmp_path, size)
+        assert (tmp_path / "index.html").stat().st_size < size
+        return (tmp_path / "index.html").read_text(encoding="utf-8").count('<article class="card"')
+
+    assert (cards(10**6), cards(90_000)) == (6, 0)
 
 
 def test_measures() -> None:

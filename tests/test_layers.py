@@ -37,18 +37,20 @@ LAYERS = {
     "verdict": 5,
     "strength": 5,
     "localisation": 5,
+    "embeddings": 5,
     "lit": 5,
     "config": 5,
     "runs": 5,
     "loggers": 5,
     "sweeps": 5,
     "tracking": 5,
+    "dashboard": 5,
     "report": 5,
     "tasks": 6,
     "cli": 7,
     "app": 7,
 }
-SERVE_TASKS_ALONE = ("config", "runs", "loggers", "tracking", "gpu")
+SERVE_TASKS_ALONE = ("config", "runs", "loggers", "tracking", "dashboard", "gpu")
 
 
 def modules() -> dict[str, Path]:
@@ -93,14 +95,16 @@ def test_services_serve_tasks_alone() -> None:
         assert not used, f"avrobust.{name} imports {used}"
 
 
-@pytest.mark.parametrize(("package", "owner"), [("wandb", "tracking"), ("pydantic", "config")])
+@pytest.mark.parametrize(
+    ("package", "owner"), [("wandb", "tracking"), ("wandb_workspaces", "dashboard"), ("pydantic", "config")]
+)
 def test_one_importer(package: str, owner: str) -> None:
     users = {name for name, path in modules().items() if package in {i.split(".")[0] for i in imported(path)}}
     assert users <= {owner}
 
 
 def test_tracking_is_imported_only_if_its_option_is_chosen() -> None:
-    assert not [name for name, path in modules().items() if "tracking" in ours(path)]
+    assert [name for name, path in modules().items() if "tracking" in ours(path)] == ["dashboard"]
 
 
 def test_attacks_know_no_defence() -> None:

@@ -223,7 +223,7 @@ def test_the_command_of_an_undefended_run_that_defend_made_knows_no_defence() ->
 def test_the_figures_are_what_the_runs_are_enough_for(tmp_path: Path) -> None:
     for eps, left in ((0.006, 40), (0.012, 20)):
         put(tmp_path, (60, left, 30, 10), "attack=fgsm", f"eps={eps}")
-    write_figures(collect(tmp_path), tmp_path / "figures")
+    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         "fig3-synthetic-fgsm-paper.pdf",
         "fig3-synthetic-fgsm-paper.png",
@@ -233,10 +233,10 @@ def test_the_figures_are_what_the_runs_are_enough_for(tmp_path: Path) -> None:
 def test_a_figure_of_fusions_needs_two_and_a_plain_file_name(tmp_path: Path) -> None:
     root = ("dataset=folder", "dataset.root='a/my <clips>'", "attack=fgsm")
     put(tmp_path, (60, 40, 30, 10), *root)
-    write_figures(collect(tmp_path), tmp_path / "figures")
+    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
     put(tmp_path, (60, 40, 30, 10), *root, "fusion=sum")
-    write_figures(collect(tmp_path), tmp_path / "figures")
+    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
     (pdf,) = (tmp_path / "figures").glob("*.pdf")
     assert pdf.name == "fusions-my__clips_-paper.pdf"
 

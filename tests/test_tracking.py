@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from avrobust.config import build
+from avrobust.dashboard import CURVES
 from avrobust.errors import UserError
 from avrobust.loggers import curves, publish
 from avrobust.runs import Run, run_for
@@ -127,7 +128,9 @@ def test_a_training_has_curves_over_epochs(tracked: Tracked) -> None:
     assert (run["job_type"], run["run_group"]) == ("train", "smoke")
     drawn = [(h["item"]["epoch"], h["item"]["val/accuracy"]) for h in only(records, "history") if has_val(h)]
     with (run_of(tracked, "train").folder / "metrics.csv").open() as file:
-        kept = [(int(row["epoch"]), float(row["val/accuracy"])) for row in csv.DictReader(file)]
+        rows = csv.DictReader(file)
+        kept = [(int(row["epoch"]), float(row["val/accuracy"])) for row in rows]
+    assert {name for names in CURVES.values() for name in names} <= set(rows.fieldnames or ())
     assert drawn == [(epoch, pytest.approx(value, abs=1e-3)) for epoch, value in kept]
     assert {metric["glob_name"]: metric["step_metric"] for metric in only(records, "metric")}["val/*"] == "epoch"
     assert summarised(records)["best_epoch"] in (1, 2)

@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_surface(commands)
     _add_localise(commands)
+    _add_embeddings(commands)
+    _add_dashboard(commands)
     return parser
 
 
@@ -98,6 +100,7 @@ def _add_report(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     _add_runs(parser)
     parser.add_argument("--tables", action="store_true", help="the paper's tables instead of one of all attacks")
+    parser.add_argument("--size", type=_positive, default=20, metavar="MB", help="of the page at most (%(default)s)")
     parser.set_defaults(run=_report)
 
 
@@ -122,8 +125,8 @@ def _report(options: argparse.Namespace) -> None:
     folder = options.runs / "report"
     write_tables([*found, whole], runs, folder)
     results = read_results(options.runs)
-    write_page(folder / "index.html", runs, results, [*found, whole], options.runs)
-    write_figures(runs, folder / "figures")
+    write_page(folder / "index.html", runs, results, [*found, whole], options.runs, options.size * 1_000_000)
+    write_figures(runs, options.runs, folder / "figures")
     write_sources({str(r["run_id"]): name(r) for r in results}, options.runs, folder / "figures")
     shown = found if options.tables else [whole]
     sys.stdout.write("\n".join(markdown(table) for table in shown))
@@ -231,6 +234,72 @@ def _localise(options: argparse.Namespace) -> None:
     boxes = f"{content['boxes']} with boxes" if content["boxes"] else "no boxes, so that no place is right or wrong"
     sys.stdout.write(f"\nn = {content['n']}, {boxes}; maps of {' x '.join(map(str, content['map']))}\n")
     sys.stdout.write(f"written: {options.folder / 'localisation.json'}, pictures beside it\n")
+
+
+def _add_embeddings(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser(
+        "embeddings",
+        help="where finished runs' models put clips, clean and attacked: for t-SNE, compactness, cosine",
+        description="Attacks the models of finished runs again and embeds the clips, clean and attacked. Writes "
+        "embeddings.json into each run's folder, which `avrobust report` then draws: t-SNE of each modality, and the "
+        "audio-visual cosine by budget. Give a defended run and its undefended one to see both side by side.",
+    )
+    parser.add_argument("folders", type=Path, nargs="+", metavar="RUN", help="such as runs/defend/synthetic-concat-...")
+    parser.add_argument(
+        "--eps",
+        type=_numbers,
+        metavar="EPS,EPS",
+        help="budgets for the cosine, beside 0 and the run's own (1/4, 1/2, 1, 3/2 and 2 times the run's)",
+    )
+    parser.add_argument("--clips", type=_positive, default=400, metavar="N", help="most in a t-SNE (%(default)s)")
+    parser.set_defaults(run=_embeddings)
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = [-1.0]
+    if not all(0 <= value < float("inf") for value in values):
+        raise argparse.ArgumentTypeError(f"must be numbers of at least 0, such as 0.003,0.006, not {text}")
+    return values
+
+
+def _embeddings(options: argparse.Namespace) -> None:
+    from avrobust.tasks.embeddings import main
+    from avrobust.tasks.finished import config_of
+
+    for folder in options.folders:
+        config_of(folder)  # a wrong name is told before an hour of work
+    for folder in options.folders:
+        content = main(folder, eps=options.eps, clips=options.clips)
+        for stage, modalities in content["compactness"].items():
+            for modality, values in modalities.items():
+                ratios = (f"{c} {v['intra_over_inter']:.3f}" for c, v in values.items() if v)
+                sys.stdout.write(f"{stage} {modality}, distance within over between classes: {', '.join(ratios)}\n")
+        if reason := content["cosine"].get("left_out"):
+            sys.stdout.write(f"{reason}\n")
+        sys.stdout.write(f"written: {folder / 'embeddings.json'}; avrobust report draws it\n")
+
+
+def _add_dashboard(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    parser = commands.add_parser(
+        "dashboard",
+        help="make a W&B workspace and a W&B report of the runs that logger=wandb published",
+        description="Makes a W&B workspace and a W&B report of a project: the robustness table, parallel coordinates "
+        "over fusion, defence, attack and eps, accuracy over eps, kept clips, learning curves. Needs `wandb login` and "
+        "the package wandb-workspaces (pip install 'avrobust[dashboard]').",
+    )
+    parser.add_argument("--project", default="avrobust", metavar="NAME", help="as logger.project (%(default)s)")
+    parser.add_argument("--entity", metavar="NAME", help="as logger.entity: a user or team (your own)")
+    parser.set_defaults(run=_dashboard)
+
+
+def _dashboard(options: argparse.Namespace) -> None:
+    from avrobust.dashboard import publish
+
+    made = publish(options.project, options.entity)
+    sys.stdout.write(f"workspace: {made.workspace}\nreport: {made.report}\n")
 
 
 def _told(summary: "Summary", options: argparse.Namespace) -> list[str]:

@@ -235,6 +235,14 @@ def reached(records: Iterable[Record]) -> dict[str, dict[str, float]]:
     return {c: dict(zip(("share", "low", "high"), x, strict=True)) for c, x in shares.items()}
 
 
+def worst(found: Sequence[list[Record]]) -> list[Record]:
+    """For each clip and condition the record of the attack that hurt most: one that fooled, of those the highest loss.
+
+    The same clip stands at the same place of every list, as one model was asked about the same clips.
+    """
+    return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
+
+
 class Summary(NamedTuple):
     """A row of a robustness table: accuracies in percent."""
 

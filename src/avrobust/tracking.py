@@ -53,7 +53,7 @@ class Wandb(Tracker):
         self.project, self.entity, self.group = project, entity, group
         self.mode = os.environ.get("WANDB_MODE") or mode
         if self.mode in ("auto", "online"):
-            known = _logged_in()
+            known = logged_in()
             if self.mode == "online" and not known:
                 raise UserError("logger.mode=online: not logged in; run `wandb login`, or choose logger.mode=offline")
             self.mode = "online" if known else "offline"
@@ -203,10 +203,28 @@ def _home(config: Config) -> str:
     return str(runs)
 
 
-def _logged_in() -> bool:
+def logged_in() -> bool:
     """Whether W&B's credentials are there; asks neither the user nor the network."""
     host = singleton().settings.base_url  # wandb.setup() would start a service, before its folders are known
     return wbauth.authenticate_session(host=host, source="avrobust", prompt=False) is not None
+
+
+def default_entity() -> str:
+    """The user or team that the user's runs belong to; asks the network."""
+    return str(wandb.Api().default_entity)
+
+
+@contextmanager
+def reached() -> Iterator[None]:
+    """Turns W&B's complaints into one line.
+
+    Raises:
+        UserError: W&B cannot be reached, or refuses.
+    """
+    try:
+        yield
+    except (wandb.Error, OSError, ValueError) as error:  # requests' errors are OSErrors
+        raise UserError(f"W&B: {_line(error)}") from None
 
 
 def _line(error: Exception) -> str:

@@ -11,9 +11,9 @@ from avrobust.attacks.losses import cosine
 from avrobust.defenses.base import Defense
 from avrobust.defenses.prototypes import Centres
 from avrobust.errors import UserError
+from avrobust.evaluation import worst
 from avrobust.model import AVClassifier, HeldModel
 from avrobust.randomness import generator
-from avrobust.tasks.defend import worst
 from avrobust.types import Clip, Features, Record
 from tests.support import batch_of, built, model_for, options
 

@@ -1,6 +1,7 @@
 """Robust accuracy by attack: who was fooled by whom, what the strongest attacks together leave, and what each costs."""
 
 from collections.abc import Iterator
+from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from avrobust.metrics import wilson
 from avrobust.report.cells import SHORT, Table, shown, text_of
 from avrobust.report.rows import Cell, Row, rows
-from avrobust.report.scores import LEVEL, Scores, Side, compare
+from avrobust.report.scores import LEVEL, Column, Scores, Side, compare
 from avrobust.types import CONDITIONS, Condition
 
 BY_ATTACK = "strong"
@@ -103,17 +104,16 @@ class _Block:
 
     def worst(self, condition: Condition) -> Cell | None:
         """What withstands every attack, clip by clip, over the seeds that all attacks have."""
-        left: dict[int, list[pd.Series[float]]] = {}
+        left: dict[int, list[Column]] = {}
         for seed, task, run in zip(*(self.runs[key].tolist() for key in ("seed", "task", "run_id")), strict=True):
             table = self.scores.of(task, run)
             if condition in table:
                 left.setdefault(seed, []).append(table[condition])
-        every = [pd.concat(x, axis=1, join="inner").min(axis=1) for x in left.values() if len(x) == len(self.attacks)]
+        every = [_least(columns) for columns in left.values() if len(columns) == len(self.attacks)]
         if not every:
             return None
-        each = pd.Series([100 * float(x.mean()) for x in every])
-        n, mean = len(every[0]), float(each.mean())
-        deviation = float(each.std(ddof=1)) if len(each) > 1 else None
+        each, n = [100 * fmean(stand) for stand in every], len(every[0])
+        mean, deviation = fmean(each), stdev(each) if len(each) > 1 else None
         return Cell(mean, deviation, *wilson(round(mean / 100 * n), n))
 
     def verdict(self, condition: Condition) -> str:
@@ -154,3 +154,8 @@ def _name(row: Row, by_hand: str) -> str:
     """The attack, with the settings that are not its option's own."""
     own = by_hand or ", ".join(part for part in row.settings.split(", ") if part.startswith("attack."))
     return f"{row.labels['attack']} ({own})" if own else str(row.labels["attack"])
+
+
+def _least(columns: list[Column]) -> list[float]:
+    """Of each clip that all columns have, the least: whether it stands under every attack."""
+    return [min(column[key] for column in columns) for key in columns[0] if all(key in column for column in columns)]

@@ -1,6 +1,5 @@
 """What each class is taken for, before and after an attack: confusion counts of runs, for the page."""
 
-import csv
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from avrobust.report.paper import EPS
+from avrobust.report.scores import read_examples
 from avrobust.types import CONDITIONS
 
 MOST = 400_000  # how many numbers of confusions the page holds
@@ -52,8 +52,7 @@ def confusions(runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int
 
 
 def _confusion(path: Path, run: str, title: str) -> Confusion:
-    with path.open(newline="", encoding="utf-8") as file:  # csv is faster than pandas on many small files
-        clips = Counter((row["condition"], row["label"], row["prediction"]) for row in csv.DictReader(file))
+    clips = Counter(read_examples(path, "condition", "label", "prediction"))
     classes = sorted({name for _, *names in clips for name in names})
     place = {name: i for i, name in enumerate(classes)}
     counts: dict[str, list[int]] = {}

@@ -126,17 +126,20 @@ def dataset_name(config: Mapping[str, Any]) -> str:
 
 def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
     """For each run, the settings in which it differs from others of the same labels."""
-    every = pd.DataFrame([_flat(result) for result in results]).fillna("").astype(str)
-    texts = [""] * len(table)
-    for _, group in table.groupby(LABELS):
-        part = every.loc[group.index]
-        varying = [str(key) for key, differs in (part != part.iloc[0]).any().items() if differs]
-        for index in group.index:
-            texts[int(index)] = ", ".join(f"{key}={part.at[index, key]!s}" for key in varying)
+    every = [_flat(result) for result in results]
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for i, key in enumerate(table[LABELS].itertuples(index=False, name=None)):
+        groups.setdefault(key, []).append(i)
+    texts = [""] * len(every)
+    for places in groups.values():
+        keys = dict.fromkeys(key for i in places for key in every[i])
+        varying = [key for key in keys if len({every[i].get(key, "") for i in places}) > 1]
+        for i in places:
+            texts[i] = ", ".join(f"{key}={every[i].get(key, '')}" for key in varying)
     return texts
 
 
-def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(result: Mapping[str, Any]) -> dict[str, str]:
     """What can tell apart two runs of the same labels: their science, flat, without the seed."""
     config = result["config"]
     kept = {key: value for key, value in flat(science(result["task"], config)) if key != "seed" and "._" not in key}

@@ -1,47 +1,24 @@
-"""The figures on paper, as PDF and PNG: accuracy over eps (Fig. 3), fusions and defences with their intervals."""
+"""The figures on paper, as PDF and PNG: accuracy over eps (Fig. 3), fusions and defences, embeddings, strengths."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from avrobust.report.cells import SHORT
+from avrobust.report.clouds import draw_clouds, draw_cosines
 from avrobust.report.curves import Axis, Panel, Strength, axis, strengths
+from avrobust.report.embeddings import comparisons
 from avrobust.report.rows import Row
+from avrobust.report.style import BARS, CURVES, Wanted, save_all
+from avrobust.report.surface import draw_surface, surfaces
 from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol
-from avrobust.types import CONDITIONS, Condition
+from avrobust.types import CONDITIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe and Ito's colours, which the colour-blind can tell apart; marks and hatches tell the same in grey.
-CURVES = {"concat": ("#0072B2", "o"), "audio_only": ("#D55E00", "s"), "visual_only": ("#009E73", "^")}
-BARS: dict[Condition, tuple[str, str]] = {
-    "clean": ("#BBBBBB", ""),
-    "audio": ("#D55E00", "//"),
-    "visual": ("#009E73", "\\\\"),
-    "audiovisual": ("#0072B2", ""),
-}
-STYLE: Any = {  # matplotlib types the names of its settings one by one
-    "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.5,
-    "hatch.linewidth": 0.4,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 4,
-    "legend.frameon": False,
-    "pdf.fonttype": 42,  # text stays text
-    "svg.hashsalt": "avrobust",
-}
 
 
 class Bars(NamedTuple):
@@ -52,17 +29,22 @@ class Bars(NamedTuple):
     rows: list[tuple[str, Row]]
 
 
-def write_figures(runs: pd.DataFrame, folder: Path) -> None:
-    """Writes every figure that the runs are enough for."""
-    curves, bars = strengths(runs), [*_bars(runs, TABLE2), *_bars(runs, TABLE3)]
-    if not curves and not bars:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with style():
-        for strength in curves:
-            _draw_strength(strength, folder)
-        for group in bars:
-            _draw_bars(group, folder)
+def write_figures(runs: pd.DataFrame, root: Path, folder: Path) -> None:
+    """Writes every figure that the runs are enough for; one that is there already and would be the same stays.
+
+    Args:
+        runs: of `collect`.
+        root: the folder of all runs.
+        folder: of the figures.
+    """
+    wanted: list[Wanted] = [(strength.name, strength, _draw_strength) for strength in strengths(runs)]
+    wanted += [(bars.name, bars, _draw_bars) for layout in (TABLE2, TABLE3) for bars in _bars(runs, layout)]
+    for comparison in comparisons(runs, root).shown:
+        wanted.append((f"tsne-{comparison.name}", comparison, draw_clouds))
+        if comparison.similarities:
+            wanted.append((f"cosine-{comparison.name}", comparison, draw_cosines))
+    wanted += [(f"strength-{one.run}", one, draw_surface) for one in surfaces(runs, root).shown]
+    save_all(wanted, folder)
 
 
 def _bars(runs: pd.DataFrame, layout: Layout) -> Iterator[Bars]:
@@ -77,16 +59,7 @@ def _bars(runs: pd.DataFrame, layout: Layout) -> Iterator[Bars]:
             yield Bars(f"{layout.axis}s-{dataset}-{threat}", title, named)
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """One style for all; without a window, and without touching the user's own settings."""
-    import matplotlib
-
-    with matplotlib.rc_context({"backend": "agg", **STYLE}):
-        yield
-
-
-def _draw_strength(strength: Strength, folder: Path) -> None:
+def _draw_strength(strength: Strength) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 2.4), layout="constrained")
@@ -96,7 +69,7 @@ def _draw_strength(strength: Strength, folder: Path) -> None:
     figure.axes[0].set_ylabel("accuracy in %")
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.suptitle(f"{strength.title}, n = {strength.n}", fontsize=8)
-    save(figure, folder / strength.name)
+    return figure
 
 
 def _draw_panel(place: "Axes", panel: Panel, along: Axis) -> None:
@@ -112,7 +85,7 @@ def _draw_panel(place: "Axes", panel: Panel, along: Axis) -> None:
     place.set(ylim=(0, 100), title=panel.title, xlabel="eps × 1000")
 
 
-def _draw_bars(group: Bars, folder: Path) -> None:
+def _draw_bars(group: Bars) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(max(3.5, 1.0 * len(group.rows) + 1.2), 2.6), layout="constrained")
@@ -129,19 +102,10 @@ def _draw_bars(group: Bars, folder: Path) -> None:
     place.set(ylim=(0, 100), ylabel="accuracy in %")
     figure.legend(loc="outside right upper")
     figure.suptitle(group.title, fontsize=8)
-    save(figure, folder / group.name)
+    return figure
 
 
 def _told(name: str, row: Row) -> str:
     """What stands under a group of bars."""
     wrapped = name.replace("_", "\n")
     return f"{wrapped}\n({row.settings})" if row.settings else wrapped
-
-
-def save(figure: "Figure", path: Path) -> None:
-    """Without a date, so that the same runs make the same file; names from disk become plain file names."""
-    safe = path.with_name("".join(c if c.isalnum() or c in "._-" else "_" for c in path.name))
-    figure.draw_without_rendering()  # a figure without a window has a canvas that draws nothing by itself
-    figure.set_layout_engine("none")  # it stays as it is now laid out
-    figure.savefig(safe.with_name(f"{safe.name}.pdf"), metadata={"CreationDate": None})
-    figure.savefig(safe.with_name(f"{safe.name}.png"), dpi=200)

@@ -1,7 +1,9 @@
 """The clips that runs kept, clean and attacked, as cards of the page."""
 
+import csv
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,6 +106,7 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
     answers = said(one.path.with_name("examples.csv"), key)
     clips = {c: change(arrays, i, one.place) for i, c in enumerate(conditions)}
     audio, frame = arrays["audio"][one.place] / 32767, arrays["frames"][one.place] / 255
+    clean = _clean(arrays["audio"][one.place].tobytes(), arrays["frames"][one.place].tobytes(), frame.shape)
     found: dict[str, str] = {}
 
     def name(uri: str) -> str:
@@ -115,7 +118,6 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
     cards = []
     for condition, (heard, seen) in clips.items():
         factor, wave_factor = media.factor_for(seen, 0.5), media.wave_factor(audio, heard)
-        peak = max(np.abs(audio).max(), 1e-6)
         attacked = [media.picture(frame + seen), media.magnified(seen, factor)] if factor else []
         before, after = answers["clean"], answers[condition]
         cards.append(
@@ -132,18 +134,37 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
                 after=after["prediction"],
                 after_confidence=100 * float(after["confidence"]),
                 outcome=_outcome(before, after),
-                frames=[name(uri) for uri in (media.picture(frame), *attacked)],
+                frames=[name(uri) for uri in (clean.picture, *attacked)],
                 factor=factor,
-                sounds=[name(media.sound(x)) for x in ((audio, audio + heard) if wave_factor else (audio,))],
-                wave=media.outline(audio / peak),
-                wave_change=media.outline(wave_factor * heard / peak) if wave_factor else "",
+                sounds=[name(uri) for uri in (clean.sound, *([media.sound(audio + heard)] if wave_factor else []))],
+                wave=clean.wave,
+                wave_change=media.outline(wave_factor * heard / clean.peak) if wave_factor else "",
                 wave_factor=wave_factor,
-                mel=name(media.mel_change(audio, audio + heard)) if wave_factor else "",
+                mel=name(media.mel_change(clean.mel, media.mel(audio + heard))) if wave_factor else "",
                 snr=media.snr(audio, heard),
                 psnr=media.psnr(seen),
             )
         )
     return cards, found
+
+
+class _Clean(NamedTuple):
+    """What is shown of a clip as it is."""
+
+    picture: str
+    sound: str
+    wave: str
+    mel: NDArray[Any]
+    peak: float
+
+
+@lru_cache(MOST)
+def _clean(audio: bytes, frame: bytes, shape: tuple[int, ...]) -> _Clean:
+    """All runs on a split keep the same clips."""
+    heard = np.frombuffer(audio, np.int16) / 32767
+    peak = max(float(np.abs(heard).max()), 1e-6)
+    picture = media.picture(np.frombuffer(frame, np.uint8).reshape(shape) / 255)
+    return _Clean(picture, media.sound(heard), media.outline(heard / peak), media.mel(heard), peak)
 
 
 def change(arrays: dict[str, NDArray[Any]], condition: int, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -155,9 +176,12 @@ def change(arrays: dict[str, NDArray[Any]], condition: int, index: int) -> tuple
 
 def said(path: Path, key: str) -> dict[str, dict[str, str]]:
     """What the model said of a clip, by condition: the rows of an examples.csv."""
-    read = pd.read_csv(path, dtype=str, keep_default_na=False)
-    rows = read[read["key"] == key].to_dict("records")
-    return {str(row["condition"]): {str(k): str(v) for k, v in row.items()} for row in rows}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        columns = next(rows)
+        place = columns.index("key")
+        found = [dict(zip(columns, row, strict=False)) for row in rows if row[place] == key]  # older rows are shorter
+    return {row["condition"]: row for row in found}
 
 
 def _outcome(before: dict[str, str], after: dict[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Sound sources: the numbers and heat maps of a run's localisation.json and .npz, for the page and on paper."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from avrobust.report.cells import SHORT
-from avrobust.report.figures import BARS, save, style
 from avrobust.report.media import encoded
+from avrobust.report.style import BARS, Wanted, save_all
 from avrobust.types import Condition
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 HEAD = ("attacked", "eps", "pointing", "cIoU ≥ 0.5", "AUC", "peak moved", "recognised")
 MEASURES = {  # in the order of HEAD's percentages
@@ -107,7 +109,7 @@ def sources(titles: Mapping[str, str], root: Path, most: int) -> Shown:
 def write_sources(titles: Mapping[str, str], root: Path, folder: Path) -> None:
     """Draws the figures of every run that says where it looks; arguments as `sources` has them."""
     for run in _folders(titles, root):
-        draw(run, folder / f"sources-{run.name}", titles[run.name])
+        save_all(_wanted(run, f"sources-{run.name}", titles[run.name]), folder)
 
 
 def _folders(titles: Mapping[str, str], root: Path) -> Iterator[Path]:
@@ -196,24 +198,38 @@ def draw(folder: Path, into: Path, title: str) -> None:
         into: path and beginning of the files' names.
         title: what was attacked.
     """
-    content, clips = read(folder)
-    into.parent.mkdir(parents=True, exist_ok=True)
-    with style():
-        _draw_curves(content, into.with_name(f"{into.name}-eps"), title)
-        if clips:
-            _draw_maps(clips, into.with_name(f"{into.name}-maps"), title)
+    save_all(_wanted(folder, into.name, title), into.parent)
 
 
-def _draw_curves(content: Mapping[str, Any], path: Path, title: str) -> None:
+class _Files(NamedTuple):
+    """What a figure is drawn from."""
+
+    folder: Path
+    title: str
+    digest: str  # of the files' content, so that a figure of the same content is not drawn again
+
+
+def _wanted(folder: Path, name: str, title: str) -> list[Wanted]:
+    files = (folder / "localisation.json", folder / "localisation.npz")
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files if path.is_file())).hexdigest()
+    content = _Files(folder, title, digest)
+    wanted: list[Wanted] = [(f"{name}-eps", content, _draw_curves)]
+    if read(folder)[1]:
+        wanted.append((f"{name}-maps", content, _draw_maps))
+    return wanted
+
+
+def _draw_curves(files: _Files) -> "Figure":
     from matplotlib.figure import Figure
 
+    content, _ = read(files.folder)
     found = panels(content)
     figure = Figure(figsize=(0.6 + 2.9 * len(found), 2.5), layout="constrained")
     for place, panel in zip(figure.subplots(1, len(found)), found, strict=True):
         _draw_panel(place, panel)
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center")
-    figure.suptitle(f"{title}, n = {content['boxes'] or content['n']}", fontsize=8)
-    save(figure, path)
+    figure.suptitle(f"{files.title}, n = {content['boxes'] or content['n']}", fontsize=8)
+    return figure
 
 
 def _draw_panel(place: "Axes", panel: Panel) -> None:
@@ -228,9 +244,10 @@ def _draw_panel(place: "Axes", panel: Panel) -> None:
     place.set_title(panel.title, fontsize=8)
 
 
-def _draw_maps(clips: Sequence[Clip], path: Path, title: str) -> None:
+def _draw_maps(files: _Files) -> "Figure":
     from matplotlib.figure import Figure
 
+    _, clips = read(files.folder)
     across = len(clips[0].heats)
     figure = Figure(figsize=(1.5 * across, 1.75 * len(clips) + 0.3), layout="constrained")
     grid = figure.subplots(len(clips), across, squeeze=False)
@@ -241,5 +258,5 @@ def _draw_maps(clips: Sequence[Clip], path: Path, title: str) -> None:
             true = f"is {clip.label}" if heat.condition == "clean" else ""
             said = f"{NAMES[heat.condition]}: {heat.said} {heat.confidence:.0f} %"
             place.set_title(f"{true}\n{said}", fontsize=6, parse_math=False)
-    figure.suptitle(title, fontsize=7, parse_math=False)
-    save(figure, path)
+    figure.suptitle(files.title, fontsize=7, parse_math=False)
+    return figure

@@ -3,10 +3,12 @@
 import base64
 import io
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -56,16 +58,16 @@ def wave_factor(clean: Array, change: Array) -> float:
 
 def outline(audio: Array) -> str:
     """The envelope of a waveform as points of an SVG polygon, 240 wide and from -30 to 30 high."""
-    parts = np.array_split(audio.clip(-1, 1), COLUMNS)
+    starts = np.arange(COLUMNS) * len(audio) // COLUMNS
+    high, low = (extreme.reduceat(audio.clip(-1, 1), starts) for extreme in (np.maximum, np.minimum))
     x = [240 * i / (COLUMNS - 1) for i in range(COLUMNS)]
-    upper = [f"{a:.0f},{-30 * part.max():.1f}" for a, part in zip(x, parts, strict=True)]
-    lower = [f"{a:.0f},{-30 * part.min():.1f}" for a, part in zip(x, parts, strict=True)]
+    upper = [f"{a:.0f},{-30 * value:.1f}" for a, value in zip(x, high, strict=True)]
+    lower = [f"{a:.0f},{-30 * value:.1f}" for a, value in zip(x, low, strict=True)]
     return " ".join([*upper, *reversed(lower)])
 
 
-def mel_change(clean: Array, attacked: Array) -> str:
-    """How the log-mel picture changes: orange for more energy, blue for less, clear for the same."""
-    before, after = mel(clean), mel(attacked)
+def mel_change(before: Array, after: Array) -> str:
+    """How `mel` changes, on a log scale: orange for more energy, blue for less, clear for the same."""
     floor = 1e-7 * max(before.max(), 1e-12)
     change = 10 * np.log10(np.maximum(after, floor) / np.maximum(before, floor)) / DECIBELS
     pixels = np.empty((*change.shape, 4), np.uint8)
@@ -78,11 +80,11 @@ def mel(audio: Array) -> Array:
     """The energy of a waveform by mel band and time, (BANDS, columns)."""
     padded = np.pad(audio, WINDOW // 2)
     hop = max(1, len(audio) // COLUMNS)
-    starts = np.arange(0, len(padded) - WINDOW + 1, hop)
-    windows = padded[starts[:, None] + np.arange(WINDOW)] * np.hanning(WINDOW)
+    windows = sliding_window_view(padded, WINDOW)[::hop] * np.hanning(WINDOW)
     return _filters() @ (np.abs(np.fft.rfft(windows, axis=1)) ** 2).T  # type: ignore[no-any-return]
 
 
+@cache
 def _filters() -> Array:
     """Triangles, evenly spaced in mel: (BANDS, WINDOW // 2 + 1)."""
     nyquist = SAMPLE_RATE / 2

@@ -7,26 +7,30 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from avrobust.files import whole
+from avrobust.report import charts
 from avrobust.report.cells import Table
 from avrobust.report.claims import claims
 from avrobust.report.classes import as_json, confusions
 from avrobust.report.collect import dataset_name
 from avrobust.report.command import command, flat
-from avrobust.report.curves import Axis, Point, axis, strengths
+from avrobust.report.curves import TITLES, axis, strengths
+from avrobust.report.embeddings import comparisons
 from avrobust.report.gallery import gallery
 from avrobust.report.localisation import HEAD, NAMES, sources
-from avrobust.report.localisation import Point as Place
 from avrobust.report.paper import EPS
 from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
+from avrobust.report.surface import PANELS, surfaces, words
 from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL
 from avrobust.report.write import latex, markdown
 
 SIZE = 20_000_000  # bytes
-GALLERY = 0.7  # of the page's size, at most
-SOURCES = 0.15  # likewise
+FRAME = 50_000  # bytes of the page without its sections
+SOURCES = 0.15  # of the page's size, at most
+SECTIONS = ("claims", "tables", "curves", "strength", "embeddings", "classes", "gallery", "sources", "runs")
 
 
 class Line(NamedTuple):
@@ -59,7 +63,7 @@ def write_page(
         results: the result files that `runs` was made of.
         tables: in the order of the page.
         root: the folder of all runs.
-        size: about the most bytes that the page may have.
+        size: about the most bytes that the page may have; the clips get what the rest leaves.
     """
     titles = {str(result["run_id"]): name(result) for result in results}
     content = {
@@ -71,27 +75,39 @@ def write_page(
         "claims": claims(runs, Scores(root)),
         "tables": [table for table in tables if table.name != FIGURE3],
         "strengths": strengths(runs),
+        "surfaces": surfaces(runs, root),
+        "comparisons": comparisons(runs, root),
         "unimodal": _unimodal(runs),
         "confusions": confusions(runs, titles, root),
-        "gallery": gallery(runs, titles, root, int(GALLERY * size)),
         "sources": sources(titles, root, int(SOURCES * size)),
         "runs": [_run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))],
     }
+    made = _environment()
+    sections = {name: _section(made, name, content) for name in SECTIONS if name != "gallery"}
+    left = size - FRAME - sum(len(section.encode()) for section in sections.values())
+    content["gallery"] = gallery(runs, titles, root, left)  # the one part that can be had in any size
+    sections["gallery"] = _section(made, "gallery", content)
+    content["sections"] = [sections[name] for name in SECTIONS]
     with whole(path) as aside:
-        aside.write_text(_environment().get_template("index.html").render(content), encoding="utf-8")
+        aside.write_text(made.get_template("index.html").render(content), encoding="utf-8")
+
+
+def _section(made: Environment, name: str, content: Mapping[str, Any]) -> Markup:
+    return Markup(made.get_template(f"{name}.html").render(content))  # the template has escaped it
 
 
 def _environment() -> Environment:
     loader = PackageLoader("avrobust.report")
     made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.globals.update(entries=entries, axis=axis, points=points, band=band, frame=FRAME)
-    made.globals.update(path=path, area=area, source_head=HEAD, source_names=NAMES)
+    made.globals.update(entries=entries, axis=axis, charts=charts, frame=charts.FRAME, panels=PANELS, titles=TITLES)
+    made.globals.update(source_head=HEAD, source_names=NAMES)
     made.filters.update(
         markdown=markdown,
         latex=latex,
         csv=lambda table: table.tidy.to_csv(index=False),
         p_value=p_value,
         as_json=as_json,
+        words=words,
     )
     return made
 
@@ -151,47 +167,3 @@ def _parts(text: str) -> tuple[str, str]:
 def p_value(p: float) -> str:
     """A p-value as one reads it."""
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
-
-
-class Frame(NamedTuple):
-    """Where a chart's values lie in its picture."""
-
-    left: float = 30.0
-    right: float = 292.0
-    top: float = 10.0
-    bottom: float = 178.0
-
-    def x(self, share: float) -> float:
-        """From 0 to 1."""
-        return round(self.left + share * (self.right - self.left), 1)
-
-    def y(self, percent: float) -> float:
-        """From 0 to 100."""
-        return round(self.bottom - percent / 100 * (self.bottom - self.top), 1)
-
-
-FRAME = Frame()
-
-
-def points(values: list[Point], along: Axis) -> str:
-    """A curve for SVG's polyline."""
-    return " ".join(f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.mean)}" for p in values)
-
-
-def band(values: list[Point], along: Axis) -> str:
-    """The intervals of a curve for SVG's polygon."""
-    upper = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.high)}" for p in values]
-    lower = [f"{FRAME.x(along.at(p.eps))},{FRAME.y(p.low)}" for p in reversed(values)]
-    return " ".join([*upper, *lower])
-
-
-def path(values: list[Place]) -> str:
-    """A curve over shares of eps for SVG's polyline."""
-    return " ".join(f"{FRAME.x(p.share)},{FRAME.y(p.value)}" for p in values)
-
-
-def area(values: list[Place]) -> str:
-    """The intervals of such a curve for SVG's polygon."""
-    upper = [f"{FRAME.x(p.share)},{FRAME.y(p.high)}" for p in values]
-    lower = [f"{FRAME.x(p.share)},{FRAME.y(p.low)}" for p in reversed(values)]
-    return " ".join([*upper, *lower])

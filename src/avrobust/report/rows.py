@@ -1,6 +1,8 @@
 """Runs that differ in their seed alone, put together: mean, deviation and interval of each condition."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -56,43 +58,53 @@ class Row(NamedTuple):
 
 def rows(runs: pd.DataFrame) -> list[Row]:
     """One row for each group of runs that differ in nothing but their seed."""
-    return [_row(group) for _, group in runs.groupby([*LABELS, "settings"], sort=True)]
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in runs.to_dict("records"):  # plain values: many small frames take pandas long
+        groups.setdefault(tuple(run[str(name)] for name in (*LABELS, "settings")), []).append(
+            {str(name): value for name, value in run.items()}
+        )
+    return [_row(groups[key]) for key in sorted(groups)]
 
 
-def _row(group: pd.DataFrame) -> Row:
-    first = group.iloc[0]
-    paper = {c: float(first[f"paper_{c}"]) for c in CONDITIONS}
+def _row(group: list[dict[str, Any]]) -> Row:
+    first = group[0]
     return Row(
         labels={name: first[name] for name in LABELS},
         settings=str(first["settings"]),
-        cells={c: _cell(group[c], int(first["n"])) for c in CONDITIONS},
-        seeds=int(group["seed"].nunique()),
+        cells={c: _cell([run[c] for run in group], first["n"]) for c in CONDITIONS},
+        seeds=len({run["seed"] for run in group}),
         n=int(first["n"]),
-        skipped=int(group["skipped"].max()),
+        skipped=max(run["skipped"] for run in group),
         bounded=bool(first["bounded"]),
-        trusted=bool(group["trusted"].all()),
-        runs=tuple(group["run_id"]),
-        paper=None if pd.isna(first["paper_clean"]) else paper,
+        trusted=all(run["trusted"] for run in group),
+        runs=tuple(run["run_id"] for run in group),
+        paper=None if math.isnan(first["paper_clean"]) else {c: float(first[f"paper_{c}"]) for c in CONDITIONS},
         **_gain(group),
     )
 
 
-def _gain(group: pd.DataFrame) -> dict[str, Any]:
+def _gain(group: list[dict[str, Any]]) -> dict[str, Any]:
     """What a comparison with the undefended model adds to a row."""
-    epochs = ", ".join(str(int(e)) for e in sorted(group["epochs"].dropna().unique()))
-    if group["ri"].isna().any():
+    epochs = ", ".join(str(int(e)) for e in sorted({run["epochs"] for run in group if not math.isnan(run["epochs"])}))
+    gains = [run["ri"] for run in group]
+    if any(map(math.isnan, gains)):
         return {"epochs": epochs}
-    counts = {c: [int(group[f"only_{who}_{c}"].sum()) for who in ("ours", "theirs")] for c in CONDITIONS}
-    p = {c: mcnemar(*counts[c]) for c in CONDITIONS}
-    return {"ri": Gain(float(group["ri"].mean()), _deviation(group["ri"])), "mcnemar": p, "epochs": epochs}
+    p = {
+        c: mcnemar(*(_total(run[f"only_{who}_{c}"] for run in group) for who in ("ours", "theirs"))) for c in CONDITIONS
+    }
+    return {"ri": Gain(fmean(gains), _deviation(gains)), "mcnemar": p, "epochs": epochs}
 
 
-def _deviation(values: "pd.Series[float]") -> float | None:
+def _total(counts: Iterable[float]) -> int:
+    return int(sum(count for count in counts if not math.isnan(count)))
+
+
+def _deviation(values: list[float]) -> float | None:
     """The sample standard deviation, None of one value."""
-    return float(values.std(ddof=1)) if len(values) > 1 else None
+    return stdev(values) if len(values) > 1 else None
 
 
-def _cell(values: "pd.Series[float]", n: int) -> Cell:
-    mean = float(values.mean())
+def _cell(values: list[float], n: int) -> Cell:
+    mean = fmean(values)
     low, high = wilson(round(mean / 100 * n), n)
     return Cell(mean, _deviation(values), low, high)

@@ -1,7 +1,9 @@
 """Which clips each run had right, and how sure a difference between two sets of runs on the same clips is."""
 
 import csv
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple, final
 
@@ -17,19 +19,23 @@ AVERAGE = "average"  # over xA, xV, xAV, of each clip
 SUM = "sum"  # clean and that average: what RI is the difference of
 
 
+Column = dict[str, float]  # of each clip, by its key: 1 or 0, or a sum of such
+Columns = dict[str, Column]  # by condition
+
+
 @final
 class Scores:
     """Reads examples.csv files, each once."""
 
     def __init__(self, runs: Path) -> None:
         self.runs = runs
-        self._read: dict[str, pd.DataFrame] = {}
+        self._read: dict[str, Columns] = {}
 
-    def of(self, task: str, run_id: str) -> pd.DataFrame:
-        """For each clip of a run 1 or 0 by condition, and their average and sum; empty if the file is not there."""
+    def of(self, task: str, run_id: str) -> Columns:
+        """A run's clips by condition; empty if the file is not there."""
         if run_id not in self._read:
             path = self.runs / task / run_id / "examples.csv"
-            self._read[run_id] = _scores(path) if path.is_file() else pd.DataFrame()
+            self._read[run_id] = _scores(path) if path.is_file() else {}
         return self._read[run_id]
 
 
@@ -78,20 +84,20 @@ def compare(scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
     Returns:
         None where the two have no seed or no clip in common.
     """
-    change = [
-        (_column(scores.of(*mine), better.column) - _column(scores.of(*theirs), worse.column)).dropna()
+    changes = [
+        _less(_column(scores.of(*mine), better.column), _column(scores.of(*theirs), worse.column))
         for mine, theirs in _pairs(better, worse)
     ]
-    common = pd.concat(change, axis=1, join="inner") if change else pd.DataFrame()
-    if common.empty:
+    common = [key for key in changes[0] if all(key in change for change in changes)] if changes else []
+    if not common:
         return None
-    each = common.mean(axis=1).round(9)
-    gained, lost = int((each > 0).sum()), int((each < 0).sum())
-    p, difference = mcnemar(gained, lost), 100 * float(each.mean())
+    each = [round(sum(change[key] for change in changes) / len(changes), 9) for key in common]
+    gained, lost = sum(x > 0 for x in each), sum(x < 0 for x in each)
+    p, difference = mcnemar(gained, lost), 100 * sum(each) / len(each)
     verdict = _verdict(difference, gained - lost, p)
     if or_equal and gained == lost == 0:
         verdict = "holds"
-    return Comparison(better, worse, difference, gained, lost, len(each), len(change), p, verdict)
+    return Comparison(better, worse, difference, gained, lost, len(each), len(changes), p, verdict)
 
 
 def _verdict(difference: float, surplus: int, p: float) -> Verdict:
@@ -114,20 +120,35 @@ def _by_seed(side: Side) -> dict[int, Run]:
     return {seed: (task, run) for seed, task, run in zip(*columns, strict=True)}
 
 
-def _column(table: pd.DataFrame, name: str) -> "pd.Series[float]":
-    return table[name] if name in table else pd.Series(dtype=float)
+def _less(mine: Column, theirs: Column) -> Column:
+    """The difference of each clip that both have."""
+    return {key: value - theirs[key] for key, value in mine.items() if key in theirs}
 
 
-def _scores(path: Path) -> pd.DataFrame:
-    columns: dict[str, dict[str, float]] = {}
-    with path.open(newline="", encoding="utf-8") as file:  # csv is faster than pandas on many small files
-        for row in csv.DictReader(file):
-            columns.setdefault(row["condition"], {})[row["key"]] = float(row["correct"] == "True")
-    table = pd.DataFrame(columns)
-    if set(CONDITIONS) <= set(table):
-        table[AVERAGE] = table[list(CONDITIONS[1:])].mean(axis=1)
-        table[SUM] = table["clean"] + table[AVERAGE]
-    return table
+def _column(columns: Columns, name: str) -> Column:
+    """A condition, AVERAGE or SUM; empty where a condition is missing."""
+    if name not in (AVERAGE, SUM):
+        return columns.get(name, {})
+    if not set(CONDITIONS) <= set(columns):
+        return {}
+    clean, *attacked = (columns[c] for c in CONDITIONS)
+    average = {key: sum(of[key] for of in attacked) / len(attacked) for key in clean}
+    return average if name == AVERAGE else {key: clean[key] + value for key, value in average.items()}
+
+
+def _scores(path: Path) -> Columns:
+    columns: Columns = {}
+    for key, condition, correct in read_examples(path, "key", "condition", "correct"):
+        columns.setdefault(condition, {})[sys.intern(key)] = float(correct == "True")  # one string for all runs
+    return columns
+
+
+def read_examples(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
+    """Some columns, two at least, of an examples.csv. On many small files csv is faster than pandas."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        columns = next(rows)
+        yield from map(itemgetter(*map(columns.index, names)), rows)
 
 
 def together(comparisons: Sequence[Comparison], *, missing: bool, anyone: bool = False) -> Verdict:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from avrobust.attacks.base import Objective
+from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
-from avrobust.evaluation import summarise
+from avrobust.evaluation import summarise, worst
 from avrobust.loggers import publish
 from avrobust.metrics import mcnemar, robustness_improvement
 from avrobust.science import source_of
@@ -42,9 +44,7 @@ def main(config: Config) -> dict[str, Any]:
             against = undefended.main(_undefended(plain))
             model_run = trained(plain, parts)
             started = time.monotonic()
-            objectives = parts.defense.objectives()
-            if config["adaptive"] == "paper":
-                objectives = {name: o for name, o in objectives.items() if name == parts.defense.paper_objective}
+            objectives = adaptive(config, parts.defense)
             with lease_for(config) as device:
                 target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
                 kept = {name: attacker.examples(parts) for name in objectives}
@@ -66,20 +66,20 @@ def main(config: Config) -> dict[str, Any]:
     return result
 
 
+def adaptive(config: Config, defense: Defense) -> dict[str, Objective]:
+    """What a defended model of this config is attacked on, by name."""
+    objectives = defense.objectives()
+    if config["adaptive"] == "paper":
+        return {name: o for name, o in objectives.items() if name == defense.paper_objective}
+    return objectives
+
+
 def _undefended(config: Config) -> Config:
     """The same without a defence; trained twice as well if the defence's config says so."""
     match = config["defense"]["match_epochs"]
     choices = {k: v for k, v in config["choices"].items() if not k.startswith("defense")}
     none = {"_target_": "avrobust.defenses.none.Undefended", "match_epochs": match}
     return {**config, "defense": none, "choices": {**choices, "defense": "none"}}
-
-
-def worst(found: list[list[Record]]) -> list[Record]:
-    """For each clip and condition the record of the attack that hurt most: one that fooled, of those the highest loss.
-
-    The same clip stands at the same place of every list, as one model was asked about the same clips.
-    """
-    return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
 
 
 def with_all_costs(records: list[Record], found: list[list[Record]]) -> list[Record]:
