@@ -133,24 +133,6 @@ def test_the_report_draws_them(finished: Path) -> None:
     assert {f"tsne-{finished.name}.png", f"cosine-{finished.name}.pdf"} <= names
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["nowhere"], "nowhere: not the folder of a finished attack, such as runs/attack/RUN"),
-        (["runs", "--eps", "0.1,x"], "argument --eps: must be numbers of at least 0, such as 0.003,0.006, not 0.1,x"),
-    ],
-)
-def test_mistakes_are_one_line(arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        status: object = main(["embeddings", *arguments])
-    except SystemExit as stopped:
-        status = stopped.code
-    error = capsys.readouterr().err
-    assert status == 2
-    assert expected in error
-    assert error.count("\n") == 1
-
-
 RIGHT = (range(90), range(50), range(40), range(10))
 
 

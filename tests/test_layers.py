@@ -47,7 +47,8 @@ LAYERS = {
     "dashboard": 5,
     "report": 5,
     "tasks": 6,
-    "cli": 7,
+    "again": 7,
+    "cli": 8,
     "app": 7,
 }
 SERVE_TASKS_ALONE = ("config", "runs", "loggers", "tracking", "dashboard", "gpu")

@@ -346,23 +346,3 @@ def test_a_model_without_a_map_is_refused(finished: Path, tmp_path: Path, capsys
     error = capsys.readouterr().err
     assert "its fusion, Concat, has no response map" in error
     assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["nowhere"], "nowhere: not the folder of a finished attack, such as runs/attack/RUN"),
-        (["runs", "--conditions", "smell"], "'smell' is not one of audio, visual, audiovisual"),
-    ],
-)
-def test_mistakes_of_the_command_are_one_line(
-    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    try:
-        status: object = main(["localise", *arguments])
-    except SystemExit as stopped:
-        status = stopped.code
-    error = capsys.readouterr().err
-    assert status == 2
-    assert expected in error
-    assert error.count("\n") == 1

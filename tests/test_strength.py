@@ -138,23 +138,3 @@ def test_a_run_gets_its_curves_its_clips_and_a_picture(finished: Path) -> None:
     assert 100 * len(fell) / len(rows) == pytest.approx(100 - content["curves"]["audiovisual"]["accuracy"][-1])
     assert (finished / "strength.png").stat().st_size > 10_000
     assert (finished / "strength.pdf").is_file()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["nowhere"], "nowhere: not the folder of a finished attack, such as runs/attack/RUN"),
-        (["runs", "--grid", "0"], "argument --grid: must be at least 1, not 0"),
-    ],
-)
-def test_mistakes_of_the_command_are_one_line(
-    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    try:
-        status: object = main(["surface", *arguments])
-    except SystemExit as stopped:
-        status = stopped.code
-    error = capsys.readouterr().err
-    assert status == 2
-    assert expected in error
-    assert error.count("\n") == 1

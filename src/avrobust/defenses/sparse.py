@@ -112,12 +112,8 @@ class ADMM(Solver):
         return Solution(code, gaps, iterations)
 
 
-@final
-class ReleasedISTA(Solver):
-    """The released code's truncated proximal gradient descent from 0, but with its stopping rule for each clip.
-
-    a <- soft(a + 2 step Mt (f - M a), step lambda) until |change|_2 < tolerance. The deck does not tell whether the
-    released step has the 2 of the gradient: this is the gradient of the objective as the paper writes it.
+class Truncated(Solver):
+    """The released code's iteration: its settings.
 
     Args:
         step_audio: step size for the audio bank; the released ones are 1e-6 for MUSIC, 5.8e-7 for Kinetics-Sounds.
@@ -138,8 +134,30 @@ class ReleasedISTA(Solver):
         self.steps: dict[Modality, float] = {"audio": step_audio, "visual": step_visual}
         self.tolerance, self.max_iterations = tolerance, max_iterations
 
+    def step(self, bank: Bank, modality: Modality) -> float:
+        """The step size.
+
+        Raises:
+            UserError: with it the iteration would diverge on this bank.
+        """
+        step, limit = self.steps[modality], 1 / float(bank.singular[0].square())
+        if not 0 < step < limit:
+            raise UserError(
+                f"defense.solver.step_{modality}={step:g} diverges on this bank; it has to be below {limit:.2g}"
+            )
+        return step
+
+
+@final
+class ReleasedISTA(Truncated):
+    """The released code's truncated proximal gradient descent from 0, but with its stopping rule for each clip.
+
+    a <- soft(a + 2 step Mt (f - M a), step lambda) until |change|_2 < tolerance. The deck does not tell whether the
+    released step has the 2 of the gradient: this is the gradient of the objective as the paper writes it.
+    """
+
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
-        step = _converging(self.steps[modality], bank, modality)
+        step = self.step(bank, modality)
         clips = torch.arange(len(features), device=features.device)
         code = current = features.new_zeros(len(features), bank.atoms.shape[1])
         iterations = torch.zeros_like(clips)
@@ -156,7 +174,7 @@ class ReleasedISTA(Solver):
 
 
 @final
-class SpectralISTA(Solver):
+class SpectralISTA(Truncated):
     """What the released truncated iteration comes to, in closed form: a filter of the feature in the singular vectors.
 
     Without its shrinkage the iteration of `ReleasedISTA` is linear, and after k steps a = V diag((1 - c^k) / s) Ut f
@@ -166,28 +184,10 @@ class SpectralISTA(Solver):
     the codes after k steps differ by at most k step lambda sqrt(K) in the 2-norm, and as no step after the last one is
     longer than the tolerance, the released code after its own k' steps by |k - k'| tolerance more. With the released
     steps that is little: lambda does next to nothing, and what restores is the early stop.
-
-    Args:
-        step_audio: see `ReleasedISTA`, as the rest.
-        step_visual: see there.
-        tolerance: see there.
-        max_iterations: see there.
     """
 
-    exact = False
-
-    def __init__(
-        self,
-        step_audio: float = 1e-6,
-        step_visual: float = 6e-6,
-        tolerance: float = 8e-4,
-        max_iterations: int = 2000,
-    ) -> None:
-        self.steps: dict[Modality, float] = {"audio": step_audio, "visual": step_visual}
-        self.tolerance, self.max_iterations = tolerance, max_iterations
-
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
-        step, s = _converging(self.steps[modality], bank, modality), bank.singular
+        step, s = self.step(bank, modality), bank.singular
         coordinates, contraction = features @ bank.left, 1 - 2 * step * s.square()
         iterations = self._iterations(2 * step * s * coordinates.detach(), contraction)
         reached = (1 - contraction ** iterations.unsqueeze(1)) / s
@@ -204,20 +204,6 @@ class SpectralISTA(Solver):
             done = (change * contraction ** (middle - 1).unsqueeze(1)).norm(dim=1) < self.tolerance
             low, high = torch.where(done, low, (middle + 1).minimum(high)), torch.where(done, middle, high)
         return high
-
-
-def _converging(step: float, bank: Bank, modality: Modality) -> float:
-    """The step size.
-
-    Raises:
-        UserError: with it the iteration would diverge on this bank.
-    """
-    limit = 1 / float(bank.singular[0].square())
-    if not 0 < step < limit:
-        raise UserError(
-            f"defense.solver.step_{modality}={step:g} diverges on this bank; it has to be below {limit:.2g}"
-        )
-    return step
 
 
 def _shrink(x: Tensor, threshold: Tensor) -> Tensor:
