@@ -1,6 +1,6 @@
 """An evaluation at the paper's size against the loop that one would write, and against the least it could take.
 
-    python benchmarks/attacks.py --batch 8 --repeats 3
+    python benchmarks/attacks.py --batch 8 --repeats 2
 
 Plain loop: as the released code goes about it. For each of four conditions (clean, audio, visual, both) a clean forward
 pass (FGSM takes it from its gradient's), for each step a forward and a backward pass through everything with parameters
@@ -128,7 +128,7 @@ class Case(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     print(f"batch {given.batch}, {given.device}, {torch.get_num_threads()} threads, median of {given.repeats}\n")

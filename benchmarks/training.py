@@ -1,6 +1,6 @@
 """Training as train.py does it against the bare steps of the same model on the same batches in memory.
 
-    python benchmarks/training.py --repeats 3
+    python benchmarks/training.py --repeats 2
 
 Bare: forward, backward and the optimiser's step of our model in its best memory layout (channels_last) and nothing
 else; the batches are in memory. It is the floor and what is compared with, as nobody writes a plainer loop.
@@ -132,7 +132,7 @@ def lightning(config: dict[str, Any], parts: Parts, run: Run) -> Timed:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     given = parser.parse_args()
     print(table(given.repeats).to_markdown(index=False, floatfmt=".3f"))
 

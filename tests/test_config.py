@@ -39,7 +39,7 @@ def message(task: str, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["fusion=gated_conct"], "fusion=gated_conct: no such option; choices: audio_only, concat, film, gated_concat"),
+        (["fusion=gated_conct"], "fusion=gated_conct: no such option; choices: attention, audio_only, concat, film,"),
         (["attack.stepz=3"], "attack.stepz: no such key; did you mean step? choices: steps, step, random_start"),
         (["+attack.foo=3"], "attack.foo: no such key"),
         (["attack.steps=many"], "attack.steps=many: Input should be a valid integer"),

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from avrobust.errors import UserError
 from avrobust.metrics import robustness_improvement
 from avrobust.report.collect import collect
 from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
-from tests.support import attack, run_script
+from avrobust.tasks import defend as defend_task
+from tests.support import attack, config_for, run_script
 
 
 def defend(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
@@ -91,10 +93,6 @@ def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:
     [
         (("defense=minsin",), "defense=minsin: no such option; choices: adversarial"),
         ((), "You must specify 'defense'"),
-        (("defense=none",), "defense=none: what it is compared with is python attack.py"),
-        (("defense=minsim", "adaptive=all"), "adaptive=all: choices: worst, paper"),
-        (("defense=minsim", "defense.goal=mid"), "defense.goal=mid: Input should be 'min' or 'max'"),
-        (("defense=trades", "defense.condition=clean"), "defense: condition=clean: choices: audio, visual"),
         (("defense=maxsim", "fusion=visual_only"), "compares the embeddings of both modalities"),
     ],
 )
@@ -103,4 +101,25 @@ def test_mistakes_end_in_one_line(mistake: tuple[str, ...], expected: str, prepa
     assert done.returncode == 2
     assert expected in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.rglob("result.json"))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "expected"),
+    [
+        (("defense=none",), "defense=none: what it is compared with is python attack.py"),
+        (("defense=minsim", "adaptive=all"), "adaptive=all: choices: worst, paper"),
+        (("defense=minsim", "defense.goal=mid"), "defense.goal=mid: Input should be 'min' or 'max'"),
+        (("defense=trades", "defense.condition=clean"), "defense: condition=clean: choices: audio, visual"),
+        (("defense=minsim", "split=dev"), "split=dev: choices: train, val, test"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(
+    mistake: tuple[str, ...], expected: str, prepared: Path, tmp_path: Path
+) -> None:
+    _, *overrides = defend(prepared, tmp_path, *mistake)
+    with pytest.raises(UserError) as caught:
+        defend_task.main(config_for("defend", *overrides))
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob("result.json"))

@@ -31,6 +31,7 @@ from avrobust.model import AVClassifier
 from avrobust.report import localisation as shown
 from avrobust.report.collect import collect, read_results
 from avrobust.report.page import write_page
+from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from avrobust.tasks import attack as attack_task
 from avrobust.types import Clip, Features
@@ -267,7 +268,7 @@ def test_a_run_gets_its_numbers_and_its_heat_maps(finished: Path) -> None:
 
 def page(runs: Path) -> str:
     frame = collect(runs)
-    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame), overview(frame)], runs)
+    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame, Scores(runs)), overview(frame)], runs)
     return (runs / "index.html").read_text(encoding="utf-8")
 
 
