@@ -24,8 +24,8 @@ COSTS = ("gradients", "queries", "seconds")
 def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
     """One line for each model and attacked condition, and what each attack costs; None without a strong attack.
 
-    The attacks on models trained alike on the same data, under one threat, stand side by side, for the seeds that all of
-    them have.
+    The attacks on models trained alike on the same data, under one threat, stand side by side, for the seeds that all
+    have.
     """
     mine = runs[runs["attack"].isin([*WEAK, *STRONG]) & runs["bounded"] & runs["average"].notna()]
     subjects = [block for _, block in mine.groupby("subject") if block["attack"].isin(STRONG).any()]
