@@ -82,7 +82,9 @@ def test_seeds_and_results_without_costs(tmp_path: Path) -> None:
     for seed, left in enumerate((20, 30)):
         run(tmp_path, (range(90), range(left), range(left), range(left)), "attack=apgd_ce", f"seed={seed}")
         run(tmp_path, (range(90), range(50), range(50), range(50)), "attack=fgsm", f"seed={seed}")
+    run(tmp_path, (range(90), range(5), range(5), range(5)), "attack=fgsm", "seed=2")
     found = table(tmp_path)
+    assert ", seeds 2" in found.title
     mine = line(found, "xV")
     assert mine["apgd_ce"].startswith("24.04 ± 6.80 (")
     assert mine["worst of all"].startswith("24.04 ± 6.80 (")

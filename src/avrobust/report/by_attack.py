@@ -25,10 +25,12 @@ COSTS = ("gradients", "queries", "seconds")
 def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
     """One line for each model and attacked condition, and what each attack costs; None without a strong attack.
 
-    The attacks on models trained alike on the same data, under one threat, stand side by side.
+    The attacks on models trained alike on the same data, under one threat, stand side by side, for the seeds that all
+    have.
     """
     mine = runs[runs["attack"].isin([*WEAK, *STRONG]) & runs["bounded"] & runs["average"].notna()]
-    blocks = [_Block(block, scores) for _, block in mine.groupby("subject") if block["attack"].isin(STRONG).any()]
+    subjects = [block for _, block in mine.groupby("subject") if block["attack"].isin(STRONG).any()]
+    blocks = [_Block(_same_seeds(block), scores) for block in subjects]
     if not blocks:
         return None
     blocks.sort(key=lambda block: block.place)
@@ -40,6 +42,13 @@ def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
     same = [name for name in ABOUT if text[name].nunique() == 1]
     title = f"{TITLE}: {', '.join(f'{name} {text[name].iloc[0]}' for name in same)}" if same else TITLE
     return Table(BY_ATTACK, title, text.drop(columns=same), tidy, [()] * len(lines))
+
+
+def _same_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of the seeds that all attacks have; all runs if there is no such seed."""
+    seeds = [set(seeds) for _, seeds in runs.groupby(["attack", "settings"])["seed"]]
+    common = set.intersection(*seeds)
+    return runs[runs["seed"].isin(common)] if common else runs
 
 
 class _Block:
@@ -77,8 +86,8 @@ class _Block:
             }
             yield {
                 **about,
-                "clean": clean,
                 "under": SHORT[condition],
+                "clean": clean,
                 **{name: cells.get(name, "") for name in columns},
                 WORST: text_of(worst) if worst else "",
                 "verdict": self.verdict(condition),
@@ -86,7 +95,7 @@ class _Block:
         for cost in COSTS:
             values = {name: self.cost(row, cost) for name, row in self.attacks.items()}
             told = {name: "" if pd.isna(values.get(name)) else f"{values[name]:.3g}" for name in columns}
-            yield {**about, "clean": "", "under": f"{cost} a clip", **told, WORST: "", "verdict": ""}
+            yield {**about, "under": f"{cost} a clip", "clean": "", **told, WORST: "", "verdict": ""}
 
     def weaker(self, condition: Condition) -> set[str]:
         """The attacks that leave more than the strongest, outside noise: McNemar's test, Bonferroni's correction."""
