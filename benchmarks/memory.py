@@ -6,9 +6,9 @@ The banks hold features of augmented training clips of the run, by default of th
 set, which is trained first if need be; the model's own weights are kept. Plain, as the released code goes about it: for
 each of four conditions a gradient through the unrolled iterations of both modalities, weight gradients included, and a
 pass on the outcome; iterations stop for the whole batch at once. Once as released, once with the largest eigenvalue of
-Mt M found anew in every pass, and once with all 2000 iterations, where the tolerance is never met. Ours: `evaluate` on the model as attack.py builds it, with the
-minimiser's code to a duality gap of 1e-4, and with the released iteration in closed form. Everything in one process,
-interleaved, medians. "Kept" is what a gradient keeps for its backward pass.
+Mt M found anew in every pass, and once with all 2000 iterations, where the tolerance is never met. Ours: `evaluate` on
+the model as attack.py builds it, with the minimiser's code to a duality gap of 1e-4, and with the released iteration in
+closed form. Everything in one process, interleaved, medians. "Kept" is what a gradient keeps for its backward pass.
 """
 
 import argparse

@@ -1,5 +1,8 @@
 """Leases without GPUs: what matters is who gets which number, and when."""
 
+import ctypes
+import subprocess
+import sys
 import tempfile
 import threading
 from contextlib import AbstractContextManager
@@ -71,3 +74,24 @@ def test_without_a_gpu_a_job_for_every_two_cores(cores: int, jobs: int, monkeypa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert side_by_side(1) == jobs
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="glibc's allocator is meant")
+def test_a_cpu_run_keeps_freed_memory_for_the_next_tensors() -> None:
+    """In a process of its own: once set, the setting stays."""
+    code = """
+import resource, torch
+from avrobust.gpu import lease
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(1_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+before = faults()
+with lease("cpu", shared=False):
+    faults()
+    print(before, faults())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after < max(100, before / 10)  # of 20,000 where pages are of 4 KiB

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 
+from avrobust.machine import keep_freed_memory
+
 POLL = 0.5  # seconds between two looks for a free GPU
 
 
@@ -24,6 +26,7 @@ def lease(accelerator: str, *, shared: bool, jobs_per_gpu: int = 1) -> Iterator[
         jobs_per_gpu: how many of them may share one GPU.
     """
     if accelerator == "cpu" or not torch.cuda.is_available():
+        keep_freed_memory()
         yield torch.device("cpu")
     elif not shared:
         yield torch.device("cuda", 0)
