@@ -12,7 +12,6 @@ closed form. Everything in one process, interleaved, medians. "Kept" is what a g
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -20,8 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from made import composed
-from sparse_coding import WEIGHT, augmented
+from sparse_coding import WEIGHT, augmented, trained_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,9 +31,7 @@ from avrobust.defenses.sparse import ADMM, Bank, Solver, SpectralISTA, objective
 from avrobust.evaluation import evaluate
 from avrobust.folding import folded
 from avrobust.model import AVClassifier, frozen
-from avrobust.runs import Run
-from avrobust.tasks.parts import EvaluationBatches, build_parts
-from avrobust.tasks.train import load_trained, trained
+from avrobust.tasks.parts import EvaluationBatches
 from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 
 EPS, MIXING, TOLERANCE, MOST = 0.006, 0.5, 8e-4, 2000
@@ -107,9 +103,7 @@ def main() -> None:
 @torch.no_grad()
 def models(run: Path | None, atoms: int, clips: int) -> tuple[dict[str, PlainMemory], dict[str, AVClassifier], Batch]:
     """The plain ones, ours, and the clips."""
-    config = json.loads((run / "result.json").read_text())["config"] if run else composed("train")
-    parts = build_parts(config)
-    model = load_trained(Run("train", run.name, run) if run else trained(config, parts), parts.model).eval()
+    config, parts, model = trained_model(run)
     banks: dict[Modality, Tensor] = {m: f.T.contiguous() for m, f in augmented(parts, model, atoms).items()}
     plain = {
         "released": PlainMemory(model, banks),

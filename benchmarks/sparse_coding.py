@@ -1,8 +1,9 @@
 """Sparse coding on a bank of a trained model's features: ours, the released truncated ISTA, and scikit-learn.
 
-    python benchmarks/sparse_coding.py runs/train/RUN --atoms 1024 --clips 16
+    python benchmarks/sparse_coding.py --atoms 1024 --clips 8 [--run runs/train/RUN]
 
-The bank holds features of augmented training clips, the codes are those of test clips. One process, times interleaved,
+The bank holds features of augmented training clips, the codes are those of test clips, both of the run's model, by
+default the undefended one of the embedded data set, which is trained first if need be. One process, times interleaved,
 the median of several; the gradient is that of a random vector through the restored features.
 """
 
@@ -16,16 +17,17 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from made import composed
 from sklearn.decomposition import sparse_encode
 from torch import Tensor
 
 from avrobust.data.clips import collate
 from avrobust.defenses.restorer import Restorer
-from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, Solver, objective
+from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, Solver, SpectralISTA, objective
 from avrobust.model import AVClassifier, embed
 from avrobust.runs import Run
-from avrobust.tasks.parts import EvaluationBatches, Parts, build_parts
-from avrobust.tasks.train import load_trained
+from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts
+from avrobust.tasks.train import load_trained, trained
 from avrobust.types import MODALITIES, Modality
 
 WEIGHT = 0.1
@@ -34,14 +36,12 @@ warnings.filterwarnings("ignore", module="sklearn")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
+    parser.add_argument("--run", type=Path)
     parser.add_argument("--atoms", type=int, default=1024)
-    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    config = json.loads((given.run / "result.json").read_text())["config"]
-    parts = build_parts(config)
-    model = load_trained(Run("train", given.run.name, given.run), parts.model).eval()
+    config, parts, model = trained_model(given.run)
     atoms = augmented(parts, model, given.atoms)
     features, _ = embed(model, EvaluationBatches(config, parts, "test"), given.clips)
     lines = []
@@ -49,6 +49,17 @@ def main() -> None:
         bank = Bank.of(atoms[modality].T.contiguous())
         lines += compare(modality, bank, getattr(features, modality), given.repeats)
     print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".4g"))
+
+
+def trained_model(run: Path | None) -> tuple[Config, Parts, AVClassifier]:
+    """The config, data and model of a run; without one those of `python train.py`, trained if they are not there."""
+    config = json.loads((run / "result.json").read_text())["config"] if run else composed("train")
+    parts = build_parts(config)
+    return (
+        config,
+        parts,
+        load_trained(Run("train", run.name, run) if run else trained(config, parts), parts.model).eval(),
+    )
 
 
 def augmented(parts: Parts, model: AVClassifier, count: int) -> dict[Modality, Tensor]:
@@ -65,10 +76,12 @@ def compare(modality: Modality, bank: Bank, features: Tensor, repeats: int) -> l
     released = {"audio": 1e-6, "visual": 6e-6}[modality]
     step = min(released, stable)
     ista = ReleasedISTA(step, step)
+    closed = SpectralISTA(step, step)
     plain: dict[str, tuple[Solver, str]] = {
         "ours, gap 1e-4": (ADMM(), "implicit"),
         "ours, gap 1e-5": (ADMM(1e-5, 2000), "implicit"),
         f"released ISTA, step {step:.2g}": (ista, "unrolled"),
+        "released ISTA in closed form": (closed, "unrolled"),
     }
     exact = Bank(*(x.double() for x in bank))
     codes: dict[str, tuple[Tensor, str, str]] = {}
