@@ -1,7 +1,6 @@
 """Where a model takes the sound to come from, clean and under attack, and how well that fits the true place."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple, final
 
 import torch
@@ -79,11 +78,7 @@ class _Maps:
 
 def scaled(suite: Mapping[Condition, Threat], share: float) -> dict[Condition, Threat]:
     """The same threats with a share of each eps."""
-
-    def one(threat: Threat) -> Threat:
-        return Threat(*(budget and replace(budget, eps=share * budget.eps) for budget in threat.budgets))
-
-    return {condition: one(threat) for condition, threat in suite.items()}
+    return {condition: threat.scaled(share) for condition, threat in suite.items()}
 
 
 def pointed(maps: Tensor, boxes: Tensor) -> Tensor:

@@ -151,6 +151,10 @@ class Threat:
         """The budgets in the order of a Clip's fields."""
         return self.audio, self.visual
 
+    def scaled(self, share: float) -> "Threat":
+        """The same with a share of each eps."""
+        return Threat(*(budget and replace(budget, eps=share * budget.eps) for budget in self.budgets))
+
     def project(self, adversarial: Clip, clean: Clip) -> Clip:
         """The allowed clip that is nearest to `adversarial`; an untouched modality is the clean tensor itself."""
         pairs = zip(self.budgets, adversarial, clean, strict=True)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import torch
 
 from avrobust.attacks.base import Objective, cross_entropy
 from avrobust.attacks.losses import comparable_embeddings, cosine
-from avrobust.attacks.threat import Threat
 from avrobust.console import track
 from avrobust.embeddings import STAGES, Array, Embedded, Stage, embedded, tsne
 from avrobust.errors import UserError
@@ -79,15 +77,11 @@ def _attacked(
         model = folded(load_trained(run, parts.model)).to(device)
 
         def at(eps: float) -> Embedded:
-            suite = {c: _scaled(threat, eps / config["eps"]) for c, threat in attacker.suite.items()}
+            suite = {c: threat.scaled(eps / config["eps"]) for c, threat in attacker.suite.items()}
             seed = config["seed"]
             return embedded(model, batches, attacker.attack, suite, objectives=objectives, seed=seed, device=device)
 
         return {eps: at(eps) for eps in track(every, f"embeddings of {config['choices']['fusion']}", len(every))}
-
-
-def _scaled(threat: Threat, share: float) -> Threat:
-    return Threat(*(budget and replace(budget, eps=budget.eps * share) for budget in threat.budgets))
 
 
 def _points(found: Embedded, classes: Sequence[str], most: int, seed: int) -> dict[str, Any]:
