@@ -10,7 +10,7 @@ from torch import Tensor
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
 from avrobust.attacks.threat import Threat
-from avrobust.evaluation import evaluate, summarise, worst
+from avrobust.evaluation import Known, evaluate, summarise, worst
 from avrobust.model import AVClassifier
 from avrobust.types import MODALITIES, Batch, Clip, Condition, Modality
 
@@ -38,6 +38,7 @@ def embedded(
     objectives: Sequence[Objective] = (cross_entropy,),
     seed: int = 0,
     device: torch.device | str = "cpu",
+    known: Known | None = None,
 ) -> Embedded:
     """The embeddings of clips as `evaluate` attacks them; the arguments are its own.
 
@@ -46,9 +47,18 @@ def embedded(
     found, kept = [], []
     for objective in objectives:
         keeper = _Keeper(model)
-        found.append(
-            evaluate(model, batches, attack, suite, objective=objective, seed=seed, device=device, watch=keeper.keep)
+        records = evaluate(
+            model,
+            batches,
+            attack,
+            suite,
+            objective=objective,
+            seed=seed,
+            device=device,
+            watch=keeper.keep,
+            known=known,
         )
+        found.append(records)
         kept.append(keeper.found)
     records = worst(found)
     rows: dict[tuple[Modality, Condition], list[Tensor]] = {}

@@ -104,7 +104,6 @@ class Attacker:
     ) -> list[Record]:
         """What the model says of every clip, clean and attacked."""
         config, batches = self.config, self.batches(parts)
-        _exact_arithmetic()
         title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
         shown = track(batches, title, len(batches))
         with torch.autocast(device.type, torch.bfloat16, enabled=self.shortcuts.amp):
@@ -181,9 +180,3 @@ def _csv(records: Iterable[Record], classes: list[str]) -> str:
             named = named._replace(target=classes[record.target])
         table.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in named])
     return text.getvalue()
-
-
-def _exact_arithmetic() -> None:
-    """Full float32 on GPUs: TF32 would change which clips stand."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False

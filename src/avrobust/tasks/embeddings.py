@@ -14,15 +14,14 @@ from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.console import track
 from avrobust.embeddings import STAGES, Array, Embedded, Stage, embedded, tsne
 from avrobust.errors import UserError
-from avrobust.files import whole
-from avrobust.folding import folded
 from avrobust.metrics import compactness
 from avrobust.model import AVClassifier
 from avrobust.tasks.attack import Attacker
 from avrobust.tasks.defend import adaptive
-from avrobust.tasks.finished import config_of
+from avrobust.tasks.finished import config_of, write
+from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import Config, Parts, build_parts, lease_for
-from avrobust.tasks.train import load_trained, trained
+from avrobust.tasks.train import trained
 from avrobust.types import CONDITIONS, MODALITIES, Condition, Features, Modality
 
 SHARES = (0.25, 0.5, 1.0, 1.5, 2.0)  # of the run's eps
@@ -56,8 +55,7 @@ def main(folder: Path, *, eps: Sequence[float] | None, clips: int) -> dict[str, 
         "compactness": _compactness(found[own]),
         "cosine": _cosines(found, parts.model),
     }
-    with whole(folder / "embeddings.json") as aside:
-        aside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write(folder / "embeddings.json", json.dumps(content) + "\n")
     return content
 
 
@@ -74,12 +72,20 @@ def _attacked(
     run = trained(config, parts)
     batches = attacker.batches(parts)
     with lease_for(config) as device:
-        model = folded(load_trained(run, parts.model)).to(device)
+        model, known = loaded(run, parts.model, batches, device, attacker.shortcuts)
 
         def at(eps: float) -> Embedded:
             suite = {c: threat.scaled(eps / config["eps"]) for c, threat in attacker.suite.items()}
-            seed = config["seed"]
-            return embedded(model, batches, attacker.attack, suite, objectives=objectives, seed=seed, device=device)
+            return embedded(
+                model,
+                batches,
+                attacker.attack,
+                suite,
+                objectives=objectives,
+                seed=config["seed"],
+                device=device,
+                known=known,
+            )
 
         return {eps: at(eps) for eps in track(every, f"embeddings of {config['choices']['fusion']}", len(every))}
 

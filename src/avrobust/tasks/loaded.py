@@ -53,6 +53,7 @@ def loaded(
         if shortcuts.compile:
             _compile(quick)
         _last = name, Loaded(quick, {} if batches.fits else None)
+    _exact_arithmetic()
     return _last[1]
 
 
@@ -61,3 +62,9 @@ def _compile(model: AVClassifier) -> None:
     for encoder in (model.audio, model.visual):
         if encoder is not None:
             encoder.compile()
+
+
+def _exact_arithmetic() -> None:
+    """Full float32 on GPUs: TF32 would change which clips stand."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

@@ -21,7 +21,6 @@ from avrobust.data.clips import Clips
 from avrobust.data.mosaic import Mosaics, in_mosaic
 from avrobust.errors import UserError
 from avrobust.files import whole
-from avrobust.folding import folded
 from avrobust.fusion.base import MapFusion
 from avrobust.localisation import (
     BASELINES,
@@ -39,8 +38,9 @@ from avrobust.model import AVClassifier
 from avrobust.tasks.attack import Attacker
 from avrobust.tasks.examples import Examples
 from avrobust.tasks.finished import config_of, write
+from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import Config, Parts, build_parts, lease_for
-from avrobust.tasks.train import load_trained, trained
+from avrobust.tasks.train import trained
 from avrobust.types import Condition, Record
 
 ENOUGH = 0.5  # of cIoU: the source counts as found
@@ -79,7 +79,7 @@ def main(
     kept = Examples(attacker.batches(parts).keys, examples)
     attacker.suite = {condition: attacker.suite[condition] for condition in conditions}
     with lease_for(config) as device:
-        model = folded(load_trained(run, parts.model)).to(device)
+        model = loaded(run, parts.model, attacker.batches(parts), device, attacker.shortcuts).model
         work = _Work(config, attacker, parts, parts.defense.objectives()[name], mosaic)
         found = work.each_level(model, device, levels, kept)
     truth = work.truth(found[-1]["clean"].records)

@@ -10,13 +10,13 @@ from typing import Any
 from avrobust.attacks.base import cross_entropy
 from avrobust.console import track
 from avrobust.errors import UserError
-from avrobust.folding import folded
 from avrobust.metrics import percent, wilson
 from avrobust.strength import Strength, interaction, strength
 from avrobust.tasks.attack import Attacker
 from avrobust.tasks.finished import config_of, write
+from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import EvaluationBatches, build_parts, lease_for
-from avrobust.tasks.train import load_trained, trained
+from avrobust.tasks.train import trained
 
 
 def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
     batches = EvaluationBatches(config, parts, config["split"], config.get("clips"))
     with lease_for(config) as device:
         found = strength(
-            folded(load_trained(run, parts.model)).to(device),
+            loaded(run, parts.model, batches, device, attacker.shortcuts).model,
             track(batches, "strength", len(batches)),
             attacker.attack,
             largest,
