@@ -9,7 +9,7 @@ from avrobust.attacks.threat import suite
 from avrobust.evaluation import evaluate, felled
 from avrobust.randomness import generator
 from avrobust.types import Batch, Clip
-from tests.support import batch_of, model_for
+from tests.support import batch_of, built, model_for
 
 ENSEMBLE = AVAuto(steps=10, targets=2, queries=30)
 NAMES = ["apgd_ce", "apgd_t", "apgd_plus_cosine", "apgd_minus_cosine", "square"]
@@ -39,6 +39,16 @@ def test_members_are_those_that_fit_the_model() -> None:
         "apgd_t",
         "apgd with the cosine",
     ]
+
+
+def test_who_knows_a_defence_tries_all_that_it_declares_once() -> None:
+    objectives = built("defense", "minsim_exfmem").objectives()
+    informed = ENSEMBLE.knowing(objectives)
+    members = {m.name: m.objective for m in informed.members(model_for(), 11)}
+    declared = {f"apgd_{name}": o for name, o in objectives.items() if name != "cross_entropy"}
+    assert list(members) == [*NAMES[:-1], *(name for name in declared if name not in NAMES), "square"]
+    assert members.items() >= declared.items()
+    assert names(model_for(), 11) == NAMES
 
 
 def test_every_clip_names_what_felled_it() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
 from avrobust.tasks import defend as defend_task
 from tests.support import attack, config_for, run_script
+
+DECLARED = ("apgd_plus_cosine", "apgd_minus_cosine")  # by MinSim, besides cross-entropy
 
 
 def defend(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
@@ -78,6 +81,17 @@ def test_the_papers_attack_is_one_objective_and_trains_nothing_again(defended: P
     for path in paper.iterdir():  # the other tests look at one run
         path.unlink()
     paper.rmdir()
+
+
+def test_an_ensemble_is_told_all_objectives_and_runs_once(defended: Path, prepared: Path, tmp_path: Path) -> None:
+    shutil.copytree(defended / "train", tmp_path / "train")
+    small = ("attack=av_auto", "attack.steps=3", "attack.targets=1", "attack.queries=2", "threat.visual=20")
+    _, *overrides = defend(prepared, tmp_path, "defense=minsim", *small)
+    found = defend_task.main(config_for("defend", *overrides))
+    assert found["objectives"] == {"together": found["accuracy"]}
+    assert set().union(*found["felled"].values()) <= {"clean", "apgd_ce", "apgd_t", *DECLARED, "square"}
+    assert found["cost"]["audio"]["gradients"] <= (1 + 1 + len(DECLARED)) * (3 + 1)  # a start and 3 steps each
+    assert "verdict" in found
 
 
 def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:

@@ -1,6 +1,7 @@
 """The attack for whoever wants a number to trust: several attacks without parameters, each on what still stands."""
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import ClassVar, NamedTuple, final
 
@@ -14,6 +15,7 @@ from avrobust.attacks.threat import Threat
 from avrobust.types import Classifier
 
 WRONG_ALREADY = "clean"
+COSINES: dict[str, Objective] = {"plus_cosine": WithCosine(1.0), "minus_cosine": WithCosine(-1.0)}
 
 
 class Member(NamedTuple):
@@ -30,7 +32,8 @@ class AVAuto(Attack):
 
     In the manner of AutoAttack (Croce & Hein 2020), for two modalities. A member attacks the clips that the ones before
     it have not fooled; of one that withstands all, the version with the highest cross-entropy comes back. A clip that
-    the model gets wrong stays as it is. What does not fit a model is left out, see `members`.
+    the model gets wrong stays as it is. What does not fit a model is left out, see `members`. Of a defence that
+    declares what an attacker would maximise, see `knowing`.
 
     Args:
         steps: of each run of Auto-PGD.
@@ -43,6 +46,13 @@ class AVAuto(Attack):
     def __init__(self, steps: int = 100, targets: int = 9, queries: int = 5000) -> None:
         self.ascent = partial(APGD, steps, targets=targets, stop=True)
         self.square = Square(queries)
+        self.declared: Mapping[str, Objective] = {}
+
+    def knowing(self, objectives: Mapping[str, Objective]) -> "AVAuto":
+        """The same ensemble with an Auto-PGD on each of these as well, by the name of the objective."""
+        informed = copy.copy(self)
+        informed.declared = objectives
+        return informed
 
     def perturb(self, problem: Problem) -> Outcome:
         logits = problem.logits(problem.clip)
@@ -67,11 +77,9 @@ class AVAuto(Attack):
             found.append(Member("apgd_t", self.ascent("dlr_targeted")))
         elif classes == 3:
             found.append(Member("apgd_dlr", self.ascent("dlr")))
-        if comparable_embeddings(model):
-            found += [
-                Member("apgd_plus_cosine", self.ascent("objective"), WithCosine(1.0)),
-                Member("apgd_minus_cosine", self.ascent("objective"), WithCosine(-1.0)),
-            ]
+        objectives = {**(COSINES if comparable_embeddings(model) else {}), **self.declared}
+        objectives.pop("cross_entropy", None)  # the first member's
+        found += [Member(f"apgd_{name}", self.ascent("objective"), o) for name, o in objectives.items()]
         return [*found, Member("square", self.square)]
 
     def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:

@@ -2,11 +2,12 @@
 
 import csv
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avrobust.attacks.base import Objective
+from avrobust.attacks.av_auto import AVAuto
+from avrobust.attacks.base import Attack, Objective, cross_entropy
 from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
 from avrobust.evaluation import summarise, worst
@@ -14,10 +15,10 @@ from avrobust.loggers import publish
 from avrobust.metrics import mcnemar, robustness_improvement
 from avrobust.science import source_of
 from avrobust.tasks import attack as undefended
-from avrobust.tasks.attack import begin, finish
+from avrobust.tasks.attack import Attacker, begin, finish
 from avrobust.tasks.examples import worst_of
 from avrobust.tasks.loaded import loaded
-from avrobust.tasks.parts import Config, lease_for
+from avrobust.tasks.parts import Config, Parts, lease_for
 from avrobust.tasks.train import trained
 from avrobust.types import CONDITIONS, Record
 
@@ -44,14 +45,15 @@ def main(config: Config) -> dict[str, Any]:
             against = undefended.main(_undefended(plain))
             model_run = trained(plain, parts)
             started = time.monotonic()
-            objectives = adaptive(config, parts.defense)
+            declared = adaptive(config, parts.defense)
+            attacker.attack, objectives = informed(attacker.attack, declared)
             with lease_for(config) as device:
                 target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
                 kept = {name: attacker.examples(parts) for name in objectives}
                 found = {n: attacker.records(target, parts, device, kept[n], o, n) for n, o in objectives.items()}
                 hardest = worst(list(found.values()))
                 records = with_all_costs(hardest, list(found.values()))
-                judged = attacker.judged(target.model, parts, device, records, adaptive=len(objectives) > 1)
+                judged = attacker.judged(target.model, parts, device, records, adaptive=len(declared) > 1)
             row = {**attacker.row(records, parts, run, model_run), **judged}
             comparison = {
                 "objectives": {name: summarise(r).accuracy for name, r in found.items()},
@@ -72,6 +74,23 @@ def adaptive(config: Config, defense: Defense) -> dict[str, Objective]:
     if config["adaptive"] == "paper":
         return {name: o for name, o in objectives.items() if name == defense.paper_objective}
     return objectives
+
+
+def informed(attack: Attack, declared: Mapping[str, Objective]) -> tuple[Attack, Mapping[str, Objective]]:
+    """What an attacker who knows a defence runs, and on which objectives, one after the other.
+
+    An ensemble is told of all of them and runs once: each of its members goes on with what still stands.
+    """
+    if isinstance(attack, AVAuto):
+        return attack.knowing(declared), {"together": cross_entropy}
+    return attack, declared
+
+
+def attacked_by(folder: Path, attacker: Attacker, parts: Parts) -> tuple[Attack, Mapping[str, Objective]]:
+    """The attack that the finished run in a folder was made with, and its objectives."""
+    if folder.resolve().parent.name == "defend":
+        return informed(attacker.attack, adaptive(attacker.config, parts.defense))
+    return attacker.attack, {"cross_entropy": cross_entropy}
 
 
 def _undefended(config: Config) -> Config:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from avrobust.attacks.base import Objective, cross_entropy
 from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.console import track
 from avrobust.embeddings import STAGES, Array, Embedded, Stage, embedded, tsne
@@ -17,10 +16,10 @@ from avrobust.errors import UserError
 from avrobust.metrics import compactness
 from avrobust.model import AVClassifier
 from avrobust.tasks.attack import Attacker
-from avrobust.tasks.defend import adaptive
+from avrobust.tasks.defend import attacked_by
 from avrobust.tasks.finished import config_of, write
 from avrobust.tasks.loaded import loaded
-from avrobust.tasks.parts import Config, Parts, build_parts, lease_for
+from avrobust.tasks.parts import Parts, build_parts, lease_for
 from avrobust.tasks.train import trained
 from avrobust.types import CONDITIONS, MODALITIES, Condition, Features, Modality
 
@@ -44,7 +43,7 @@ def main(folder: Path, *, eps: Sequence[float] | None, clips: int) -> dict[str, 
     if own <= 0:
         raise UserError(f"{folder}: its eps is 0, so nothing was attacked")
     every = sorted({own, *(eps or (share * own for share in SHARES))} - {0.0})
-    found = _attacked(config, attacker, parts, every, list(_objectives(folder, config, parts).values()))
+    found = _attacked(folder, attacker, parts, every)
     content = {
         "run_id": folder.name,
         "n": len(found[own].keys),
@@ -59,16 +58,10 @@ def main(folder: Path, *, eps: Sequence[float] | None, clips: int) -> dict[str, 
     return content
 
 
-def _objectives(folder: Path, config: Config, parts: Parts) -> Mapping[str, Objective]:
-    """What the run was attacked on."""
-    defended = folder.resolve().parent.name == "defend"
-    return adaptive(config, parts.defense) if defended else {"cross_entropy": cross_entropy}
-
-
-def _attacked(
-    config: Config, attacker: Attacker, parts: Parts, every: Sequence[float], objectives: Sequence[Objective]
-) -> dict[float, Embedded]:
+def _attacked(folder: Path, attacker: Attacker, parts: Parts, every: Sequence[float]) -> dict[float, Embedded]:
     """By eps the embeddings of all clips."""
+    config = attacker.config
+    attack, objectives = attacked_by(folder, attacker, parts)
     run = trained(config, parts)
     batches = attacker.batches(parts)
     with lease_for(config) as device:
@@ -79,9 +72,9 @@ def _attacked(
             return embedded(
                 model,
                 batches,
-                attacker.attack,
+                attack,
                 suite,
-                objectives=objectives,
+                objectives=list(objectives.values()),
                 seed=config["seed"],
                 device=device,
                 known=known,

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from avrobust.attacks.base import cross_entropy
 from avrobust.console import track
 from avrobust.errors import UserError
 from avrobust.metrics import percent, wilson
 from avrobust.strength import Strength, interaction, strength
 from avrobust.tasks.attack import Attacker
+from avrobust.tasks.defend import attacked_by
 from avrobust.tasks.finished import config_of, write
 from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import EvaluationBatches, build_parts, lease_for
@@ -22,8 +22,8 @@ from avrobust.tasks.train import trained
 def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
     """Attacks the model of a finished attack or defence again, at many strengths; as in its strength.json.
 
-    The largest budgets are those of the run's attack on both modalities. A defended model is attacked on all objectives
-    that its defence declares.
+    The largest budgets are those of the run's attack on both modalities. A defended model is attacked on the
+    objectives of the run.
 
     Raises:
         UserError: there is no finished run in `folder`, or its clips were made on another model.
@@ -33,18 +33,18 @@ def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
         raise UserError(f"{folder}: its attack wants a certain class; a strength is of an attack that wants any error")
     attacker, parts = Attacker(config), build_parts(config)
     run = trained(config, parts)
-    objectives = parts.defense.objectives().values() if folder.parent.name == "defend" else (cross_entropy,)
+    attack, objectives = attacked_by(folder, attacker, parts)
     largest = attacker.suite["audiovisual"]
     batches = EvaluationBatches(config, parts, config["split"], config.get("clips"))
     with lease_for(config) as device:
         found = strength(
             loaded(run, parts.model, batches, device, attacker.shortcuts).model,
             track(batches, "strength", len(batches)),
-            attacker.attack,
+            attack,
             largest,
             levels=levels,
             grid=grid,
-            objectives=list(objectives),
+            objectives=list(objectives.values()),
             seed=config["seed"],
             device=device,
         )
