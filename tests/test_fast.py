@@ -18,6 +18,7 @@ from avrobust.evaluation import evaluate
 from avrobust.folding import folded
 from avrobust.model import AVClassifier
 from avrobust.tasks import attack as attack_task
+from avrobust.tasks import embeddings as embeddings_task
 from avrobust.tasks import loaded as loaded_task
 from avrobust.tasks.batch_size import bytes_of_a_clip, chosen
 from avrobust.types import Clip, Record
@@ -85,6 +86,8 @@ def test_shortcuts_reach_the_evaluation(prepared: Path, tmp_path: Path, monkeypa
     assert len(asked) == 1
     assert quick["run_id"] != plain["run_id"]
     assert quick["model"] == plain["model"]
+    again = embeddings_task.main(tmp_path / "attack" / quick["run_id"], eps=[0.006], clips=4)
+    assert again["accuracy"] == quick["accuracy"]
 
 
 def test_jobs_on_one_model_share_it_until_it_is_trained_again(prepared: Path, tmp_path: Path) -> None:

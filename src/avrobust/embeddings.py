@@ -102,7 +102,7 @@ class _Keeper:
     def keep(self, batch: Batch, condition: Condition, clip: Clip) -> None:
         """Takes a batch's embeddings, of the modalities that the model uses."""
         features = self.model.encode(clip).pooled()
-        used = {m: values for m, values in zip(MODALITIES, features, strict=True) if values.shape[1]}
+        used = {m: values.float() for m, values in zip(MODALITIES, features, strict=True) if values.shape[1]}
         for i, key in enumerate(batch.key):
             self.found[key, condition] = {modality: values[i] for modality, values in used.items()}
 

@@ -71,7 +71,7 @@ class _Maps:
     @torch.no_grad()
     def look(self, batch: Batch, condition: Condition, clip: Clip) -> None:
         response = self.model.response(clip)  # (B, T, h, w)
-        self.found.setdefault(condition, []).append(response[:, middle_of(response.shape[1])].cpu())
+        self.found.setdefault(condition, []).append(response[:, middle_of(response.shape[1])].float().cpu())
         if self.watch:
             self.watch(batch, condition, clip)
 

@@ -23,7 +23,7 @@ from avrobust.runs import Run, provenance, run_for
 from avrobust.science import Task, source_of
 from avrobust.tasks.examples import Examples
 from avrobust.tasks.loaded import Loaded, Shortcuts, loaded
-from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, lease_for, report_overlaps
+from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, evaluating, report_overlaps
 from avrobust.tasks.source import beside_white_box, source_model
 from avrobust.tasks.train import trained
 from avrobust.types import Condition, Record
@@ -42,7 +42,7 @@ def main(config: Config) -> dict[str, Any]:
                 own = main({**plain, "source": None})  # without it nobody could tell what a transferred row is worth
                 source_run, source = source_model(other)
             started = time.monotonic()
-            with lease_for(config) as device:
+            with evaluating(config) as device:
                 target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
                 if other:
                     attacker.attack = Transfer(attacker.attack, source.to(device))
@@ -106,18 +106,17 @@ class Attacker:
         config, batches = self.config, self.batches(parts)
         title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
         shown = track(batches, title, len(batches))
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.shortcuts.amp):
-            found = evaluate(
-                target.model,
-                shown,
-                self.attack,
-                self.suite,
-                objective=objective,
-                seed=config["seed"],
-                device=device,
-                watch=examples.keep,
-                known=target.known,
-            )
+        found = evaluate(
+            target.model,
+            shown,
+            self.attack,
+            self.suite,
+            objective=objective,
+            seed=config["seed"],
+            device=device,
+            watch=examples.keep,
+            known=target.known,
+        )
         self.skipped = batches.skipped
         return found
 

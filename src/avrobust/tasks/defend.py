@@ -18,7 +18,7 @@ from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import Attacker, begin, finish
 from avrobust.tasks.examples import worst_of
 from avrobust.tasks.loaded import loaded
-from avrobust.tasks.parts import Config, Parts, lease_for
+from avrobust.tasks.parts import Config, Parts, evaluating
 from avrobust.tasks.train import trained
 from avrobust.types import CONDITIONS, Record
 
@@ -47,7 +47,7 @@ def main(config: Config) -> dict[str, Any]:
             started = time.monotonic()
             declared = adaptive(config, parts.defense)
             attacker.attack, objectives = informed(attacker.attack, declared)
-            with lease_for(config) as device:
+            with evaluating(config) as device:
                 target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
                 kept = {name: attacker.examples(parts) for name in objectives}
                 found = {n: attacker.records(target, parts, device, kept[n], o, n) for n, o in objectives.items()}

@@ -19,7 +19,7 @@ from avrobust.tasks.attack import Attacker
 from avrobust.tasks.defend import attacked_by
 from avrobust.tasks.finished import config_of, write
 from avrobust.tasks.loaded import loaded
-from avrobust.tasks.parts import Parts, build_parts, lease_for
+from avrobust.tasks.parts import Parts, build_parts, evaluating
 from avrobust.tasks.train import trained
 from avrobust.types import CONDITIONS, MODALITIES, Condition, Features, Modality
 
@@ -64,7 +64,7 @@ def _attacked(folder: Path, attacker: Attacker, parts: Parts, every: Sequence[fl
     attack, objectives = attacked_by(folder, attacker, parts)
     run = trained(config, parts)
     batches = attacker.batches(parts)
-    with lease_for(config) as device:
+    with evaluating(config) as device:
         model, known = loaded(run, parts.model, batches, device, attacker.shortcuts)
 
         def at(eps: float) -> Embedded:

@@ -39,7 +39,7 @@ from avrobust.tasks.attack import Attacker
 from avrobust.tasks.examples import Examples
 from avrobust.tasks.finished import config_of, write
 from avrobust.tasks.loaded import loaded
-from avrobust.tasks.parts import Config, Parts, build_parts, lease_for
+from avrobust.tasks.parts import Config, Parts, build_parts, evaluating
 from avrobust.tasks.train import trained
 from avrobust.types import Condition, Record
 
@@ -78,7 +78,7 @@ def main(
     name = parts.defense.paper_objective if folder.resolve().parent.name == "defend" else "cross_entropy"
     kept = Examples(attacker.batches(parts).keys, examples)
     attacker.suite = {condition: attacker.suite[condition] for condition in conditions}
-    with lease_for(config) as device:
+    with evaluating(config) as device:
         model = loaded(run, parts.model, attacker.batches(parts), device, attacker.shortcuts).model
         work = _Work(config, attacker, parts, parts.defense.objectives()[name], mosaic)
         found = work.each_level(model, device, levels, kept)

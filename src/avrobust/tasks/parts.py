@@ -105,6 +105,16 @@ def lease_for(config: Config) -> AbstractContextManager[torch.device]:
     return lease(accelerator, shared=config["side_by_side"], jobs_per_gpu=config["jobs_per_gpu"])
 
 
+@contextmanager
+def evaluating(config: Config) -> Iterator[torch.device]:
+    """`lease_for`, in the precision that an evaluation of this config computes in."""
+    with (
+        lease_for(config) as device,
+        torch.autocast(device.type, torch.bfloat16, enabled=config.get("amp", False)),
+    ):
+        yield device
+
+
 def report_overlaps(data: Prepared) -> None:
     """Says which splits share clips; the released AVE lists do."""
     for pair, count in data.overlaps().items():

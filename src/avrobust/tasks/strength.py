@@ -15,7 +15,7 @@ from avrobust.tasks.attack import Attacker
 from avrobust.tasks.defend import attacked_by
 from avrobust.tasks.finished import config_of, write
 from avrobust.tasks.loaded import loaded
-from avrobust.tasks.parts import EvaluationBatches, build_parts, lease_for
+from avrobust.tasks.parts import EvaluationBatches, build_parts, evaluating
 from avrobust.tasks.train import trained
 
 
@@ -36,7 +36,7 @@ def main(folder: Path, *, levels: int, grid: int) -> dict[str, Any]:
     attack, objectives = attacked_by(folder, attacker, parts)
     largest = attacker.suite["audiovisual"]
     batches = EvaluationBatches(config, parts, config["split"], config.get("clips"))
-    with lease_for(config) as device:
+    with evaluating(config) as device:
         found = strength(
             loaded(run, parts.model, batches, device, attacker.shortcuts).model,
             track(batches, "strength", len(batches)),
