@@ -34,7 +34,7 @@ from avrobust.evaluation import Known, evaluate
 from avrobust.folding import folded
 from avrobust.fusion.concat import Concat
 from avrobust.model import AVClassifier
-from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Batch, Clip
+from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Batch, Clip, Condition
 
 EPS, STEPS, CLASSES = 0.006, 10, 11
 SEVERAL = 10  # eps values of a sweep
@@ -43,6 +43,9 @@ FLOOR_TRIES = 3
 
 class Plain(nn.Module):
     """The paper's classifier, written down without a thought for speed."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +63,8 @@ class Plain(nn.Module):
 
     def forward(self, audio: Tensor, visual: Tensor) -> Tensor:
         features = self.visual((visual - self.mean) / self.std)
-        return self.head(torch.cat([self.audio(audio).amax(2), features], 1))
+        logits: Tensor = self.head(torch.cat([self.audio(audio).amax(2), features], 1))
+        return logits
 
 
 def same_weights(plain: Plain) -> AVClassifier:
@@ -95,7 +99,7 @@ def plain_loop(
             audio.requires_grad_(True)
             visual.requires_grad_(True)
             model.zero_grad()
-            F.cross_entropy(model(audio, visual), label).backward()
+            F.cross_entropy(model(audio, visual), label).backward()  # type: ignore[no-untyped-call]
             assert audio.grad is not None
             assert visual.grad is not None
             found = [audio.grad, visual.grad]
@@ -161,8 +165,8 @@ def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
     threats = suite(EPS)
     four = ((False, False), (True, False), (False, True), (True, True))
 
-    def run(attack: Attack, names: tuple[str, ...] = ("audio", "visual", "audiovisual")) -> Callable[[], object]:
-        return lambda: evaluate(ours, [batch], attack, {n: threats[n] for n in names}, device=device)  # type: ignore[index]
+    def run(attack: Attack, names: tuple[Condition, ...] = ("audio", "visual", "audiovisual")) -> Callable[[], object]:
+        return lambda: evaluate(ours, [batch], attack, {n: threats[n] for n in names}, device=device)
 
     def loop(
         steps: int, conditions: tuple[tuple[bool, bool], ...] = four, momentum: bool = False

@@ -79,8 +79,8 @@ def plain(root: Path, entry: Entry, form: Format) -> tuple[Tensor, Tensor]:
     return window, look(Image.open(entry.frame_path(root, frame)).convert("RGB"))
 
 
-def floor(root: Path, entry: Entry, form: Format) -> None:
-    """What cannot be left out."""
+def floor(root: Path, entry: Entry, form: Format) -> bytes:
+    """What cannot be left out; gives the samples."""
     frame, least = middle(entry.frames), int(REDUCING_GAP * form.image_size)
     with Image.open(entry.frame_path(root, frame)) as file:
         file.draft(None, (least, least))
@@ -88,7 +88,7 @@ def floor(root: Path, entry: Entry, form: Format) -> None:
     with entry.audio_path(root).open("rb") as file:
         available = (entry.audio_path(root).stat().st_size - 44) // 2
         file.seek(44 + 2 * window_start(frame, form.audio_samples, available))
-        file.read(2 * form.audio_samples)
+        return file.read(2 * form.audio_samples)
 
 
 def loading(clips: int = 8, repeats: int = 5, cases: tuple[Case, ...] = CASES) -> pd.DataFrame:

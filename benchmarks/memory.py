@@ -84,7 +84,7 @@ def plain_suite(model: nn.Module, clip: Clip, label: Tensor) -> None:
 def gradient(model: nn.Module, clip: Clip, label: Tensor) -> tuple[Tensor, Tensor]:
     audio, visual = (x.clone().requires_grad_() for x in clip)
     model.zero_grad()
-    F.cross_entropy(model(Clip(audio, visual)), label).backward()
+    F.cross_entropy(model(Clip(audio, visual)), label).backward()  # type: ignore[no-untyped-call]
     assert audio.grad is not None
     assert visual.grad is not None
     return audio.grad, visual.grad

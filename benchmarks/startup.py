@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -77,7 +78,7 @@ def _lines(folder: Path, repeats: int) -> list[dict[str, object]]:
     calls: dict[str, Callable[[], object]] = {
         hydra: lambda: start("-c", "import hydra"),
         report: lambda: start("-c", "import pandas, jinja2"),
-        **{f"python {script} --help": lambda script=script: start(script, "--help") for script in SCRIPTS},
+        **{f"python {script} --help": partial(start, script, "--help") for script in SCRIPTS},
         "completion of a group": lambda: complete("attack.py", "fus"),
         "completion of an option": lambda: complete("attack.py", "fusion="),
         "completion of a value": lambda: complete("train.py", "training.ep"),

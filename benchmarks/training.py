@@ -101,7 +101,7 @@ def bare_epoch(config: dict[str, Any], parts: Parts, batches: list[Batch]) -> fl
     started = time.perf_counter()
     for batch in batches:
         optimiser.zero_grad()
-        F.cross_entropy(model(batch.clip), batch.label).backward()
+        F.cross_entropy(model(batch.clip), batch.label).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return time.perf_counter() - started
 
