@@ -1,4 +1,4 @@
-"""Our attacks against other libraries', on one modality (torchattacks) and on both at once (packed): ART, AutoAttack.
+"""Our attacks against other libraries', on one modality (torchattacks, foolbox) and on both at once: ART, AutoAttack.
 
 AutoAttack's batches are not what they seem to be (a clip's result depends on the others), so its clips come one by one.
 """
@@ -101,6 +101,32 @@ def test_frames_led_to_the_least_likely_class_equal_torchattacks(name: str, mode
     theirs = attack(BATCH.clip.visual[:, 0], BATCH.label)
     assert float((ours - theirs).abs().max()) == 0
     assert float((ours - OURS[name](model, BATCH.clip, BATCH.label, threat).visual[:, 0]).abs().max()) > EPS / 2
+
+
+def with_foolbox(name: str, model: nn.Module, x: Tensor, label: Tensor) -> Tensor:
+    import foolbox
+    from foolbox import attacks
+
+    if name == "FGSM":
+        attack = attacks.LinfFastGradientAttack(random_start=False)
+    elif name == "PGD":
+        attack = attacks.LinfProjectedGradientDescentAttack(abs_stepsize=EPS * STEP, steps=STEPS, random_start=False)
+    else:
+        kind = attacks.LinfMomentumIterativeFastGradientMethod
+        attack = kind(momentum=1.0, abs_stepsize=EPS * STEP, steps=STEPS, random_start=False)
+    view = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device="cpu")
+    raw: Tensor = attack(view, x, foolbox.criteria.Misclassification(label), epsilons=EPS)[0]
+    return raw
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_frames_alone_equal_foolbox_but_for_its_momentum(name: str, model: AVClassifier) -> None:
+    # foolbox adds up signs of gradients where MIM adds up gradients: a negative control.
+    ours = OURS[name](model, BATCH.clip, BATCH.label, suite(EPS, units="pixel")["visual"]).visual[:, 0]
+    theirs = with_foolbox(name, Frames(model, BATCH.clip.audio), BATCH.clip.visual[:, 0], BATCH.label)
+    apart = (ours - theirs).abs() > 1e-6
+    assert bool(apart.any()) == (name == "MIM")
 
 
 class Packed(nn.Module):
