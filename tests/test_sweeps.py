@@ -33,8 +33,19 @@ def jobs_of(sweep: str, *overrides: str) -> tuple[tuple[str, ...], ...]:
 
 @pytest.mark.parametrize("sweep", options("sweep"))
 def test_every_job_of_every_sweep_composes_into_a_run_of_its_own(sweep: str) -> None:
-    seen = [config_for("attack", *job) for job in jobs_of(sweep)]
-    assert len({json.dumps({**c, "choices": None}, sort_keys=True) for c in seen}) == len(seen) > 1
+    jobs = jobs_of(sweep)
+    assert len(set(jobs)) == len(jobs) > 1
+    seen = [config_for("attack", *job) for job in covering(jobs)]
+    assert len({json.dumps({**c, "choices": None}, sort_keys=True) for c in seen}) == len(seen)
+
+
+def covering(jobs: tuple[tuple[str, ...], ...]) -> list[tuple[str, ...]]:
+    """Jobs in which every value of every axis occurs; composing all of them takes a minute."""
+    chosen: list[tuple[str, ...]] = []
+    for job in jobs:
+        if not set(job) <= set().union(*chosen):
+            chosen.append(job)
+    return chosen
 
 
 def test_the_command_line_replaces_and_adds_axes() -> None:
