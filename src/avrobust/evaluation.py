@@ -111,12 +111,15 @@ class _Evaluation:
         if shared and self.attack and self.suite and self.attack.begins_clean:
             shared.first(NO_THREAT, self.objective)  # its forward pass is the clean clips' as well
         answer = shared.logits if shared else self.model
-        records = _record(answer, clip, clip, batch, "clean", NO_THREAT)
+        records = _record(answer, clip, NO_THREAT.distances(clip, clip), batch, "clean")
         self.watch(batch, "clean", clip)
         for condition, threat in self.suite.items():
             meters = [Meter() for _ in batch.key]
             outcome = self._attacked(batch, clip, label, condition, threat, shared, meters)
-            found = _record(answer, outcome.clip, clip, batch, condition, threat)
+            distances = threat.distances(outcome.clip, clip)
+            if self.attack and self.attack.bounded:
+                refuse_excess(self.attack, outcome.clip, distances, threat, batch.key)
+            found = _record(answer, outcome.clip, distances, batch, condition)
             told = zip(found, outcome.by, outcome.target or (None,) * len(found), meters, strict=True)
             records += [record._replace(by=by, target=target, **asdict(meter)) for record, by, target, meter in told]
             self.watch(batch, condition, outcome.clip)
@@ -143,7 +146,7 @@ class _Evaluation:
     ) -> Outcome:
         assert self.attack is not None
         generators = [generator(self.seed, "attack", condition, key) for key in batch.key]
-        outcome = self.attack.run(
+        return self.attack.run(
             self.model,
             clip,
             label,
@@ -153,14 +156,11 @@ class _Evaluation:
             shared=shared,
             meters=meters,
         )
-        if self.attack.bounded:
-            refuse_excess(self.attack, outcome.clip, clip, threat, batch.key)
-        return outcome
 
 
 @torch.no_grad()
 def _record(
-    model: Classifier, clip: Clip, clean: Clip, batch: Batch, condition: Condition, threat: Threat
+    model: Classifier, clip: Clip, distances: tuple[Tensor, Tensor], batch: Batch, condition: Condition
 ) -> list[Record]:
     logits, label = model(clip).float().cpu(), batch.label
     columns: list[Sequence[object]] = [
@@ -169,14 +169,9 @@ def _record(
         (~wrong(logits, label)).tolist(),
         logits.softmax(1).amax(1).tolist(),
         F.cross_entropy(logits, label, reduction="none").tolist(),
-        *(d.tolist() for d in _distances(clip, clean, threat)),
+        *(d.tolist() for d in distances),
     ]
     return [Record(key, condition, *row) for key, *row in zip(batch.key, *columns, strict=True)]
-
-
-def _distances(clip: Clip, clean: Clip, threat: Threat) -> tuple[Tensor, Tensor]:
-    audio, visual = threat.audio or audio_budget(0), threat.visual or visual_budget(0)
-    return audio.distance(clip.audio, clean.audio), visual.distance(clip.visual, clean.visual)
 
 
 def _refuse_invalid(clip: Clip, keys: Sequence[str]) -> None:
@@ -185,9 +180,11 @@ def _refuse_invalid(clip: Clip, keys: Sequence[str]) -> None:
             raise ValueError(f"clip {key}: its {name} is not finite or not within [{budget.low:g}, {budget.high:g}]")
 
 
-def refuse_excess(attack: Attack, adversarial: Clip, clean: Clip, threat: Threat, keys: Sequence[str]) -> None:
+def refuse_excess(
+    attack: Attack, adversarial: Clip, distances: tuple[Tensor, Tensor], threat: Threat, keys: Sequence[str]
+) -> None:
     """Raises BudgetExceededError if an attack left its budget on one of these clips."""
-    for key in _named(keys, ~threat.contains(adversarial, clean)):
+    for key in _named(keys, ~threat.contains(adversarial, distances)):
         raise BudgetExceededError(f"{type(attack).__name__} left its budget on clip {key}: {_describe(threat)}")
 
 

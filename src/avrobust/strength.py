@@ -115,7 +115,7 @@ class _Clips:
         clip, label, keys = take(self.clip, there), self.label[there], [self.keys[i] for i in index.tolist()]
         generators = [generator(self.seed, "strength", key) for key in keys]
         x = self.attack(self.model, clip, label, threat, generators=generators, objective=objective)
-        refuse_excess(self.attack, x, clip, threat, keys)
+        refuse_excess(self.attack, x, threat.distances(x, clip), threat, keys)
         with torch.no_grad():
             logits = self.model(x)
         return wrong(logits, label).cpu()

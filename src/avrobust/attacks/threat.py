@@ -96,6 +96,8 @@ class Budget:
 
     def distance(self, x: Tensor, clean: Tensor) -> Tensor:
         """How far x is from clean, in units of eps: (B,)."""
+        if x is clean:
+            return x.new_zeros(len(x))
         moved = (x - clean) / self.unit_like(x)
         if self.norm == "linf":
             return moved.abs().flatten(1).amax(1)
@@ -106,10 +108,10 @@ class Budget:
         """Whether each clip of x is finite and inside [low, high]: (B,) bool."""
         return ((x >= self.low) & (x <= self.high)).flatten(1).all(1)
 
-    def contains(self, x: Tensor, clean: Tensor) -> Tensor:
-        """Whether each clip of x is in the ball and valid, up to rounding: (B,) bool."""
+    def contains(self, x: Tensor, distance: Tensor) -> Tensor:
+        """Whether each clip of x, at its `distance` (B,), is in the ball and valid, up to rounding: (B,) bool."""
         slack = TOLERANCE / min(self.unit) if self.norm == "linf" else L2_TOLERANCE * self.eps
-        return self.valid(x) & (self.distance(x, clean) <= self.eps + slack)
+        return self.valid(x) & (distance <= self.eps + slack)
 
 
 def l2_norm(x: Tensor) -> Tensor:
@@ -160,10 +162,15 @@ class Threat:
         pairs = zip(self.budgets, adversarial, clean, strict=True)
         return Clip(*(c if b is None else b.project(x, c) for b, x, c in pairs))
 
-    def contains(self, adversarial: Clip, clean: Clip) -> Tensor:
-        """Whether each clip keeps to this threat: (B,) bool; an untouched modality has to be equal bit for bit."""
-        pairs = zip(self.budgets, adversarial, clean, strict=True)
-        kept = [(x == c).flatten(1).all(1) if b is None else b.contains(x, c) for b, x, c in pairs]
+    def distances(self, adversarial: Clip, clean: Clip) -> tuple[Tensor, Tensor]:
+        """How far each clip's sound and frames were moved, (B,) each, in units of eps; the paper's without a budget."""
+        audio, visual = self.audio or audio_budget(0), self.visual or visual_budget(0)
+        return audio.distance(adversarial.audio, clean.audio), visual.distance(adversarial.visual, clean.visual)
+
+    def contains(self, adversarial: Clip, distances: tuple[Tensor, Tensor]) -> Tensor:
+        """Whether each clip, at its `distances`, keeps to this threat: (B,) bool; what it leaves alone may not move."""
+        found = zip(self.budgets, adversarial, distances, strict=True)
+        kept = [distance == 0 if budget is None else budget.contains(x, distance) for budget, x, distance in found]
         return kept[0] & kept[1]
 
 
