@@ -20,7 +20,7 @@ from avrobust.evaluation import evaluate, felled, summarise
 from avrobust.report.collect import collect
 from avrobust.report.rows import rows
 from avrobust.types import Clip, Condition, Record
-from avrobust.verdict import Context, Verdict, judge
+from avrobust.verdict import Context, Probe, Verdict, _checks, judge
 from tests.support import attack, model_for, run_script
 from tests.tiny import EPS, THREATS, tones_and_patches, trained
 
@@ -173,6 +173,18 @@ def test_gradients_that_are_not_finite_are_seen() -> None:
     verdict = judge(lambda clip: honest(clip._replace(audio=Broken.apply(clip.audio))), [BATCH], BROAD)
     assert any("audio: 16 of 16 clips have a zero or non-finite" in reason for reason in verdict.reasons)
     assert not any(reason.startswith("visual") for reason in verdict.reasons)
+
+
+def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_them_together() -> None:
+    def suspicious(replaced: Tensor) -> bool:
+        nothing, fooled = torch.zeros(10, dtype=torch.bool), torch.arange(10) < 7
+        losses = torch.tensor([[0.0, 1.0, 2.0]]).expand(10, 3)
+        checks = _checks("visual", Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses), 5)
+        return {check.name: check.suspicious for check in checks}["whole range"]
+
+    halves = torch.stack([torch.arange(10) < 5, torch.arange(10) >= 5], 1)  # fool every clip only together
+    assert not suspicious(halves)
+    assert suspicious(torch.ones(10, 2, dtype=torch.bool))
 
 
 def test_av_auto_ends_with_a_verdict(prepared: Path, tmp_path: Path) -> None:
