@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import AVROBUST, PROJECT, attack, options, run_script
+from avrobust.tasks import attack as attack_task
+from tests.support import AVROBUST, PROJECT, attack, config_for, options, run_script
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +75,10 @@ def corrupt(runs: Path) -> None:
 
 
 def test_a_corrupt_checkpoint_is_named(prepared: Path, tmp_path: Path) -> None:
-    assert run_script(*attack(prepared, tmp_path, "attack=fgsm")).returncode == 0
+    script, *overrides = attack(prepared, tmp_path, "attack=fgsm")
+    attack_task.main(config_for("attack", *overrides))
     corrupt(tmp_path)
-    done = run_script(*attack(prepared, tmp_path, "attack=fgsm", "eps=0.1"))
+    done = run_script(script, *overrides, "eps=0.1")
     assert_one_line(done.stderr, "checkpoint.ckpt: not a checkpoint of this model")
     assert done.returncode == 2
 
