@@ -3,7 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from avrobust.app import job, run
+from avrobust.cli.scripts import job, run
 
 # Nothing heavy is imported up here, so that --help and completion answer at once.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from avrobust.console import err
+from avrobust.utils.console import err
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "RESULTS.md"
@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     given = parser.parse_args().names
     if unknown := set(given) - set(NAMES):
-        parser.error(f"{', '.join(sorted(unknown))}: no such benchmark; choices: {', '.join(NAMES)}")
+        parser.error(
+            f"{', '.join(sorted(unknown))}: no such benchmark; choices: {', '.join(NAMES)}"
+        )
     sections, failed = written(), []
     for name in given or NAMES:
         err.print(f"{name} ...")
@@ -44,7 +46,10 @@ def main() -> None:
             sections[name] = section(name)
         except subprocess.CalledProcessError as error:
             failed.append(f"{name} ended with status {error.returncode}")
-        RESULTS.write_text("\n".join([INTRODUCTION, *(sections[n] for n in NAMES if n in sections)]), encoding="utf-8")
+        RESULTS.write_text(
+            "\n".join([INTRODUCTION, *(sections[n] for n in NAMES if n in sections)]),
+            encoding="utf-8",
+        )
     sys.exit("; ".join(failed) or 0)
 
 
@@ -53,7 +58,9 @@ def section(name: str) -> str:
     script = FOLDER / f"{name}.py"
     busy = psutil.cpu_percent(interval=2)
     done = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, text=True, check=True)
-    title, _, more = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or name).partition("\n")
+    title, _, more = (
+        ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or name
+    ).partition("\n")
     return f"## {name}\n\n{title}\n{more.rstrip()}\n\n{machine(busy)}\n\n{done.stdout.strip()}\n"
 
 
@@ -70,7 +77,10 @@ def written() -> dict[str, str]:
     """The sections that RESULTS.md has."""
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.is_file() else ""
     parts = re.split(r"^## (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return {name: f"## {name}\n{body.rstrip()}\n" for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    return {
+        name: f"## {name}\n{body.rstrip()}\n"
+        for name, body in zip(parts[::2], parts[1::2], strict=True)
+    }
 
 
 if __name__ == "__main__":

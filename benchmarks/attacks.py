@@ -2,13 +2,14 @@
 
     python benchmarks/attacks.py --batch 8 --repeats 2
 
-Plain loop: as the released code goes about it. For each of four conditions (clean, audio, visual, both) a clean forward
-pass (FGSM takes it from its gradient's), for each step a forward and a backward pass through everything with parameters
-that ask for gradients, and a forward pass on the outcome; 1-D convolutions, BatchNorm apart, contiguous memory.
-Ours: `avrobust.evaluation.evaluate` on the model as attack.py builds and folds it, records and budget checks included.
-Floor: the passes that cannot be left out, at the speed of a bare forward and input-gradient pass of our folded nets,
-the fastest seen of several.
-Everything in one process, interleaved, medians; both sides' clean logits are compared first.
+Plain loop: as the released code goes about it. For each of four conditions (clean, audio, visual,
+both) a clean forward pass (FGSM takes it from its gradient's), for each step a forward and a
+backward pass through everything with parameters that ask for gradients, and a forward pass on the
+outcome; 1-D convolutions, BatchNorm apart, contiguous memory. Ours:
+`avrobust.evaluation.evaluate.evaluate` on the model as attack.py builds and folds it, records and
+budget checks included. Floor: the passes that cannot be left out, at the speed of a bare forward
+and input-gradient pass of our folded nets, the fastest seen of several. Everything in one process,
+interleaved, medians; both sides' clean logits are compared first.
 """
 
 import argparse
@@ -27,13 +28,13 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
-from avrobust.encoders.resnet import ResNet
-from avrobust.encoders.waveform import Waveform
-from avrobust.evaluation import Known, evaluate
-from avrobust.folding import folded
-from avrobust.fusion.concat import Concat
-from avrobust.model import AVClassifier
+from avrobust.evaluation.evaluate import Known, evaluate
+from avrobust.models.classifier import AVClassifier
+from avrobust.models.encoders.resnet import ResNet
+from avrobust.models.encoders.waveform import Waveform
+from avrobust.models.folding import folded
+from avrobust.models.fusion.concat import Concat
+from avrobust.threats import suite
 from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Batch, Clip, Condition
 
 EPS, STEPS, CLASSES = 0.006, 10, 11
@@ -52,7 +53,11 @@ class Plain(nn.Module):
         layers: list[nn.Module] = []
         for i, o in ((1, 64), (64, 128), (128, 256), (256, 512)):
             for inputs in (i, o):
-                layers += [nn.Conv1d(inputs, o, 3, stride=2, padding=1), nn.BatchNorm1d(o), nn.ReLU()]
+                layers += [
+                    nn.Conv1d(inputs, o, 3, stride=2, padding=1),
+                    nn.BatchNorm1d(o),
+                    nn.ReLU(),
+                ]
             layers.append(nn.MaxPool1d(2))
         self.audio = nn.Sequential(*layers)
         self.visual = resnet18()
@@ -105,15 +110,21 @@ def plain_loop(
             found = [audio.grad, visual.grad]
             if momentum:
                 found = [
-                    m + g / g.abs().sum((1, *range(2, g.ndim)), keepdim=True) for m, g in zip(grown, found, strict=True)
+                    m + g / g.abs().sum((1, *range(2, g.ndim)), keepdim=True)
+                    for m, g in zip(grown, found, strict=True)
                 ]
                 grown = found
             size = EPS if steps == 1 else EPS / 8
             with torch.no_grad():
                 if move_audio:
-                    audio = (clip.audio + (audio + size * found[0].sign() - clip.audio).clamp(-EPS, EPS)).clamp(-1, 1)
+                    audio = (
+                        clip.audio + (audio + size * found[0].sign() - clip.audio).clamp(-EPS, EPS)
+                    ).clamp(-1, 1)
                 if move_visual:
-                    start, change = clip.visual[:, 0], visual + size * std * found[1].sign() - clip.visual[:, 0]
+                    start, change = (
+                        clip.visual[:, 0],
+                        visual + size * std * found[1].sign() - clip.visual[:, 0],
+                    )
                     visual = (start + change.clamp(-EPS * std, EPS * std)).clamp(0, 1)
             audio, visual = audio.detach(), visual.detach()
         model(audio, visual).argmax(1)
@@ -135,14 +146,18 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
-    print(f"batch {given.batch}, {given.device}, {torch.get_num_threads()} threads, median of {given.repeats}\n")
+    print(
+        f"batch {given.batch}, {given.device}, {torch.get_num_threads()} threads, median of {given.repeats}\n"
+    )
     print(table(given.batch, given.repeats, given.device).to_markdown(index=False, floatfmt=".2f"))
 
 
 def table(batch: int = 8, repeats: int = 3, device: str = "cpu") -> pd.DataFrame:
     """One line an evaluation."""
     plain, ours, clip = models(batch, device)
-    return pd.DataFrame(measured(cases_of(plain, ours, clip), floor_passes(ours, clip), repeats, batch, device))
+    return pd.DataFrame(
+        measured(cases_of(plain, ours, clip), floor_passes(ours, clip), repeats, batch, device)
+    )
 
 
 def models(batch: int, device: str) -> tuple[Plain, AVClassifier, Clip]:
@@ -154,7 +169,9 @@ def models(batch: int, device: str) -> tuple[Plain, AVClassifier, Clip]:
     ours = folded(same_weights(plain)).to(device)
     plain, clip = plain.eval().to(device), clip.to(device)
     with torch.no_grad():
-        torch.testing.assert_close(ours(clip), plain(clip.audio, clip.visual[:, 0]), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(
+            ours(clip), plain(clip.audio, clip.visual[:, 0]), rtol=1e-3, atol=1e-3
+        )
     return plain, ours, clip
 
 
@@ -165,8 +182,12 @@ def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
     threats = suite(EPS)
     four = ((False, False), (True, False), (False, True), (True, True))
 
-    def run(attack: Attack, names: tuple[Condition, ...] = ("audio", "visual", "audiovisual")) -> Callable[[], object]:
-        return lambda: evaluate(ours, [batch], attack, {n: threats[n] for n in names}, device=device)
+    def run(
+        attack: Attack, names: tuple[Condition, ...] = ("audio", "visual", "audiovisual")
+    ) -> Callable[[], object]:
+        return lambda: evaluate(
+            ours, [batch], attack, {n: threats[n] for n in names}, device=device
+        )
 
     def loop(
         steps: int, conditions: tuple[tuple[bool, bool], ...] = four, momentum: bool = False
@@ -179,7 +200,9 @@ def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
     def sweep() -> None:
         known: Known = {}  # as jobs of one process have it
         for number in range(1, SEVERAL + 1):
-            evaluate(ours, [batch], FGSM(), suite(number * EPS / SEVERAL), device=device, known=known)
+            evaluate(
+                ours, [batch], FGSM(), suite(number * EPS / SEVERAL), device=device, known=known
+            )
 
     suite_floor = {g_a: 1 + 2 * more, g_v: 1 + 2 * more, f_a: 2, f_v: 2}
     return {
@@ -189,12 +212,18 @@ def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
         ),
         "PGD suite": Case(loop(STEPS), run(PGD()), suite_floor, 4),
         "MIM suite": Case(loop(STEPS, momentum=True), run(MIM()), suite_floor, 4),
-        "PGD on audio alone": Case(loop(STEPS, four[1:2]), run(PGD(), ("audio",)), {g_a: STEPS, f_a: 1, f_v: 1}, 5),
+        "PGD on audio alone": Case(
+            loop(STEPS, four[1:2]), run(PGD(), ("audio",)), {g_a: STEPS, f_a: 1, f_v: 1}, 5
+        ),
     }
 
 
 def measured(
-    cases: dict[str, Case], passes: dict[str, Callable[[], object]], repeats: int, batch: int, device: str
+    cases: dict[str, Case],
+    passes: dict[str, Callable[[], object]],
+    repeats: int,
+    batch: int,
+    device: str,
 ) -> list[dict[str, object]]:
     """The lines of the table; everything is timed in turns, after a round that is not."""
     calls: dict[str, Callable[[], object]] = {}
@@ -218,7 +247,8 @@ def measured(
                 "ours, s a clip": ours / batch,
                 "ratio": theirs / ours,
                 "wanted": case.wanted,
-                "over the floor": ours / sum(count * fastest[kind] for kind, count in case.needed.items()),
+                "over the floor": ours
+                / sum(count * fastest[kind] for kind, count in case.needed.items()),
             }
         )
     return lines

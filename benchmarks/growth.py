@@ -2,10 +2,11 @@
 
     python benchmarks/growth.py --repeats 3
 
-Small clips and nets, so that one run takes a second or less; sizes are doubled thrice. The exponent is the slope of the
-logarithm of the seconds over that of the size: 1 is linear, less is better. A constant part lowers it, so the cost of
-the last doubling, in percent, is given beside it (100: linear, 300: quadratic). Of the three conditions the last moves
-both inputs and costs as much as the other two. Medians of runs in turns.
+Small clips and nets, so that one run takes a second or less; sizes are doubled thrice. The exponent
+is the slope of the logarithm of the seconds over that of the size: 1 is linear, less is better. A
+constant part lowers it, so the cost of the last doubling, in percent, is given beside it (100:
+linear, 300: quadratic). Of the three conditions the last moves both inputs and costs as much as the
+other two. Medians of runs in turns.
 """
 
 import argparse
@@ -22,15 +23,15 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
 from avrobust.defenses.restorer import Restorer
 from avrobust.defenses.sparse import ADMM
-from avrobust.encoders.resnet import ResNet
-from avrobust.encoders.waveform import Waveform
-from avrobust.evaluation import Known, evaluate
-from avrobust.folding import folded
-from avrobust.fusion.concat import Concat
-from avrobust.model import AVClassifier
+from avrobust.evaluation.evaluate import Known, evaluate
+from avrobust.models.classifier import AVClassifier
+from avrobust.models.encoders.resnet import ResNet
+from avrobust.models.encoders.waveform import Waveform
+from avrobust.models.folding import folded
+from avrobust.models.fusion.concat import Concat
+from avrobust.threats import suite
 from avrobust.types import Batch, Clip, Condition
 
 SIZES = (1, 2, 4, 8)
@@ -51,7 +52,9 @@ def clips(count: int, frames: int = 1) -> list[Batch]:
     for at in range(0, count, BATCH):
         size = min(BATCH, count - at)
         clip = Clip(torch.rand(size, 1, 8192) * 2 - 1, torch.rand(size, frames, 3, 64, 64))
-        made.append(Batch(clip, torch.arange(size) % CLASSES, tuple(str(at + i) for i in range(size))))
+        made.append(
+            Batch(clip, torch.arange(size) % CLASSES, tuple(str(at + i) for i in range(size)))
+        )
     return made
 
 
@@ -59,7 +62,11 @@ def evaluations(model: AVClassifier) -> dict[str, tuple[Sequence[int], Callable[
     """By what grows: its sizes, and the evaluation of one size."""
 
     def run(
-        batches: list[Batch], attack: Attack, eps: float = 0.006, conditions: int = 3, known: Known | None = None
+        batches: list[Batch],
+        attack: Attack,
+        eps: float = 0.006,
+        conditions: int = 3,
+        known: Known | None = None,
     ) -> object:
         threats = suite(eps)
         chosen = {name: threats[name] for name in CONDITIONS[:conditions]}
@@ -74,14 +81,19 @@ def evaluations(model: AVClassifier) -> dict[str, tuple[Sequence[int], Callable[
             run(numbers[1], FGSM(), eps=0.001 * (1 + i), known=known)
 
     return {
-        "clips, FGSM suite": ([BATCH * n for n in SIZES], lambda n: run(numbers[n // BATCH], FGSM())),
+        "clips, FGSM suite": (
+            [BATCH * n for n in SIZES],
+            lambda n: run(numbers[n // BATCH], FGSM()),
+        ),
         "eps values, FGSM suite": (SIZES, eps_values),
         "conditions, PGD": ((1, 2, 3), lambda n: run(numbers[1], PGD(4), conditions=n)),
         "frames, FGSM suite": (SIZES, lambda n: run(films[n], FGSM())),
     }
 
 
-def memories(dim: int = 256, count: int = 8) -> dict[str, tuple[Sequence[int], Callable[[int], object]]]:
+def memories(
+    dim: int = 256, count: int = 8
+) -> dict[str, tuple[Sequence[int], Callable[[int], object]]]:
     """The same of banks of features like those of a trained net: few directions, none negative."""
     rng = torch.Generator().manual_seed(0)
     base = torch.rand(64, dim, generator=rng)
@@ -117,11 +129,15 @@ def table(repeats: int = 3) -> pd.DataFrame:
     return pd.DataFrame([_line(name, sizes, call, repeats) for name, (sizes, call) in rows.items()])
 
 
-def _line(name: str, sizes: Sequence[int], call: Callable[[int], object], repeats: int) -> dict[str, object]:
+def _line(
+    name: str, sizes: Sequence[int], call: Callable[[int], object], repeats: int
+) -> dict[str, object]:
     found = medians({str(n): partial(call, n) for n in sizes}, repeats)
     seconds = [found[str(n)] for n in sizes]
     slope = linregress(log(sizes), log(seconds)).slope
-    growth = (seconds[-1] / seconds[-2] - 1) / (sizes[-1] / sizes[-2] - 1)  # of what linear would add
+    growth = (seconds[-1] / seconds[-2] - 1) / (
+        sizes[-1] / sizes[-2] - 1
+    )  # of what linear would add
     return {
         "growing": name,
         "sizes": ", ".join(map(str, sizes)),

@@ -2,8 +2,8 @@
 
     python benchmarks/hot.py --batch 8
 
-Shares of the time inside PyTorch's operators, each without what it calls, and of the time between them (Python). On a
-GPU the shares of its kernels' time.
+Shares of the time inside PyTorch's operators, each without what it calls, and of the time between
+them (Python). On a GPU the shares of its kernels' time.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from attacks import EPS, models
 from torch.profiler import ProfilerActivity, profile
 
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
-from avrobust.evaluation import evaluate
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.threats import suite
 from avrobust.types import Batch
 
 SHOWN = 8
@@ -40,15 +40,24 @@ def table(batch: int = 8, device: str = "cpu") -> pd.DataFrame:
 
     run()
     gpu = device != "cpu"
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])], acc_events=True) as seen:
+    with profile(
+        activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])],
+        acc_events=True,
+    ) as seen:
         started = time.perf_counter()
         run()
         elapsed = time.perf_counter() - started
-    times = {e.key: (e.self_device_time_total if gpu else e.self_cpu_time_total, e.count) for e in seen.key_averages()}
+    times = {
+        e.key: (e.self_device_time_total if gpu else e.self_cpu_time_total, e.count)
+        for e in seen.key_averages()
+    }
     inside = sum(spent for spent, _ in times.values())
     whole = inside if gpu else max(inside, 1e6 * elapsed)
     ranked = sorted(times.items(), key=lambda item: -item[1][0])[:SHOWN]
-    lines = [{"operator": name, "calls": count, "share, %": 100 * spent / whole} for name, (spent, count) in ranked]
+    lines = [
+        {"operator": name, "calls": count, "share, %": 100 * spent / whole}
+        for name, (spent, count) in ranked
+    ]
     rest = inside - sum(spent for _, (spent, _) in ranked)
     lines.append({"operator": "all others", "share, %": 100 * rest / whole})
     if not gpu:

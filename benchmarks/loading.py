@@ -2,16 +2,18 @@
 
     python benchmarks/loading.py --clips 8 --repeats 5
 
-Plain loop: as the released code goes about it. The whole WAV (librosa), of which a window is kept; the whole frame
-(Pillow), resized, cropped and made a tensor by torchvision.
-Ours: `avrobust.data.clips.Clips`, which reads the window, decodes the JPEG at a fraction of its size where twice the
-size wanted is left, and resizes the crop alone.
-Floor: the bytes of the window, read; the JPEG at the size at which it has to be decoded, decoded by Pillow.
-One process, interleaved, medians; files in the page cache. The line of prepared frames against stored ones is what
-`avrobust prepare` saves by storing frames with a short side of 256 pixels: not the same files on both sides.
+Plain loop: as the released code goes about it. The whole WAV (librosa), of which a window is kept;
+the whole frame (Pillow), resized, cropped and made a tensor by torchvision.
+Ours: `avrobust.data.clips.Clips`, which reads the window, decodes the JPEG at a fraction of its
+size where twice the size wanted is left, and resizes the crop alone.
+Floor: the bytes of the window, read; the JPEG at the size at which it has to be decoded, decoded by
+Pillow. One process, interleaved, medians; files in the page cache. The line of prepared frames
+against stored ones is what `avrobust prepare` saves by storing frames with a short side of 256
+pixels: not the same files on both sides.
 
-Preparing: the share of bare decoding is what decoding every frame once with decord takes of `prepare` with one worker,
-which decodes twice (see `avrobust.data.media`), starting the workers not counted.
+Preparing: the share of bare decoding is what decoding every frame once with decord takes of
+`prepare` with one worker, which decodes twice (see `avrobust.preparation.media`), starting the
+workers not counted.
 """
 
 import argparse
@@ -34,8 +36,8 @@ from torchvision import transforms
 
 from avrobust.data.clips import REDUCING_GAP, Clips
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE, Entry, Format
-from avrobust.data.prepare import prepare
 from avrobust.data.sampling import middle, window_start
+from avrobust.preparation.prepare import prepare
 
 STORED = {"prepared": (455, 256), "720p": (1280, 720)}
 PAPER, EMBEDDED = Format(), Format(image_size=64, audio_samples=11_264)
@@ -98,7 +100,9 @@ def loading(clips: int = 8, repeats: int = 5, cases: tuple[Case, ...] = CASES) -
 
 
 def _line(case: Case, folder: Path, count: int, repeats: int) -> dict[str, object]:
-    theirs, ours = (_made(folder, stored, case.seconds, count) for stored in (case.theirs, case.ours))
+    theirs, ours = (
+        _made(folder, stored, case.seconds, count) for stored in (case.theirs, case.ours)
+    )
     entries, form = [_entry(i, case.seconds) for i in range(count)], case.form
     read = Clips(ours, entries, list(CLASSES), form, training=False)
     calls = {
@@ -140,7 +144,10 @@ def preparing(videos: int = 12, seconds: int = 6) -> pd.DataFrame:
             write_video(source / CLASSES[i % 3] / f"{i}.mp4", i, seconds)
         decode(source)
         bare = decode(source) / videos
-        each = {workers: _seconds_a_video(source, Path(folder, str(workers)), workers) for workers in (1, 2)}
+        each = {
+            workers: _seconds_a_video(source, Path(folder, str(workers)), workers)
+            for workers in (1, 2)
+        }
     lines = [
         {
             "workers": workers,
@@ -171,14 +178,18 @@ def decode(videos: Path) -> float:
     return time.perf_counter() - started
 
 
-def write_video(path: Path, number: int, seconds: int, size: tuple[int, int] = (640, 360), rate: int = 25) -> None:
+def write_video(
+    path: Path, number: int, seconds: int, size: tuple[int, int] = (640, 360), rate: int = 25
+) -> None:
     """An H.264 and AAC film: a camera that glides over a photo, and noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(number)
     width, height = size
     scene = np.asarray(photo(number, 2 * width, 2 * height))
     with av.open(str(path), "w") as container:
-        picture = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "23"})
+        picture = container.add_stream(
+            "libx264", rate=rate, options={"preset": "veryfast", "crf": "23"}
+        )
         picture.width, picture.height, picture.pix_fmt = width, height, "yuv420p"
         sound = container.add_stream("aac", rate=44_100, layout="mono")
         for i in range(rate * seconds):

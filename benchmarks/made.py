@@ -15,9 +15,9 @@ from omegaconf import open_dict
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from avrobust.app import named
-from avrobust.config import check, resolve
+from avrobust.cli.scripts import named
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE, Entry, write_list
+from avrobust.experiments.config import check, resolve
 
 PROJECT = Path(__file__).parents[1]
 CLASSES = ("bell", "drum", "horn")
@@ -31,12 +31,16 @@ def photo(number: int, width: int, height: int) -> Image.Image:
     share = rng.uniform(0.7, 0.95) * min(whole.width / width, whole.height / height)
     cut = (share * width, share * height)
     x, y = (rng.uniform(0, room - want) for room, want in zip(whole.size, cut, strict=True))
-    picture = whole.resize((width, height), Image.Resampling.BICUBIC, (x, y, x + cut[0], y + cut[1]))
+    picture = whole.resize(
+        (width, height), Image.Resampling.BICUBIC, (x, y, x + cut[0], y + cut[1])
+    )
     grain = rng.normal(0, 3, (height, width, 1))
     return Image.fromarray((np.asarray(picture) + grain).clip(0, 255).astype(np.uint8))
 
 
-def write_clip(root: Path, entry: Entry, size: tuple[int, int], seconds: float, number: int) -> None:
+def write_clip(
+    root: Path, entry: Entry, size: tuple[int, int], seconds: float, number: int
+) -> None:
     """One clip of the prepared layout: noise of this length, and one photo for all of its frames."""
     entry.audio_path(root).parent.mkdir(parents=True, exist_ok=True)
     entry.frames_path(root).mkdir(parents=True)
@@ -53,7 +57,9 @@ def write_prepared(
 ) -> None:
     """A prepared data set of so many clips a split."""
     for offset, (split, count) in enumerate(counts.items()):
-        entries = [Entry(CLASSES[i % 3], f"{split}{i}", round(seconds * FRAME_RATE)) for i in range(count)]
+        entries = [
+            Entry(CLASSES[i % 3], f"{split}{i}", round(seconds * FRAME_RATE)) for i in range(count)
+        ]
         for i, entry in enumerate(entries):
             write_clip(root, entry, size, seconds, 1000 * offset + i)
         write_list(root / f"{split}.csv", entries)

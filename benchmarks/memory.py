@@ -2,13 +2,15 @@
 
     python benchmarks/memory.py --atoms 1024 --clips 4 [--run runs/train/RUN]
 
-The banks hold features of augmented training clips of the run, by default of the undefended model of the embedded data
-set, which is trained first if need be; the model's own weights are kept. Plain, as the released code goes about it: for
-each of four conditions a gradient through the unrolled iterations of both modalities, weight gradients included, and a
-pass on the outcome; iterations stop for the whole batch at once. Once as released, once with the largest eigenvalue of
-Mt M found anew in every pass, and once with all 2000 iterations, where the tolerance is never met. Ours: `evaluate` on
-the model as attack.py builds it, with the minimiser's code to a duality gap of 1e-4, and with the released iteration in
-closed form. Everything in one process, interleaved, medians. "Kept" is what a gradient keeps for its backward pass.
+The banks hold features of augmented training clips of the run, by default of the undefended model
+of the embedded data set, which is trained first if need be; the model's own weights are kept.
+Plain, as the released code goes about it: for each of four conditions a gradient through the
+unrolled iterations of both modalities, weight gradients included, and a pass on the outcome;
+iterations stop for the whole batch at once. Once as released, once with the largest eigenvalue of
+Mt M found anew in every pass, and once with all 2000 iterations, where the tolerance is never met.
+Ours: `evaluate` on the model as attack.py builds it, with the minimizer's code to a duality gap of
+1e-4, and with the released iteration in closed form. Everything in one process, interleaved,
+medians. "Kept" is what a gradient keeps for its backward pass.
 """
 
 import argparse
@@ -25,13 +27,13 @@ from torch.nn import functional as F
 
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.problem import cross_entropy, differentiate
-from avrobust.attacks.threat import suite
 from avrobust.defenses.restorer import Gradient, Restorer
 from avrobust.defenses.sparse import ADMM, Bank, Solver, SpectralISTA, objective
-from avrobust.evaluation import evaluate
-from avrobust.folding import folded
-from avrobust.model import AVClassifier, frozen
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.models.classifier import AVClassifier, frozen
+from avrobust.models.folding import folded
 from avrobust.tasks.parts import EvaluationBatches
+from avrobust.threats import suite
 from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 
 EPS, MIXING, TOLERANCE, MOST = 0.006, 0.5, 8e-4, 2000
@@ -43,11 +45,19 @@ class PlainMemory(nn.Module):
     """The classifier with memories in the released way."""
 
     def __init__(
-        self, model: AVClassifier, banks: dict[Modality, Tensor], *, eigen: bool = False, tolerance: float = TOLERANCE
+        self,
+        model: AVClassifier,
+        banks: dict[Modality, Tensor],
+        *,
+        eigen: bool = False,
+        tolerance: float = TOLERANCE,
     ) -> None:
         super().__init__()
         self.model, self.banks, self.eigen, self.tolerance = model, banks, eigen, tolerance
-        self.steps = {m: min(STEPS[m], 0.9 / float(torch.linalg.matrix_norm(banks[m], 2) ** 2)) for m in MODALITIES}
+        self.steps = {
+            m: min(STEPS[m], 0.9 / float(torch.linalg.matrix_norm(banks[m], 2) ** 2))
+            for m in MODALITIES
+        }
 
     def forward(self, clip: Clip) -> Tensor:
         features = self.model.encode(clip)
@@ -55,7 +65,10 @@ class PlainMemory(nn.Module):
         return self.model.fuse(Features(*restored))
 
     def restore(self, modality: Modality, features: Tensor) -> Tensor:
-        return MIXING * self.code(modality, features) @ self.banks[modality].T + (1 - MIXING) * features
+        return (
+            MIXING * self.code(modality, features) @ self.banks[modality].T
+            + (1 - MIXING) * features
+        )
 
     def code(self, modality: Modality, features: Tensor) -> Tensor:
         bank, step = self.banks[modality], self.steps[modality]
@@ -97,14 +110,22 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=1)
     given = parser.parse_args()
-    print(table(given.run, given.atoms, given.clips, given.repeats).to_markdown(index=False, floatfmt=".3g"))
+    print(
+        table(given.run, given.atoms, given.clips, given.repeats).to_markdown(
+            index=False, floatfmt=".3g"
+        )
+    )
 
 
 @torch.no_grad()
-def models(run: Path | None, atoms: int, clips: int) -> tuple[dict[str, PlainMemory], dict[str, AVClassifier], Batch]:
+def models(
+    run: Path | None, atoms: int, clips: int
+) -> tuple[dict[str, PlainMemory], dict[str, AVClassifier], Batch]:
     """The plain ones, ours, and the clips."""
     config, parts, model = trained_model(run)
-    banks: dict[Modality, Tensor] = {m: f.T.contiguous() for m, f in augmented(parts, model, atoms).items()}
+    banks: dict[Modality, Tensor] = {
+        m: f.T.contiguous() for m, f in augmented(parts, model, atoms).items()
+    }
     plain = {
         "released": PlainMemory(model, banks),
         "released, with eigenvalues": PlainMemory(model, banks, eigen=True),
@@ -113,23 +134,29 @@ def models(run: Path | None, atoms: int, clips: int) -> tuple[dict[str, PlainMem
     steps = plain["released"].steps
     closed = SpectralISTA(steps["audio"], steps["visual"], TOLERANCE, MOST)
     ours = {
-        "minimiser": remembering(model, banks, ADMM(), "implicit"),
+        "minimizer": remembering(model, banks, ADMM(), "implicit"),
         "closed form": remembering(model, banks, closed, "unrolled"),
     }
     clip, label, key = next(iter(EvaluationBatches(config, parts, "test")))
     return plain, ours, Batch(Clip(*(x[:clips] for x in clip)), label[:clips], key[:clips])
 
 
-def remembering(model: AVClassifier, banks: dict[Modality, Tensor], solver: Solver, gradient: Gradient) -> AVClassifier:
+def remembering(
+    model: AVClassifier, banks: dict[Modality, Tensor], solver: Solver, gradient: Gradient
+) -> AVClassifier:
     quick = folded(model)
     for modality, bank in banks.items():
-        restorer = Restorer(modality, len(bank), solver, weight=WEIGHT, mixing=MIXING, gradient=gradient)
+        restorer = Restorer(
+            modality, len(bank), solver, weight=WEIGHT, mixing=MIXING, gradient=gradient
+        )
         restorer.fill(bank.T)
         quick.restorers[modality] = restorer
     return quick
 
 
-def table(run: Path | None = None, atoms: int = 1024, clips: int = 4, repeats: int = 1) -> pd.DataFrame:
+def table(
+    run: Path | None = None, atoms: int = 1024, clips: int = 4, repeats: int = 1
+) -> pd.DataFrame:
     """One line an evaluation, a way of ours and a plain one."""
     plain, ours, batch = models(run, atoms, clips)
     clip, label, threats = batch.clip, batch.label, suite(EPS)
@@ -139,8 +166,14 @@ def table(run: Path | None = None, atoms: int = 1024, clips: int = 4, repeats: i
             return differentiate(model, cross_entropy, clip, label, (True, True))
 
     suites: dict[str, Callable[[], object]] = {
-        **{name: lambda model=model: evaluate(model, [batch], FGSM(), threats) for name, model in ours.items()},  # type: ignore[misc]
-        **{name: lambda model=model: plain_suite(model, clip, label) for name, model in plain.items()},  # type: ignore[misc]
+        **{
+            name: lambda model=model: evaluate(model, [batch], FGSM(), threats)  # type: ignore[misc]
+            for name, model in ours.items()
+        },
+        **{
+            name: lambda model=model: plain_suite(model, clip, label)  # type: ignore[misc]
+            for name, model in plain.items()
+        },
     }
     gradients: dict[str, Callable[[], object]] = {
         **{name: lambda model=model: differentiated(model) for name, model in ours.items()},  # type: ignore[misc]
@@ -169,7 +202,9 @@ def table(run: Path | None = None, atoms: int = 1024, clips: int = 4, repeats: i
     )
 
 
-def in_turns(groups: dict[str, dict[str, Callable[[], object]]], repeats: int) -> dict[tuple[str, str], float]:
+def in_turns(
+    groups: dict[str, dict[str, Callable[[], object]]], repeats: int
+) -> dict[tuple[str, str], float]:
     """The median seconds of each call, after a round that does not count."""
     times: dict[tuple[str, str], list[float]] = {}
     for _ in range(1 + repeats):
@@ -183,7 +218,7 @@ def in_turns(groups: dict[str, dict[str, Callable[[], object]]], repeats: int) -
 
 @torch.no_grad()
 def objectives(model: AVClassifier | PlainMemory, clip: Clip) -> str:
-    """What is minimised, at the codes of the clips' sounds and pictures, the mean of each."""
+    """What is minimized, at the codes of the clips' sounds and pictures, the mean of each."""
     found = []
     encoder = model.model if isinstance(model, PlainMemory) else model
     for modality, features in zip(MODALITIES, encoder.encode(clip), strict=True):

@@ -2,9 +2,10 @@
 
     python benchmarks/sparse_coding.py --atoms 1024 --clips 8 [--run runs/train/RUN]
 
-The bank holds features of augmented training clips, the codes are those of test clips, both of the run's model, by
-default the undefended one of the embedded data set, which is trained first if need be. One process, times interleaved,
-the median of several; the gradient is that of a random vector through the restored features.
+The bank holds features of augmented training clips, the codes are those of test clips, both of the
+run's model, by default the undefended one of the embedded data set, which is trained first if need
+be. One process, times interleaved, the median of several; the gradient is that of a random vector
+through the restored features.
 """
 
 import argparse
@@ -24,8 +25,8 @@ from torch import Tensor
 from avrobust.data.clips import collate
 from avrobust.defenses.restorer import Restorer
 from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, Solver, SpectralISTA, objective
-from avrobust.model import AVClassifier, embed
-from avrobust.runs import Run
+from avrobust.experiments.runs import Run
+from avrobust.models.classifier import AVClassifier, embed
 from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import MODALITIES, Modality
@@ -58,7 +59,9 @@ def trained_model(run: Path | None) -> tuple[Config, Parts, AVClassifier]:
     return (
         config,
         parts,
-        load_trained(Run("train", run.name, run) if run else trained(config, parts), parts.model).eval(),
+        load_trained(
+            Run("train", run.name, run) if run else trained(config, parts), parts.model
+        ).eval(),
     )
 
 
@@ -71,7 +74,9 @@ def augmented(parts: Parts, model: AVClassifier, count: int) -> dict[Modality, T
     return {"audio": features.audio, "visual": features.visual}
 
 
-def compare(modality: Modality, bank: Bank, features: Tensor, repeats: int) -> list[dict[str, object]]:
+def compare(
+    modality: Modality, bank: Bank, features: Tensor, repeats: int
+) -> list[dict[str, object]]:
     stable = 0.9 / float(bank.singular[0].square())
     released = {"audio": 1e-6, "visual": 6e-6}[modality]
     step = min(released, stable)
@@ -121,8 +126,15 @@ def compare(modality: Modality, bank: Bank, features: Tensor, repeats: int) -> l
         for name, (code, iterations, gap) in codes.items()
     ]
     share = 100 * float((sklearn != 0).float().mean())
-    ends = {"objective": float(best.mean()), "non-zeros %": share, "ms a clip": 1e3 * seconds_sklearn}
-    return [*lines, {"bank": lines[0]["bank"], "solver": f"scikit-learn LARS ({len(few)} clips)", **ends}]
+    ends = {
+        "objective": float(best.mean()),
+        "non-zeros %": share,
+        "ms a clip": 1e3 * seconds_sklearn,
+    }
+    return [
+        *lines,
+        {"bank": lines[0]["bank"], "solver": f"scikit-learn LARS ({len(few)} clips)", **ends},
+    ]
 
 
 @torch.no_grad()
@@ -130,8 +142,17 @@ def solve(solver: Solver, bank: Bank, features: Tensor, modality: Modality) -> T
     return solver.solve(bank, features, WEIGHT, modality).code
 
 
-def step_of(bank: Bank, features: Tensor, modality: Modality, solver: Solver, gradient: str) -> Callable[[], object]:
-    restorer = Restorer(modality, len(bank.atoms), solver, weight=WEIGHT, mixing=0.5, gradient=gradient)  # type: ignore[arg-type]
+def step_of(
+    bank: Bank, features: Tensor, modality: Modality, solver: Solver, gradient: str
+) -> Callable[[], object]:
+    restorer = Restorer(
+        modality,
+        len(bank.atoms),
+        solver,
+        weight=WEIGHT,
+        mixing=0.5,
+        gradient=gradient,  # type: ignore[arg-type]
+    )
     restorer.fill(bank.atoms.T)
 
     def call() -> Tensor:
@@ -144,7 +165,11 @@ def step_of(bank: Bank, features: Tensor, modality: Modality, solver: Solver, gr
 def least_angle(bank: Bank, features: Tensor) -> Tensor:
     """Coordinate descent, scikit-learn's default, takes minutes a clip on such banks; its homotopy is exact."""
     codes = sparse_encode(
-        features.numpy(), bank.atoms.T.numpy(), algorithm="lasso_lars", alpha=WEIGHT / 2, max_iter=5000
+        features.numpy(),
+        bank.atoms.T.numpy(),
+        algorithm="lasso_lars",
+        alpha=WEIGHT / 2,
+        max_iter=5000,
     )
     return torch.from_numpy(codes)
 

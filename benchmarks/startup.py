@@ -2,10 +2,11 @@
 
     python benchmarks/startup.py --repeats 5
 
-Each is a process of its own, as a user starts it; medians, interleaved. Floor: a process that imports what the command
-cannot do without (Hydra; pandas and Jinja for the report) and ends. Of a sweep the cost of one more finished job: the
-difference between a sweep of many jobs and one of a single job, all finished, over the difference in jobs; its floor is
-composing one config with Hydra in a process that has composed another.
+Each is a process of its own, as a user starts it; medians, interleaved. Floor: a process that
+imports what the command cannot do without (Hydra; pandas and Jinja for the report) and ends. Of a
+sweep the cost of one more finished job: the difference between a sweep of many jobs and one of a
+single job, all finished, over the difference in jobs; its floor is composing one config with Hydra
+in a process that has composed another.
 """
 
 import argparse
@@ -36,7 +37,10 @@ TINY = (
     "trainer=cpu",
     "attack=fgsm",
 )
-REPORT = "import sys, avrobust.cli as c; c.main(['report', '--runs', sys.argv[1]]); assert 'torch' not in sys.modules"
+REPORT = (
+    "import sys, avrobust.cli.main as c; c.main(['report', '--runs', sys.argv[1]]); "
+    "assert 'torch' not in sys.modules"
+)
 
 
 def start(*command: str, **environment: str) -> None:
@@ -89,11 +93,19 @@ def _lines(folder: Path, repeats: int) -> list[dict[str, object]]:
     found = medians(calls, repeats)
     wanted = {name: 0.5 for name in calls if "--help" in name or "completion" in name}
     lines: list[dict[str, object]] = [
-        {"command": name, "s": s, "wanted": wanted.get(name), "floor": found[report if "report" in name else hydra]}
+        {
+            "command": name,
+            "s": s,
+            "wanted": wanted.get(name),
+            "floor": found[report if "report" in name else hydra],
+        }
         for name, s in found.items()
     ]
     each = (found[f"a sweep of {JOBS}"] - found["a sweep of one finished job"]) / (JOBS - 1)
-    return [*lines, {"command": "one more finished job", "s": each, "wanted": 0.2, "floor": _composing(root)}]
+    return [
+        *lines,
+        {"command": "one more finished job", "s": each, "wanted": 0.2, "floor": _composing(root)},
+    ]
 
 
 def _composing(root: Path) -> float:

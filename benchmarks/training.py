@@ -2,12 +2,12 @@
 
     python benchmarks/training.py --repeats 2
 
-Bare: forward, backward and the optimiser's step of our model in its best memory layout (channels_last) and nothing
-else; the batches are in memory. It is the floor and what is compared with, as nobody writes a plainer loop.
-Ours: `avrobust.tasks.fit.fit`, that is Lightning with metrics, clips read from disk and augmented, and with two epochs
-of them. What Lightning does once an epoch beside validation (metrics.csv, checkpoints, fetching the data anew) is
-given apart, as its share falls with the number of clips; MUSIC has 312 an epoch.
-One process, interleaved, medians.
+Bare: forward, backward and the optimizer's step of our model in its best memory layout
+(channels_last) and nothing else; the batches are in memory. It is the floor and what is compared
+with, as nobody writes a plainer loop. Ours: `avrobust.training.fit.fit`, that is Lightning with
+metrics, clips read from disk and augmented, and with two epochs of them. What Lightning does once
+an epoch beside validation (metrics.csv, checkpoints, fetching the data anew) is given apart, as its
+share falls with the number of clips; MUSIC has 312 an epoch. One process, interleaved, medians.
 """
 
 import argparse
@@ -24,10 +24,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from avrobust.data.clips import collate
-from avrobust.lit import LitClassifier
-from avrobust.runs import Run
-from avrobust.tasks.fit import fit
+from avrobust.experiments.runs import Run
 from avrobust.tasks.parts import Parts, build_parts
+from avrobust.training.fit import fit
+from avrobust.training.lightning import LitClassifier
 from avrobust.types import Batch
 
 EPOCHS = 2
@@ -64,8 +64,19 @@ def _line(name: str, case: Case, repeats: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "data")
         write_prepared(root, {"train": case.clips, "val": case.batch, "test": 3}, case.size)
-        sizes = (f"training.epochs={EPOCHS}", "training.milestones=[]", f"training.batch_size={case.batch}")
-        config = composed("train", "dataset=folder", f"dataset.root={root}", *case.overrides, *sizes, "trainer=cpu")
+        sizes = (
+            f"training.epochs={EPOCHS}",
+            "training.milestones=[]",
+            f"training.batch_size={case.batch}",
+        )
+        config = composed(
+            "train",
+            "dataset=folder",
+            f"dataset.root={root}",
+            *case.overrides,
+            *sizes,
+            "trainer=cpu",
+        )
         parts = build_parts(config)
         batches = in_memory(parts, case.batch)
         bare, ours = [], []
@@ -90,19 +101,22 @@ def _line(name: str, case: Case, repeats: int) -> dict[str, object]:
 def in_memory(parts: Parts, size: int) -> list[Batch]:
     """The training clips, augmented once."""
     clips = parts.data.clips("train", training=True)
-    return [collate([clips[0, i] for i in range(at, at + size)]).batch for at in range(0, len(clips), size)]
+    return [
+        collate([clips[0, i] for i in range(at, at + size)]).batch
+        for at in range(0, len(clips), size)
+    ]
 
 
 def bare_epoch(config: dict[str, Any], parts: Parts, batches: list[Batch]) -> float:
     """Seconds of one epoch of bare steps."""
     model: nn.Module = parts.model.train()
     lit = LitClassifier(parts.model, parts.recipe, parts.defense, seed=config["seed"])
-    optimiser: torch.optim.Optimizer = lit.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload, assignment]
+    optimizer: torch.optim.Optimizer = lit.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload, assignment]
     started = time.perf_counter()
     for batch in batches:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.cross_entropy(model(batch.clip), batch.label).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        optimizer.step()
     return time.perf_counter() - started
 
 
@@ -127,7 +141,9 @@ def lightning(config: dict[str, Any], parts: Parts, run: Run) -> Timed:
     lit.on_validation_end = lambda: mark("validated")  # type: ignore[method-assign]
     fit(config, parts, run, lit, torch.device("cpu"))
     validation = marks["validated"][1] - marks["validation"][1]
-    return Timed(marks["end"][1] - marks["start"][1] - validation, marks["start"][1] - marks["end"][0])
+    return Timed(
+        marks["end"][1] - marks["start"][1] - validation, marks["start"][1] - marks["end"][0]
+    )
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from tests.support import write_prepared
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
-    # pytest-xdist runs as many workers as there are cores; more threads than that make everything slower.
+    # pytest-xdist runs as many workers as there are cores; more threads than that make everything
+    # slower.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -12,10 +12,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol")
-SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])  # daemons are often not in PATH
+SEARCH = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
+)  # daemons are often not in PATH
 
 # No cgroups, no accounting: it has to run where nothing but the packages is there.
-# A job in `low` is preempted by one in `high`: it is told, has GraceTime seconds, is killed and queued again.
+# A job in `low` is preempted by one in `high`: it is told, has GraceTime seconds, is killed and
+# queued again.
 CONFIG = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -71,14 +74,19 @@ def slurm(more: str = "") -> Iterator[dict[str, str]]:
         _wait_for((folder / "munge.socket").exists, folder)
         _start(stack, folder, env, "slurmctld", "-D")
         _start(stack, folder, env, "slurmd", "-D")
-        _wait_for(lambda: command(env, "sinfo", "--noheader", "--partition=low", "--format=%T") == "idle", folder)
+        _wait_for(
+            lambda: command(env, "sinfo", "--noheader", "--partition=low", "--format=%T") == "idle",
+            folder,
+        )
         stack.callback(_stop_jobs, env, folder)  # before the daemons: nobody else could stop them
         yield env
 
 
 def command(env: Mapping[str, str], *line: str) -> str:
     """What one of Slurm's programs prints; nothing where it fails."""
-    done = subprocess.run(line, env={**os.environ, **env}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        line, env={**os.environ, **env}, capture_output=True, text=True, timeout=60
+    )
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
@@ -113,18 +121,27 @@ def _munged(folder: Path) -> list[str]:
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o600)
-    files = {"socket": "munge.socket", "pid-file": "munged.pid", "log-file": "munged.log", "seed-file": "munged.seed"}
+    files = {
+        "socket": "munge.socket",
+        "pid-file": "munged.pid",
+        "log-file": "munged.log",
+        "seed-file": "munged.seed",
+    }
     paths = [f"--{option}={folder / name}" for option, name in files.items()]
     # --force: the folder is private to this user, which munged takes for a mistake.
     return ["munged", "--foreground", "--force", f"--key-file={key}", *paths]
 
 
-def _start(stack: ExitStack, folder: Path, env: Mapping[str, str], program: str, *options: str) -> None:
+def _start(
+    stack: ExitStack, folder: Path, env: Mapping[str, str], program: str, *options: str
+) -> None:
     """Starts a daemon in the foreground, so that the handle stops this one and no other."""
     path = shutil.which(program, path=SEARCH)
     assert path is not None
     with (folder / f"{program}.out").open("wb") as log:
-        process = subprocess.Popen([path, *options], env={**os.environ, **env}, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [path, *options], env={**os.environ, **env}, stdout=log, stderr=log
+        )
     stack.callback(_stop, process)
 
 
@@ -146,6 +163,8 @@ def _wait_for(true: Callable[[], bool], folder: Path, seconds: float = 60) -> No
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
-            logs = {path.name: path.read_text(errors="replace")[-1500:] for path in folder.glob("*.out")}
+            logs = {
+                path.name: path.read_text(errors="replace")[-1500:] for path in folder.glob("*.out")
+            }
             raise TimeoutError(f"Slurm did not get there in {seconds:.0f} s: {logs}")
         time.sleep(0.2)

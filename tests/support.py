@@ -15,12 +15,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 from PIL import Image
 
-from avrobust.app import named
 from avrobust.attacks.base import Attack
-from avrobust.config import build, check, resolve
+from avrobust.cli.scripts import named
 from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
 from avrobust.defenses.base import Defense
-from avrobust.model import AVClassifier
+from avrobust.experiments.config import build, check, resolve
+from avrobust.models.classifier import AVClassifier
 from avrobust.tasks.parts import build_model
 from avrobust.types import Batch, Clip
 
@@ -52,14 +52,18 @@ def config_for(task: str, *overrides: str) -> dict[str, Any]:
 def built(group: str, option: str, **more: object) -> Any:
     """One option of a group, built as a task builds it."""
     task = "train" if group in ("audio", "visual", "fusion") else "attack"
-    return build(group, config_for(task, f"{group}={option}", *OFFLINE.get(option, ()))[group], **more)
+    return build(
+        group, config_for(task, f"{group}={option}", *OFFLINE.get(option, ()))[group], **more
+    )
 
 
 @cache
 def build_short(option: str) -> Attack:
     """An attack with as few steps and queries as its tests need; attacks hold no state, so one does for all of them."""
     node = config_for("attack", f"attack={option}")["attack"]
-    short: Attack = build("attack", {**node, **{k: min(v, node[k]) for k, v in SHORT_ATTACK.items() if k in node}})
+    short: Attack = build(
+        "attack", {**node, **{k: min(v, node[k]) for k, v in SHORT_ATTACK.items() if k in node}}
+    )
     return short
 
 
@@ -91,14 +95,23 @@ def clip_of(count: int, *, seed: int = 0, frames: int = 1) -> Clip:
 
 def batch_of(count: int, *, seed: int = 0, classes: int = 3) -> Batch:
     """Random clips with labels and keys."""
-    return Batch(clip_of(count, seed=seed), torch.arange(count) % classes, tuple(f"clip/{i}" for i in range(count)))
+    return Batch(
+        clip_of(count, seed=seed),
+        torch.arange(count) % classes,
+        tuple(f"clip/{i}" for i in range(count)),
+    )
 
 
-def write_prepared(root: Path, counts: Sequence[tuple[str, int]] = (("train", 24), ("val", 9), ("test", 9))) -> None:
-    """A data set in the real layout whose classes are learnable: a tone and a coloured patch each, and noise."""
+def write_prepared(
+    root: Path, counts: Sequence[tuple[str, int]] = (("train", 24), ("val", 9), ("test", 9))
+) -> None:
+    """A data set in the real layout whose classes are learnable: a tone and a colored patch each, and noise."""
     rng = np.random.default_rng(0)
     for split, count in counts:
-        entries = [_write_clip(root, Entry(CLASSES[i % 3], f"{split} {i}", 20), i % 3, rng) for i in range(count)]
+        entries = [
+            _write_clip(root, Entry(CLASSES[i % 3], f"{split} {i}", 20), i % 3, rng)
+            for i in range(count)
+        ]
         write_list(root / f"{split}.csv", entries)
 
 
@@ -116,7 +129,12 @@ def _write_clip(root: Path, entry: Entry, label: int, rng: np.random.Generator) 
 
 
 AVROBUST = str(Path(sys.executable).with_name("avrobust"))  # the installed program
-NARROW = ("audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]", "dataset.audio_samples=4096", "dataset.image_size=32")
+NARROW = (
+    "audio.widths=[8,8,8,16]",
+    "visual.widths=[8,8,8,16]",
+    "dataset.audio_samples=4096",
+    "dataset.image_size=32",
+)
 SHORT = ("training.epochs=2", "training.milestones=[]", "training.batch_size=8", "trainer=cpu")
 
 
@@ -127,7 +145,9 @@ def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
     return ("attack.py", *flags, *root, *NARROW, *SHORT, *overrides)
 
 
-def run_script(*command: str, cwd: Path = PROJECT, timeout: float = 240) -> subprocess.CompletedProcess[str]:
+def run_script(
+    *command: str, cwd: Path = PROJECT, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
     """Runs a script of the project as a user would, in a process of its own."""
     # One thread: the tests run side by side on two cores.
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}

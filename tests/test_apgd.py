@@ -5,10 +5,10 @@ import torch
 
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.losses import dlr, dlr_targeted, margin
-from avrobust.attacks.threat import suite
 from avrobust.errors import UserError
-from avrobust.randomness import generator
+from avrobust.threats import suite
 from avrobust.types import Clip
+from avrobust.utils.randomness import generator
 from tests.support import batch_of, model_for
 
 BATCH = batch_of(6, seed=1, classes=5)
@@ -22,7 +22,9 @@ def test_dlr_is_the_papers_ratio_and_keeps_under_shift_and_scale() -> None:
     z, y, t = [4.0, 1.0, 3.0, 2.0], torch.tensor([0]), torch.tensor([1])
     assert float(margin(torch.tensor([z]), y)) == -1
     assert float(dlr(logits_of(z), BATCH.clip, y)) == pytest.approx(-(4 - 3) / (4 - 2))
-    assert float(dlr_targeted(logits_of(z), BATCH.clip, y, t)) == pytest.approx(-(4 - 1) / (4 - (2 + 1) / 2))
+    assert float(dlr_targeted(logits_of(z), BATCH.clip, y, t)) == pytest.approx(
+        -(4 - 1) / (4 - (2 + 1) / 2)
+    )
     moved = [1e4 * v + 7 for v in z]
     assert float(dlr(logits_of(moved), BATCH.clip, y)) == pytest.approx(-0.5, rel=1e-4)
 

@@ -5,10 +5,10 @@ import torch
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
-from avrobust.evaluation import evaluate, felled
-from avrobust.randomness import generator
+from avrobust.evaluation.evaluate import evaluate, felled
+from avrobust.threats import suite
 from avrobust.types import Batch, Clip
+from avrobust.utils.randomness import generator
 from tests.support import batch_of, built, model_for
 
 ENSEMBLE = AVAuto(steps=10, targets=2, queries=30)
@@ -19,7 +19,7 @@ def names(model: object, classes: int) -> list[str]:
     return [m.name for m in ENSEMBLE.members(model, classes)]  # type: ignore[arg-type]
 
 
-def recognised(classes: int = 5) -> Batch:
+def recognized(classes: int = 5) -> Batch:
     """Clips of which the model errs on the last alone."""
     batch = batch_of(6, seed=4)
     label = model_for(classes=classes)(batch.clip).argmax(1).detach()
@@ -32,27 +32,37 @@ def test_members_are_those_that_fit_the_model() -> None:
     assert names(model, 11) == NAMES
     assert names(model, 3) == [n.replace("apgd_t", "apgd_dlr") for n in NAMES]
     assert names(model, 2) == [n for n in NAMES if n != "apgd_t"]
-    assert names(model.__call__, 11) == names(model_for("fusion=audio_only"), 11) == ["apgd_ce", "apgd_t", "square"]
+    assert (
+        names(model.__call__, 11)
+        == names(model_for("fusion=audio_only"), 11)
+        == ["apgd_ce", "apgd_t", "square"]
+    )
     assert ENSEMBLE.left_out(model, 4, suite(0.1).values()) == []
-    assert ENSEMBLE.left_out(model, 4, suite(0.1, norm="l2").values())[0].startswith("square, which is defined for")
+    assert ENSEMBLE.left_out(model, 4, suite(0.1, norm="l2").values())[0].startswith(
+        "square, which is defined for"
+    )
     assert [reason.split(",")[0] for reason in ENSEMBLE.left_out(model.__call__, 3)] == [
         "apgd_t",
         "apgd with the cosine",
     ]
 
 
-def test_who_knows_a_defence_tries_all_that_it_declares_once() -> None:
+def test_who_knows_a_defense_tries_all_that_it_declares_once() -> None:
     objectives = built("defense", "minsim_exfmem").objectives()
     informed = ENSEMBLE.knowing(objectives)
     members = {m.name: m.objective for m in informed.members(model_for(), 11)}
     declared = {f"apgd_{name}": o for name, o in objectives.items() if name != "cross_entropy"}
-    assert list(members) == [*NAMES[:-1], *(name for name in declared if name not in NAMES), "square"]
+    assert list(members) == [
+        *NAMES[:-1],
+        *(name for name in declared if name not in NAMES),
+        "square",
+    ]
     assert members.items() >= declared.items()
     assert names(model_for(), 11) == NAMES
 
 
 def test_every_clip_names_what_felled_it() -> None:
-    model, batch = model_for(classes=5), recognised()
+    model, batch = model_for(classes=5), recognized()
     records = evaluate(model, [batch], ENSEMBLE, suite(0.004))
     for record in records:
         if record.condition == "clean":
@@ -69,7 +79,7 @@ def test_every_clip_names_what_felled_it() -> None:
 
 
 def test_no_member_alone_fells_a_clip_that_the_ensemble_leaves_standing() -> None:
-    model, batch = model_for(classes=5).double(), recognised()
+    model, batch = model_for(classes=5).double(), recognized()
     clip = Clip(*(x.double() for x in batch.clip))
 
     def stands(attack: object) -> torch.Tensor:
@@ -83,6 +93,11 @@ def test_no_member_alone_fells_a_clip_that_the_ensemble_leaves_standing() -> Non
 
 
 def test_in_l2_it_goes_without_square() -> None:
-    records = evaluate(model_for(classes=5), [recognised()], ENSEMBLE, suite(0.5, norm="l2", units="pixel", snr=25.0))
+    records = evaluate(
+        model_for(classes=5),
+        [recognized()],
+        ENSEMBLE,
+        suite(0.5, norm="l2", units="pixel", snr=25.0),
+    )
     assert "square" not in {record.by for record in records}
     assert any(record.by.startswith("apgd") for record in records)

@@ -13,7 +13,7 @@ from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from tests.test_embeddings import write_embeddings
 from tests.test_examples import shown
-from tests.test_localisation import localised
+from tests.test_localization import localized
 from tests.test_page import run
 from tests.test_surface import content
 
@@ -23,7 +23,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine (apt-get install chromium)"
+    ),
 ]
 QUIET = (
     "--no-sandbox",
@@ -43,14 +45,24 @@ Page = sync_api.Page
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of a few attacks, one with examples and with a class of a bad name."""
     runs = tmp_path_factory.mktemp("runs")
-    localised(shown(runs, label=NASTY), NASTY)
+    localized(shown(runs, label=NASTY), NASTY)
     right = (range(90), range(20), range(40), range(10))
-    for overrides in (("attack=fgsm", "fusion=film"), ("attack=pgd",), ("attack=fgsm", "eps=0.012")):
+    for overrides in (
+        ("attack=fgsm", "fusion=film"),
+        ("attack=pgd",),
+        ("attack=fgsm", "eps=0.012"),
+    ):
         folder = run(runs, right, *overrides)
     write_embeddings(folder, (NASTY, "drum"))
     (folder / "strength.json").write_text(json.dumps(content()))
     frame = collect(runs)
-    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame, Scores(runs)), overview(frame)], runs)
+    write_page(
+        runs / "index.html",
+        frame,
+        read_results(runs),
+        [*tables(frame, Scores(runs)), overview(frame)],
+        runs,
+    )
     return runs / "index.html"
 
 
@@ -88,7 +100,9 @@ def test_names_from_disk_are_text(page: Page) -> None:
 
 
 def test_heat_maps_are_there(page: Page) -> None:
-    widths = page.locator("#sources .heat img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    widths = page.locator("#sources .heat img").evaluate_all(
+        "images => images.map(image => image.naturalWidth)"
+    )
     assert widths == [168] * 4
 
 
@@ -127,7 +141,11 @@ def test_a_number_leads_to_its_run(page: Page) -> None:
     section = page.locator("details.run[open]")
     section.wait_for()
     assert f"#{section.get_attribute('id')}" == target
-    assert section.locator(".command code").inner_text().startswith("python attack.py dataset=synthetic")
+    assert (
+        section.locator(".command code")
+        .inner_text()
+        .startswith("python attack.py dataset=synthetic")
+    )
 
 
 def test_clips_are_filtered(page: Page) -> None:
@@ -152,13 +170,19 @@ def test_sound_plays_and_pictures_show(page: Page) -> None:
     error, seconds = card.locator("audio").first.evaluate(script)
     assert error is None
     assert seconds == pytest.approx(4096 / 11_025, abs=0.05)
-    assert card.locator("img").first.evaluate("async (img) => (await img.decode(), img.naturalWidth)") == 32
+    assert (
+        card.locator("img").first.evaluate("async (img) => (await img.decode(), img.naturalWidth)")
+        == 32
+    )
 
 
 def test_classes_are_drawn_for_the_chosen_run(page: Page) -> None:
     assert page.locator("#classes-shown svg").count() == 2
     page.locator("#classes-condition").select_option("audio")
-    assert page.locator("#classes-shown figcaption").all_inner_texts() == ["clean", "audio attacked"]
+    assert page.locator("#classes-shown figcaption").all_inner_texts() == [
+        "clean",
+        "audio attacked",
+    ]
     assert page.locator("#classes-bars tr").count() == 2
 
 
@@ -180,6 +204,8 @@ def test_it_fits_a_phone(browser: sync_api.Browser, written: Path, scheme: str) 
     phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
     phone.goto(written.as_uri())
     assert phone.evaluate("document.documentElement.scrollWidth") == 390
-    light = phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(251, 250, 247)"
+    light = (
+        phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(251, 250, 247)"
+    )
     assert light == (scheme == "light")
     phone.close()

@@ -14,8 +14,13 @@ from tests.test_page import Right, run
 from tests.test_tables import N
 
 
-def made(runs: Path, attack: str, right: Right, *overrides: str, gradients: float = 1.0, **more: object) -> Path:
-    cost = {c: {"gradients": gradients, "queries": 2.0, "shared": 0.0} for c in ("audio", "visual", "audiovisual")}
+def made(
+    runs: Path, attack: str, right: Right, *overrides: str, gradients: float = 1.0, **more: object
+) -> Path:
+    cost = {
+        c: {"gradients": gradients, "queries": 2.0, "shared": 0.0}
+        for c in ("audio", "visual", "audiovisual")
+    }
     return run(runs, right, f"attack={attack}", *overrides, cost=cost, seconds=52.0, **more)
 
 
@@ -43,7 +48,13 @@ def fooled(tmp_path_factory: pytest.TempPathFactory) -> Table:
         made(runs, "pgd", (range(90), range(24), range(24), range(left)), defense, gradients=10.0)
         reasons = ["audiovisual: Square fooled 40 of 104"] if left == 60 else []
         verdict = {"trusted": not reasons, "reasons": reasons, "checks": {}}
-        made(runs, "av_auto", (range(90), range(23), range(24), range(10, 30)), defense, verdict=verdict)
+        made(
+            runs,
+            "av_auto",
+            (range(90), range(23), range(24), range(10, 30)),
+            defense,
+            verdict=verdict,
+        )
     return table(runs)
 
 
@@ -61,11 +72,16 @@ def test_who_was_fooled_by_whom_is_marked(fooled: Table) -> None:
 
 def test_together_the_attacks_leave_what_withstands_each(fooled: Table) -> None:
     worst = line(fooled, "xAV", defense="none")["worst of all"]
-    assert worst.startswith(f"{100 * 10 / N:.2f} (")  # clips 10 to 19 alone are right under all three
+    assert worst.startswith(
+        f"{100 * 10 / N:.2f} ("
+    )  # clips 10 to 19 alone are right under all three
 
 
 def test_what_an_attack_costs_stands_below(fooled: Table) -> None:
-    assert [line(fooled, f"{cost} a clip", defense="pcl")["pgd"] for cost in ("gradients", "queries", "seconds")] == [
+    assert [
+        line(fooled, f"{cost} a clip", defense="pcl")["pgd"]
+        for cost in ("gradients", "queries", "seconds")
+    ] == [
         "10",
         "2",
         "0.5",
@@ -80,7 +96,12 @@ def test_what_an_attack_costs_stands_below(fooled: Table) -> None:
 
 def test_seeds_and_results_without_costs(tmp_path: Path) -> None:
     for seed, left in enumerate((20, 30)):
-        run(tmp_path, (range(90), range(left), range(left), range(left)), "attack=apgd_ce", f"seed={seed}")
+        run(
+            tmp_path,
+            (range(90), range(left), range(left), range(left)),
+            "attack=apgd_ce",
+            f"seed={seed}",
+        )
         run(tmp_path, (range(90), range(50), range(50), range(50)), "attack=fgsm", f"seed={seed}")
     run(tmp_path, (range(90), range(5), range(5), range(5)), "attack=fgsm", "seed=2")
     found = table(tmp_path)
@@ -107,10 +128,14 @@ def test_models_trained_otherwise_and_other_threats_have_lines_of_their_own(tmp_
 
 
 def test_an_attack_with_settings_of_its_own_says_so(tmp_path: Path) -> None:
-    folder = made(tmp_path, "square", (range(90), range(20), range(20), range(20)), "attack.queries=500")
+    folder = made(
+        tmp_path, "square", (range(90), range(20), range(20), range(20)), "attack.queries=500"
+    )
     text = (folder / "result.json").read_text()
     (folder / "result.json").write_text(
-        text.replace('"config": {', '"config": {"overrides": ["attack=square", "attack.queries=500"],', 1)
+        text.replace(
+            '"config": {', '"config": {"overrides": ["attack=square", "attack.queries=500"],', 1
+        )
     )
     assert "square (queries=500)" in table(tmp_path).shown
 

@@ -20,7 +20,10 @@ def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def results(runs: Path, task: str) -> dict[str, dict[str, object]]:
-    return {path.parent.name: json.loads(path.read_text()) for path in (runs / task).glob("*/result.json")}
+    return {
+        path.parent.name: json.loads(path.read_text())
+        for path in (runs / task).glob("*/result.json")
+    }
 
 
 def test_a_sweep_trains_once_and_attacks_each(swept: Path) -> None:
@@ -42,7 +45,9 @@ def test_the_row_can_be_recomputed_from_the_examples(swept: Path) -> None:
         assert len(rows) == 4 * 9
         for condition, accuracy in result["accuracy"].items():  # type: ignore[attr-defined]
             mine = [r for r in rows if r["condition"] == condition]
-            assert sum(r["label"] == r["prediction"] for r in mine) / 9 * 100 == pytest.approx(accuracy)
+            assert sum(r["label"] == r["prediction"] for r in mine) / 9 * 100 == pytest.approx(
+                accuracy
+            )
         accuracies = result["accuracy"]
         mean = sum(accuracies[c] for c in ("audio", "visual", "audiovisual")) / 3  # type: ignore[index]
         assert result["average"] == pytest.approx(mean)
@@ -95,14 +100,22 @@ def assert_one_line(stderr: str, expected: str) -> None:
             ("train.py", "fusion=gated_conct"),
             "fusion=gated_conct: no such option; choices: attention, audio_only, concat",
         ),
-        (("train.py", "training.epoch=3"), "train.py: training.epoch: no such key; did you mean epochs?"),
+        (
+            ("train.py", "training.epoch=3"),
+            "train.py: training.epoch: no such key; did you mean epochs?",
+        ),
         (("attack.py", "eps=-0.1"), "attack.py: eps=-0.1: must be a finite number of at least 0"),
         (("attack.py", "eps=abc"), "attack.py: eps=abc: is not a number"),
         (("attack.py", "sweep=tabel1"), "attack.py: sweep=tabel1: no such option; choices: "),
-        (("train.py", "dataset=folder", "dataset.root=/no/such/root"), "dataset.root=/no/such/root: no folder"),
+        (
+            ("train.py", "dataset=folder", "dataset.root=/no/such/root"),
+            "dataset.root=/no/such/root: no folder",
+        ),
     ],
 )
-def test_mistakes_end_in_one_line_and_status_2(command: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+def test_mistakes_end_in_one_line_and_status_2(
+    command: tuple[str, ...], expected: str, tmp_path: Path
+) -> None:
     done = run_script(*command, f"runs={tmp_path / 'runs'}")
     assert_one_line(done.stderr, expected)
     assert done.returncode == 2
@@ -110,19 +123,25 @@ def test_mistakes_end_in_one_line_and_status_2(command: tuple[str, ...], expecte
 
 
 def test_an_empty_root_is_named(tmp_path: Path) -> None:
-    done = run_script("train.py", "dataset=folder", f"dataset.root={tmp_path}", f"runs={tmp_path / 'runs'}")
+    done = run_script(
+        "train.py", "dataset=folder", f"dataset.root={tmp_path}", f"runs={tmp_path / 'runs'}"
+    )
     assert_one_line(done.stderr, "prepare the videos first: avrobust prepare VIDEOS")
     assert done.returncode == 2
 
 
-def test_a_folder_of_results_that_cannot_be_written_is_named(prepared: Path, tmp_path: Path) -> None:
+def test_a_folder_of_results_that_cannot_be_written_is_named(
+    prepared: Path, tmp_path: Path
+) -> None:
     (tmp_path / "runs").write_text("a file, not a folder")
     done = run_script(*attack(prepared, tmp_path / "runs"))
     assert_one_line(done.stderr, f"{tmp_path / 'runs'}")
     assert done.returncode == 2
 
 
-def test_a_model_that_cannot_take_the_clips_is_refused_before_training(prepared: Path, tmp_path: Path) -> None:
+def test_a_model_that_cannot_take_the_clips_is_refused_before_training(
+    prepared: Path, tmp_path: Path
+) -> None:
     done = run_script(*attack(prepared, tmp_path, "dataset.audio_samples=64"))
     assert_one_line(done.stderr, "the model cannot take clips of dataset.audio_samples=64")
     assert done.returncode == 2
@@ -143,7 +162,9 @@ def test_a_damaged_clip_is_left_out_counted_and_named(tmp_path: Path) -> None:
 
 
 def test_smoke_runs_in_seconds(prepared: Path, tmp_path: Path) -> None:
-    done = run_script(*attack(prepared, tmp_path, "attack=fgsm", "trainer=smoke", "training.epochs=1"))
+    done = run_script(
+        *attack(prepared, tmp_path, "attack=fgsm", "trainer=smoke", "training.epochs=1")
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -154,12 +175,16 @@ def test_help_answers_at_once_and_lists_the_choices(script: str) -> None:
     assert "concat*" in done.stdout
     groups = ["dataset", "audio", "visual", "fusion", "defense", "trainer", "sweep"]
     for option in (
-        o for group in [*groups, *([] if script == "train.py" else ["attack", "threat"])] for o in options(group)
+        o
+        for group in [*groups, *([] if script == "train.py" else ["attack", "threat"])]
+        for o in options(group)
     ):
         assert option in done.stdout
 
 
-def test_every_file_of_the_repository_is_reached_from_any_folder(prepared: Path, tmp_path: Path) -> None:
+def test_every_file_of_the_repository_is_reached_from_any_folder(
+    prepared: Path, tmp_path: Path
+) -> None:
     done = run_script(*attack(prepared, tmp_path / "runs", "--cfg", "job"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (PROJECT / "configs" / "sweep").resolve() == PROJECT / "sweeps"

@@ -8,9 +8,9 @@ import pytest
 from avrobust.data.clips import Clips
 from avrobust.data.layout import Entry, Format
 from avrobust.errors import UserError
+from avrobust.experiments.runs import run_for
 from avrobust.report.collect import collect
 from avrobust.report.row import title
-from avrobust.runs import run_for
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks.attack import Attacker
 from tests.support import attack, config_for
@@ -42,7 +42,10 @@ def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:
         assert len({line["key"] for line in csv.DictReader(file)}) == 3
     config = config_for("attack", *overrides)
     assert run_for("attack", config, "d") != run_for("attack", {**config, "clips": None}, "d")
-    assert run_for("train", config, "d").run_id == run_for("train", {**config, "clips": None}, "d").run_id
+    assert (
+        run_for("train", config, "d").run_id
+        == run_for("train", {**config, "clips": None}, "d").run_id
+    )
 
 
 def test_no_clip_at_all_is_refused() -> None:

@@ -10,14 +10,16 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.bash_completion import BashCompletion
 from hydra.core.global_hydra import GlobalHydra
 
-from avrobust.help import hasten_completion
+from avrobust.cli.help import hasten_completion
 from tests.support import CONFIGS, PROJECT
 
 
 def completed(line: str) -> list[str]:
     env = {**os.environ, "COMP_LINE": f"python attack.py {line}", "PYTHONWARNINGS": "default"}
     command = [sys.executable, str(PROJECT / "attack.py"), "-sc", "query=bash"]
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        command, env=env, capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def test_groups_and_keys_options_and_values_are_completed() -> None:

@@ -4,16 +4,31 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from avrobust.app import explain
-from avrobust.config import build, number
+from avrobust.cli.scripts import explain
 from avrobust.errors import UserError
+from avrobust.experiments.config import build, number
 from tests.support import CONFIGS, config_for, options
 
 GROUPS = {
     "train": ("audio", "visual", "fusion", "dataset", "trainer", "logger", "experiment"),
-    "attack": ("audio", "visual", "fusion", "dataset", "trainer", "experiment", "attack", "threat", "sweep"),
+    "attack": (
+        "audio",
+        "visual",
+        "fusion",
+        "dataset",
+        "trainer",
+        "experiment",
+        "attack",
+        "threat",
+        "sweep",
+    ),
 }
-CASES = [(task, group, option) for task, groups in GROUPS.items() for group in groups for option in options(group)]
+CASES = [
+    (task, group, option)
+    for task, groups in GROUPS.items()
+    for group in groups
+    for option in options(group)
+]
 
 
 @pytest.mark.parametrize(("task", "group", "option"), CASES)
@@ -39,8 +54,14 @@ def message(task: str, *overrides: str) -> str:
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["fusion=gated_conct"], "fusion=gated_conct: no such option; choices: attention, audio_only, concat, film,"),
-        (["attack.stepz=3"], "attack.stepz: no such key; did you mean step? choices: steps, step, random_start"),
+        (
+            ["fusion=gated_conct"],
+            "fusion=gated_conct: no such option; choices: attention, audio_only, concat, film,",
+        ),
+        (
+            ["attack.stepz=3"],
+            "attack.stepz: no such key; did you mean step? choices: steps, step, random_start",
+        ),
         (["+attack.foo=3"], "attack.foo: no such key"),
         (["attack.steps=many"], "attack.steps=many: Input should be a valid integer"),
         (["training.epoch=3"], "training.epoch: no such key; did you mean epochs?"),
@@ -53,7 +74,10 @@ def message(task: str, *overrides: str) -> str:
         (["threat.units=inches"], "threat.units=inches: Input should be 'imagenet' or 'pixel'"),
         (["sweep=tabel1"], "sweep=tabel1: no such option; choices: "),
         (["fusions=concat"], "fusions"),
-        (["visual._target_=avrobust.encoders.nowhere.Net"], "visual._target_=avrobust.encoders.nowhere.Net: cannot be"),
+        (
+            ["visual._target_=avrobust.models.encoders.nowhere.Net"],
+            "visual._target_=avrobust.models.encoders.nowhere.Net: cannot be",
+        ),
     ],
 )
 def test_mistakes_are_named(overrides: list[str], expected: str) -> None:
@@ -62,7 +86,9 @@ def test_mistakes_are_named(overrides: list[str], expected: str) -> None:
     assert "\n" not in found
 
 
-@pytest.mark.parametrize(("text", "value"), [("8/255", 8 / 255), ("6e-3", 0.006), (0.5, 0.5), (0, 0.0)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("8/255", 8 / 255), ("6e-3", 0.006), (0.5, 0.5), (0, 0.0)]
+)
 def test_eps_is_a_number_or_a_fraction(text: object, value: float) -> None:
     assert number("eps", text) == value
 
@@ -92,7 +118,12 @@ PAPER = {
 def test_the_papers_settings(name: str) -> None:
     config = config_for("train", f"dataset={name}")
     data, training = config["dataset"], config["training"]
-    assert (len(data["classes"]), training["epochs"], training["batch_size"], training["milestones"]) == PAPER[name]
+    assert (
+        len(data["classes"]),
+        training["epochs"],
+        training["batch_size"],
+        training["milestones"],
+    ) == PAPER[name]
     assert (training["lr_audio"], training["lr_visual"], training["lr_head"]) == (1e-3, 1e-4, 1e-3)
     assert (training["momentum"], training["weight_decay"]) == (0.9, 1e-4)
     assert (data["image_size"], data["audio_samples"], data["frames"]) == (224, 65_535, 1)

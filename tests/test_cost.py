@@ -12,10 +12,10 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
-from avrobust.attacks.threat import suite
 from avrobust.attacks.transfer import Transfer
-from avrobust.evaluation import cost, evaluate
+from avrobust.evaluation.evaluate import cost, evaluate
 from avrobust.tasks.defend import with_all_costs, worst
+from avrobust.threats import suite
 from avrobust.types import Clip
 from tests.support import batch_of, model_for
 
@@ -85,7 +85,9 @@ def test_an_adaptive_attack_costs_what_all_its_objectives_cost() -> None:
 def test_what_is_counted_does_not_depend_on_batch_mates() -> None:
     def counted(batches: list[slice]) -> dict[tuple[str, str], tuple[int, int]]:
         parts = [
-            BATCH._replace(clip=Clip(*(x[i] for x in BATCH.clip)), label=BATCH.label[i], key=BATCH.key[i])
+            BATCH._replace(
+                clip=Clip(*(x[i] for x in BATCH.clip)), label=BATCH.label[i], key=BATCH.key[i]
+            )
             for i in batches
         ]
         records = evaluate(lambda clip: MODEL(clip), parts, ATTACKS["restarts"], SUITE)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from avrobust import dashboard
-from avrobust.cli import main
-from avrobust.dashboard import CHOICES, CURVES, MORE, SCORES
-from avrobust.tracking import summary
+from avrobust.cli.main import main
+from avrobust.tracking import dashboard
+from avrobust.tracking.dashboard import CHOICES, CURVES, MORE, SCORES
+from avrobust.tracking.wandb import summary
 from avrobust.types import CONDITIONS
 from tests.support import config_for
 
@@ -71,16 +71,24 @@ def test_without_a_login_it_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_workspace_has_the_table_the_coordinates_and_the_curves() -> None:
     pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed")
-    made = dashboard.workspace("ours", "lab")._to_model().model_dump(by_alias=True, exclude_none=True)
+    made = (
+        dashboard.workspace("ours", "lab")._to_model().model_dump(by_alias=True, exclude_none=True)
+    )
     section = made["spec"]["section"]
     robustness, trainings = section["panelBankConfig"]["sections"]
     assert (made["entity"], made["project"]) == ("lab", "ours")
     parallel = robustness["panels"][0]
     assert parallel["viewType"] == "Parallel Coordinates Plot"
     axes = [column["accessor"] for column in parallel["config"]["columns"]]
-    assert {"config:choices.value.fusion", "config:choices.value.attack", "config:eps.value"} <= set(axes)
+    assert {
+        "config:choices.value.fusion",
+        "config:choices.value.attack",
+        "config:eps.value",
+    } <= set(axes)
     assert axes[-1] == "summary:average"
-    assert [panel["config"]["metrics"] for panel in trainings["panels"]] == [list(names) for names in CURVES.values()]
+    assert [panel["config"]["metrics"] for panel in trainings["panels"]] == [
+        list(names) for names in CURVES.values()
+    ]
     pinned = section["runSets"][0]["runFeed"]["columnPinned"]
     assert {"summary:audiovisual", "summary:ri", "config:choices.value.defense"} <= set(pinned)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from avrobust.errors import UserError
-from avrobust.metrics import robustness_improvement
+from avrobust.evaluation.metrics import robustness_improvement
 from avrobust.report.collect import collect
 from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
@@ -44,7 +44,10 @@ def result(runs: Path, task: str = "defend") -> dict[str, Any]:
 
 
 def test_both_models_are_trained_and_the_undefended_one_attacked(defended: Path) -> None:
-    defenses = {json.loads(p.read_text())["config"]["choices"]["defense"] for p in defended.glob("train/*/result.json")}
+    defenses = {
+        json.loads(p.read_text())["config"]["choices"]["defense"]
+        for p in defended.glob("train/*/result.json")
+    }
     assert defenses == {"none", "minsim"}
     assert result(defended, "attack")["config"]["choices"]["defense"] == "none"
 
@@ -71,31 +74,57 @@ def test_the_row_can_be_recomputed_from_the_examples(defended: Path) -> None:
         assert 100 * sum(mine) / len(mine) == pytest.approx(accuracy)
 
 
-def test_the_papers_attack_is_one_objective_and_trains_nothing_again(defended: Path, prepared: Path) -> None:
+def test_the_papers_attack_is_one_objective_and_trains_nothing_again(
+    defended: Path, prepared: Path
+) -> None:
     before = {p: p.stat().st_mtime_ns for p in defended.glob("train/*/result.json")}
-    done = run_script(*defend(prepared, defended, "defense=minsim", "threat.visual=20", "adaptive=paper"))
+    done = run_script(
+        *defend(prepared, defended, "defense=minsim", "threat.visual=20", "adaptive=paper")
+    )
     assert done.returncode == 0, done.stderr
     assert "attacked on (paper): Avg plus_cosine" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in defended.glob("train/*/result.json")} == before
-    (paper,) = (p.parent for p in defended.glob("defend/*/result.json") if '"adaptive": "paper"' in p.read_text())
+    (paper,) = (
+        p.parent
+        for p in defended.glob("defend/*/result.json")
+        if '"adaptive": "paper"' in p.read_text()
+    )
     for path in paper.iterdir():  # the other tests look at one run
         path.unlink()
     paper.rmdir()
 
 
-def test_an_ensemble_is_told_all_objectives_and_runs_once(defended: Path, prepared: Path, tmp_path: Path) -> None:
+def test_an_ensemble_is_told_all_objectives_and_runs_once(
+    defended: Path, prepared: Path, tmp_path: Path
+) -> None:
     shutil.copytree(defended / "train", tmp_path / "train")
-    small = ("attack=av_auto", "attack.steps=3", "attack.targets=1", "attack.queries=2", "threat.visual=20")
+    small = (
+        "attack=av_auto",
+        "attack.steps=3",
+        "attack.targets=1",
+        "attack.queries=2",
+        "threat.visual=20",
+    )
     _, *overrides = defend(prepared, tmp_path, "defense=minsim", *small)
     found = defend_task.main(config_for("defend", *overrides))
     assert found["objectives"] == {"together": found["accuracy"]}
-    assert set().union(*found["felled"].values()) <= {"clean", "apgd_ce", "apgd_t", *DECLARED, "square"}
-    assert found["cost"]["audio"]["gradients"] <= (1 + 1 + len(DECLARED)) * (3 + 1)  # a start and 3 steps each
+    assert set().union(*found["felled"].values()) <= {
+        "clean",
+        "apgd_ce",
+        "apgd_t",
+        *DECLARED,
+        "square",
+    }
+    assert found["cost"]["audio"]["gradients"] <= (1 + 1 + len(DECLARED)) * (
+        3 + 1
+    )  # a start and 3 steps each
     assert "verdict" in found
 
 
 def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:
-    (found,) = (table for table in tables(collect(defended), Scores(defended)) if table.name == "table3")
+    (found,) = (
+        table for table in tables(collect(defended), Scores(defended)) if table.name == "table3"
+    )
     shown = found.shown.set_index("defense")
     assert shown.loc["minsim", "RI"].startswith(("+", "-"))
     assert shown.loc["none", "notes"] == ""
@@ -110,7 +139,9 @@ def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:
         (("defense=maxsim", "fusion=visual_only"), "compares the embeddings of both modalities"),
     ],
 )
-def test_mistakes_end_in_one_line(mistake: tuple[str, ...], expected: str, prepared: Path, tmp_path: Path) -> None:
+def test_mistakes_end_in_one_line(
+    mistake: tuple[str, ...], expected: str, prepared: Path, tmp_path: Path
+) -> None:
     done = run_script(*defend(prepared, tmp_path, *mistake))
     assert done.returncode == 2
     assert expected in done.stderr
@@ -123,8 +154,14 @@ def test_mistakes_end_in_one_line(mistake: tuple[str, ...], expected: str, prepa
     [
         (("defense=none",), "defense=none: what it is compared with is python attack.py"),
         (("defense=minsim", "adaptive=all"), "adaptive=all: choices: worst, paper"),
-        (("defense=minsim", "defense.goal=mid"), "defense.goal=mid: Input should be 'min' or 'max'"),
-        (("defense=trades", "defense.condition=clean"), "defense: condition=clean: choices: audio, visual"),
+        (
+            ("defense=minsim", "defense.goal=mid"),
+            "defense.goal=mid: Input should be 'min' or 'max'",
+        ),
+        (
+            ("defense=trades", "defense.condition=clean"),
+            "defense: condition=clean: choices: audio, visual",
+        ),
         (("defense=minsim", "split=dev"), "split=dev: choices: train, val, test"),
     ],
 )

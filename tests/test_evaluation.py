@@ -9,8 +9,8 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim_released import MIMReleased
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.threat import suite
-from avrobust.evaluation import BudgetExceededError, evaluate, summarise
+from avrobust.evaluation.evaluate import BudgetExceededError, evaluate, summarize
+from avrobust.threats import suite
 from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, model_for
 
@@ -25,7 +25,8 @@ class Cheat(Attack):
 
 def test_an_attack_that_leaves_its_budget_is_refused() -> None:
     with pytest.raises(
-        BudgetExceededError, match=r"Cheat left its budget on clip clip/0: audio eps 0.01, visual untou"
+        BudgetExceededError,
+        match=r"Cheat left its budget on clip clip/0: audio eps 0.01, visual untou",
     ):
         evaluate(model_for(), [batch_of(2)], Cheat(), {"audio": suite(0.01)["audio"]})
 
@@ -38,7 +39,8 @@ def test_an_attack_that_touches_the_other_modality_is_refused() -> None:
 def test_the_unbounded_attack_is_let_through_and_measured() -> None:
     records = evaluate(model_for(), [batch_of(4)], MIMReleased(), suite(0.01))
     joint = [r for r in records if r.condition == "audiovisual"]
-    # 10 steps of eps / 8, and up to eps more a step where a pixel is below the mean: 1.25 and 11.25 eps.
+    # 10 steps of eps / 8, and up to eps more a step where a pixel is below the mean: 1.25 and 11.25
+    # eps.
     assert max(r.audio_distance for r in joint) == pytest.approx(0.0125, rel=1e-3)
     assert max(r.visual_distance for r in joint) == pytest.approx(0.1125, rel=1e-3)
 
@@ -47,11 +49,17 @@ def test_records_name_every_clip_and_condition() -> None:
     batch = batch_of(5)
     records = evaluate(model_for(), [batch], FGSM(), suite(0.01))
     assert sorted((r.key, r.condition) for r in records) == sorted(
-        (key, condition) for key in batch.key for condition in ("clean", "audio", "visual", "audiovisual")
+        (key, condition)
+        for key in batch.key
+        for condition in ("clean", "audio", "visual", "audiovisual")
     )
-    assert all(r.audio_distance == 0 and r.visual_distance == 0 for r in records if r.condition == "clean")
+    assert all(
+        r.audio_distance == 0 and r.visual_distance == 0 for r in records if r.condition == "clean"
+    )
     assert all(r.visual_distance == 0 for r in records if r.condition == "audio")
-    assert all(r.audio_distance == pytest.approx(0.01, rel=1e-3) for r in records if r.condition == "audio")
+    assert all(
+        r.audio_distance == pytest.approx(0.01, rel=1e-3) for r in records if r.condition == "audio"
+    )
 
 
 def test_records_are_what_the_model_says() -> None:
@@ -63,13 +71,18 @@ def test_records_are_what_the_model_says() -> None:
         assert record.prediction == logits[i].argmax()
         assert record.correct == (record.label == record.prediction)
         assert record.confidence == pytest.approx(float(logits[i].softmax(0).max()))
-        assert record.loss == pytest.approx(float(-logits[i].log_softmax(0)[batch.label[i]]), rel=1e-4)
+        assert record.loss == pytest.approx(
+            float(-logits[i].log_softmax(0)[batch.label[i]]), rel=1e-4
+        )
 
 
 def test_batch_size_changes_no_verdict() -> None:
     model, batch = model_for(), batch_of(6)
     parts = [
-        Batch(Clip(*(x[i : i + 1] for x in batch.clip)), batch.label[i : i + 1], batch.key[i : i + 1]) for i in range(6)
+        Batch(
+            Clip(*(x[i : i + 1] for x in batch.clip)), batch.label[i : i + 1], batch.key[i : i + 1]
+        )
+        for i in range(6)
     ]
     attack = PGD(3, random_start=True)
     whole, split = (evaluate(model, batches, attack, suite(0.03)) for batches in ([batch], parts))
@@ -82,10 +95,14 @@ def test_batch_size_changes_no_verdict() -> None:
 
 def test_seed_moves_random_starts_and_nothing_else() -> None:
     model, batch = model_for(), batch_of(4)
-    runs = [evaluate(model, [batch], PGD(1, random_start=True), suite(0.05), seed=s) for s in (0, 0, 1)]
+    runs = [
+        evaluate(model, [batch], PGD(1, random_start=True), suite(0.05), seed=s) for s in (0, 0, 1)
+    ]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
-    assert [r for r in runs[0] if r.condition == "clean"] == [r for r in runs[2] if r.condition == "clean"]
+    assert [r for r in runs[0] if r.condition == "clean"] == [
+        r for r in runs[2] if r.condition == "clean"
+    ]
 
 
 def test_the_model_keeps_its_mode() -> None:
@@ -112,7 +129,7 @@ def test_nothing_to_evaluate_is_an_error() -> None:
         evaluate(model_for(), [])
 
 
-def test_a_model_that_answers_nan_has_recognised_nothing() -> None:
+def test_a_model_that_answers_nan_has_recognized_nothing() -> None:
     class Broken(nn.Module):
         def forward(self, clip: Clip) -> torch.Tensor:
             return torch.full((len(clip.audio), 3), torch.nan)
@@ -125,7 +142,7 @@ def test_summary() -> None:
         return Record("k", condition, 0, 0, correct, 1.0, 0.0, 0.0, 0.0)  # type: ignore[arg-type]
 
     counts = {"clean": 4, "audio": 3, "visual": 2, "audiovisual": 0}
-    summary = summarise(row(c, i < k) for c, k in counts.items() for i in range(4))
+    summary = summarize(row(c, i < k) for c, k in counts.items() for i in range(4))
     assert summary.n == 4
     assert summary.accuracy == {"clean": 100.0, "audio": 75.0, "visual": 50.0, "audiovisual": 0.0}
     assert summary.average == pytest.approx(125 / 3)
@@ -151,8 +168,12 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same_records() -> Non
     whole = evaluate(Small(100), batches, FGSM(), threats)
     small = Small(3)
     halved = evaluate(small, batches, FGSM(), threats)
-    assert [(r.key, r.condition, r.correct) for r in halved] == [(r.key, r.condition, r.correct) for r in whole]
-    assert [count for count in small.asked if count > 3] == [7]  # neither half of 4, nor the next batch of 5, is tried
+    assert [(r.key, r.condition, r.correct) for r in halved] == [
+        (r.key, r.condition, r.correct) for r in whole
+    ]
+    assert [count for count in small.asked if count > 3] == [
+        7
+    ]  # neither half of 4, nor the next batch of 5, is tried
 
 
 def test_a_single_clip_that_does_not_fit_is_an_error() -> None:

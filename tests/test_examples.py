@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from avrobust.attacks.fgsm import FGSM
-from avrobust.attacks.threat import suite
-from avrobust.evaluation import evaluate
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.experiments.runs import Run
 from avrobust.report import media
 from avrobust.report.collect import collect, read_results
 from avrobust.report.gallery import gallery
 from avrobust.report.page import write_page
 from avrobust.report.tables import overview
-from avrobust.runs import Run
 from avrobust.tasks.examples import Examples, worst_of
+from avrobust.threats import suite
 from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, model_for
 from tests.test_page import run as finished
@@ -57,8 +57,16 @@ def test_what_is_kept_is_what_the_model_saw(tmp_path: Path) -> None:
     place = (list(arrays["conditions"]).index("audiovisual"), 0)
     assert np.abs(arrays["audio"][0] / 32767 - audio).max() < 1e-4
     assert np.abs(arrays["frames"][0] / 255 - frame).max() < 0.002
-    assert np.abs(arrays["audio_change"][place] * arrays["audio_scale"][place] - (heard - audio)).max() < 0.001
-    assert np.abs(arrays["visual_change"][place] * arrays["visual_scale"][place] - (seen - frame)).max() < 0.001
+    assert (
+        np.abs(arrays["audio_change"][place] * arrays["audio_scale"][place] - (heard - audio)).max()
+        < 0.001
+    )
+    assert (
+        np.abs(
+            arrays["visual_change"][place] * arrays["visual_scale"][place] - (seen - frame)
+        ).max()
+        < 0.001
+    )
 
 
 def test_a_change_far_below_one_level_of_a_picture_is_kept(tmp_path: Path) -> None:
@@ -86,7 +94,9 @@ def test_of_several_objectives_the_clip_of_the_worst_is_kept() -> None:
 
 def shown(runs: Path, label: str = "bell") -> Path:
     """A finished run with examples whose clips are named as in its examples.csv."""
-    folder = finished(runs, (range(90), range(1, 50), range(40), range(10)), "attack=fgsm", label=label)
+    folder = finished(
+        runs, (range(90), range(1, 50), range(40), range(10)), "attack=fgsm", label=label
+    )
     batch = batch_of(2)._replace(key=(f"{label}/0", f"{label}/1"))
     examples = Examples(batch.key, 2)
     evaluate(model_for(), [batch], FGSM(), suite(0.05), watch=examples.keep)
@@ -148,5 +158,7 @@ def test_a_magnified_change_reaches_full_range_and_no_further() -> None:
 def test_mel_bands_find_a_tone() -> None:
     tone = np.sin(2 * np.pi * 1000 * np.arange(11_025) / 11_025)
     energy = media.mel(tone).mean(1)
-    edges = 700 * (10 ** (np.linspace(0, 2595 * np.log10(1 + 11_025 / 1400), media.BANDS + 2) / 2595) - 1)
+    edges = 700 * (
+        10 ** (np.linspace(0, 2595 * np.log10(1 + 11_025 / 1400), media.BANDS + 2) / 2595) - 1
+    )
     assert edges[energy.argmax()] < 1000 < edges[energy.argmax() + 2]

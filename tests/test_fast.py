@@ -11,16 +11,16 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from avrobust.attacks.base import posed
 from avrobust.attacks.problem import cross_entropy
-from avrobust.attacks.threat import suite
 from avrobust.data.layout import Format
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate
-from avrobust.folding import folded
-from avrobust.model import AVClassifier
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.models.classifier import AVClassifier
+from avrobust.models.folding import folded
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks import embeddings as embeddings_task
 from avrobust.tasks import loaded as loaded_task
 from avrobust.tasks.batch_size import bytes_of_a_clip, chosen
+from avrobust.threats import suite
 from avrobust.types import Clip, Record
 from tests.support import NARROW, SHORT, batch_of, built, clip_of, config_for, model_for
 
@@ -38,7 +38,10 @@ def test_no_step_waits_for_the_gpu(name: str) -> None:
     """A tensor without values, as FakeTensorMode has them, cannot be asked for one on the host."""
     model, attack = folded(model_for()), built("attack", name)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        clip, label = Clip(*map(mode.from_tensor, clip_of(3))), mode.from_tensor(torch.zeros(3, dtype=torch.long))
+        clip, label = (
+            Clip(*map(mode.from_tensor, clip_of(3))),
+            mode.from_tensor(torch.zeros(3, dtype=torch.long)),
+        )
         with posed(model, clip, label, SUITE["audiovisual"], None, cross_entropy) as problem:
             assert problem is not None
             assert isinstance(attack.clips(problem).visual, FakeTensor)
@@ -66,23 +69,41 @@ def test_the_memory_restores_in_full_precision() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of torch about itself
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning"
+)  # of torch about itself
 def test_compiled_encoders_turn_no_verdict() -> None:
     model, attack = model_for(), built("attack", "fgsm")
     compiled = folded(model)
     loaded_task._compile(compiled)
     for seed in (0, 1):  # other clips, and another number of them
         batch = batch_of(12 - seed, seed=seed)
-        assert changed(evaluate(compiled, [batch], attack, SUITE), evaluate(model, [batch], attack, SUITE)) == 0
+        assert (
+            changed(
+                evaluate(compiled, [batch], attack, SUITE), evaluate(model, [batch], attack, SUITE)
+            )
+            == 0
+        )
 
 
-def test_shortcuts_reach_the_evaluation(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shortcuts_reach_the_evaluation(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[AVClassifier] = []
     monkeypatch.setattr(loaded_task, "_compile", asked.append)
-    base = (f"runs={tmp_path}", "dataset=folder", f"dataset.root={prepared}", "attack=fgsm", *NARROW, *SHORT)
+    base = (
+        f"runs={tmp_path}",
+        "dataset=folder",
+        f"dataset.root={prepared}",
+        "attack=fgsm",
+        *NARROW,
+        *SHORT,
+    )
     plain = attack_task.main(config_for("attack", *base))
     assert not asked
-    quick = attack_task.main(config_for("attack", *base, "amp=true", "compile=true", "batch_size=auto"))
+    quick = attack_task.main(
+        config_for("attack", *base, "amp=true", "compile=true", "batch_size=auto")
+    )
     assert len(asked) == 1
     assert quick["run_id"] != plain["run_id"]
     assert quick["model"] == plain["model"]
@@ -90,8 +111,17 @@ def test_shortcuts_reach_the_evaluation(prepared: Path, tmp_path: Path, monkeypa
     assert again["accuracy"] == quick["accuracy"]
 
 
-def test_jobs_on_one_model_share_it_until_it_is_trained_again(prepared: Path, tmp_path: Path) -> None:
-    base = (f"runs={tmp_path}", "dataset=folder", f"dataset.root={prepared}", "attack=fgsm", *NARROW, *SHORT)
+def test_jobs_on_one_model_share_it_until_it_is_trained_again(
+    prepared: Path, tmp_path: Path
+) -> None:
+    base = (
+        f"runs={tmp_path}",
+        "dataset=folder",
+        f"dataset.root={prepared}",
+        "attack=fgsm",
+        *NARROW,
+        *SHORT,
+    )
 
     def row(eps: float) -> tuple[dict[str, Any], object]:
         result = attack_task.main(config_for("attack", *base, f"eps={eps}"))
@@ -112,7 +142,9 @@ def test_jobs_on_one_model_share_it_until_it_is_trained_again(prepared: Path, tm
 
 @pytest.mark.parametrize("given", [0, -1, 2.5, "many", None, True])
 def test_a_batch_size_that_is_none_is_refused_in_one_line(given: object) -> None:
-    with pytest.raises(UserError, match=r"^batch_size=.*: must be a whole number of at least 1, or auto$"):
+    with pytest.raises(
+        UserError, match=r"^batch_size=.*: must be a whole number of at least 1, or auto$"
+    ):
         chosen(given, model_for(warm=False), FORM, "cpu")
 
 
@@ -136,4 +168,8 @@ def test_a_clip_costs_what_its_activations_weigh() -> None:
         if not list(module.children()):
             module.register_forward_hook(lambda m, x, y: made.append(y.nbytes))
     model(clip)
-    assert sum(made) / 2 < bytes_of_a_clip(model, form) - 12 * sum(x.nbytes for x in clip) < 4 * sum(made)
+    assert (
+        sum(made) / 2
+        < bytes_of_a_clip(model, form) - 12 * sum(x.nbytes for x in clip)
+        < 4 * sum(made)
+    )

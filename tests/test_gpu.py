@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from avrobust import gpu
-from avrobust.machine import side_by_side
+from avrobust.utils import gpus as gpu
+from avrobust.utils.system import side_by_side
 
 
 @pytest.fixture
@@ -63,25 +63,33 @@ def test_the_cpu_is_not_leased() -> None:
         assert device.type == "cpu"
 
 
-@pytest.mark.parametrize(("visible", "per_gpu", "jobs"), [("0,1,2", 1, 3), ("0", 2, 2), ("GPU-1a,GPU-2b", 1, 2)])
-def test_a_job_for_each_visible_gpu(visible: str, per_gpu: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("visible", "per_gpu", "jobs"), [("0,1,2", 1, 3), ("0", 2, 2), ("GPU-1a,GPU-2b", 1, 2)]
+)
+def test_a_job_for_each_visible_gpu(
+    visible: str, per_gpu: int, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert side_by_side(per_gpu) == jobs
 
 
 @pytest.mark.parametrize(("cores", "jobs"), [(1, 2), (2, 2), (16, 8)])
-def test_without_a_gpu_a_job_for_every_two_cores(cores: int, jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_a_job_for_every_two_cores(
+    cores: int, jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     assert side_by_side(1) == jobs
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="glibc's allocator is meant")
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="glibc's allocator is meant"
+)
 def test_a_cpu_run_keeps_freed_memory_for_the_next_tensors() -> None:
     """In a process of its own: once set, the setting stays."""
     code = """
 import resource, torch
-from avrobust.gpu import lease
+from avrobust.utils.gpus import lease
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(20):

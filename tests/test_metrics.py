@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from avrobust.metrics import average, average_with_clean, compactness, mcnemar, percent, robustness_improvement, wilson
+from avrobust.evaluation.metrics import (
+    average,
+    average_with_clean,
+    compactness,
+    mcnemar,
+    percent,
+    robustness_improvement,
+    wilson,
+)
 
 TABLE2_CONCAT = {"clean": 88.46, "audio": 51.92, "visual": 45.19, "audiovisual": 15.38}
 
@@ -19,7 +27,9 @@ def test_wilson_at_musics_size() -> None:
     assert wilson(104, 104)[1] == 100
 
 
-@pytest.mark.parametrize(("correct", "n"), [(0, 1), (1, 1), (3, 7), (52, 104), (103, 104), (3104, 3104)])
+@pytest.mark.parametrize(
+    ("correct", "n"), [(0, 1), (1, 1), (3, 7), (52, 104), (103, 104), (3104, 3104)]
+)
 def test_wilson_is_scipys(correct: int, n: int) -> None:
     theirs = binomtest(correct, n).proportion_ci(0.95, method="wilson")
     assert wilson(correct, n) == pytest.approx((100 * theirs.low, 100 * theirs.high), abs=1e-9)

@@ -1,6 +1,7 @@
 """Our attacks against other libraries', on one modality (torchattacks, foolbox) and on both at once: ART, AutoAttack.
 
-AutoAttack's batches are not what they seem to be (a clip's result depends on the others), so its clips come one by one.
+AutoAttack's batches are not what they seem to be (a clip's result depends on the others), so its
+clips come one by one.
 """
 
 from collections.abc import Callable
@@ -21,8 +22,8 @@ from avrobust.attacks.problem import Objective, Problem, cross_entropy, take
 from avrobust.attacks.search import start
 from avrobust.attacks.square import Square
 from avrobust.attacks.targeted import Targeted
-from avrobust.attacks.threat import Threat, suite
-from avrobust.model import AVClassifier
+from avrobust.models.classifier import AVClassifier
+from avrobust.threats import Threat, suite
 from avrobust.types import Clip
 from tests.support import AUDIO_SAMPLES, IMAGE_SIZE, batch_of, model_for
 
@@ -75,7 +76,9 @@ def torchattack(name: str, model: nn.Module, eps: float) -> Callable[[Tensor, Te
 def test_frames_alone_equal_torchattacks(name: str, model: AVClassifier) -> None:
     threat = suite(EPS, units="pixel")["visual"]
     ours = OURS[name](model, BATCH.clip, BATCH.label, threat).visual[:, 0]
-    theirs = torchattack(name, Frames(model, BATCH.clip.audio), EPS)(BATCH.clip.visual[:, 0], BATCH.label)
+    theirs = torchattack(name, Frames(model, BATCH.clip.audio), EPS)(
+        BATCH.clip.visual[:, 0], BATCH.label
+    )
     assert float((ours - theirs).abs().max()) == 0
     assert float((ours - BATCH.clip.visual[:, 0]).abs().max()) > EPS / 2
 
@@ -83,7 +86,8 @@ def test_frames_alone_equal_torchattacks(name: str, model: AVClassifier) -> None
 @pytest.mark.parametrize("name", OURS)
 def test_sound_alone_equals_torchattacks(name: str, model: AVClassifier) -> None:
     side = int(AUDIO_SAMPLES**0.5)
-    # On a grid of 2^-16, so that the library's (x + 1) / 2 and back lose nothing; eps is a power of two for that too.
+    # On a grid of 2^-16, so that the library's (x + 1) / 2 and back lose nothing; eps is a power of
+    # two for that too.
     clip = BATCH.clip._replace(audio=(BATCH.clip.audio * 2**15).round() / 2**15)
     eps = 2.0**-6
     ours = OURS[name](model, clip, BATCH.label, suite(eps)["audio"]).audio
@@ -93,14 +97,19 @@ def test_sound_alone_equals_torchattacks(name: str, model: AVClassifier) -> None
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_frames_led_to_the_least_likely_class_equal_torchattacks(name: str, model: AVClassifier) -> None:
+def test_frames_led_to_the_least_likely_class_equal_torchattacks(
+    name: str, model: AVClassifier
+) -> None:
     threat = suite(EPS, units="pixel")["visual"]
     ours = Targeted(OURS[name], "least_likely")(model, BATCH.clip, BATCH.label, threat).visual[:, 0]
     attack = torchattack(name, Frames(model, BATCH.clip.audio), EPS)
     attack.set_mode_targeted_least_likely(quiet=True)  # type: ignore[attr-defined]
     theirs = attack(BATCH.clip.visual[:, 0], BATCH.label)
     assert float((ours - theirs).abs().max()) == 0
-    assert float((ours - OURS[name](model, BATCH.clip, BATCH.label, threat).visual[:, 0]).abs().max()) > EPS / 2
+    assert (
+        float((ours - OURS[name](model, BATCH.clip, BATCH.label, threat).visual[:, 0]).abs().max())
+        > EPS / 2
+    )
 
 
 def with_foolbox(name: str, model: nn.Module, x: Tensor, label: Tensor) -> Tensor:
@@ -110,7 +119,9 @@ def with_foolbox(name: str, model: nn.Module, x: Tensor, label: Tensor) -> Tenso
     if name == "FGSM":
         attack = attacks.LinfFastGradientAttack(random_start=False)
     elif name == "PGD":
-        attack = attacks.LinfProjectedGradientDescentAttack(abs_stepsize=EPS * STEP, steps=STEPS, random_start=False)
+        attack = attacks.LinfProjectedGradientDescentAttack(
+            abs_stepsize=EPS * STEP, steps=STEPS, random_start=False
+        )
     else:
         kind = attacks.LinfMomentumIterativeFastGradientMethod
         attack = kind(momentum=1.0, abs_stepsize=EPS * STEP, steps=STEPS, random_start=False)
@@ -123,8 +134,12 @@ def with_foolbox(name: str, model: nn.Module, x: Tensor, label: Tensor) -> Tenso
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_frames_alone_equal_foolbox_but_for_its_momentum(name: str, model: AVClassifier) -> None:
     # foolbox adds up signs of gradients where MIM adds up gradients: a negative control.
-    ours = OURS[name](model, BATCH.clip, BATCH.label, suite(EPS, units="pixel")["visual"]).visual[:, 0]
-    theirs = with_foolbox(name, Frames(model, BATCH.clip.audio), BATCH.clip.visual[:, 0], BATCH.label)
+    ours = OURS[name](model, BATCH.clip, BATCH.label, suite(EPS, units="pixel")["visual"]).visual[
+        :, 0
+    ]
+    theirs = with_foolbox(
+        name, Frames(model, BATCH.clip.audio), BATCH.clip.visual[:, 0], BATCH.label
+    )
     apart = (ours - theirs).abs() > 1e-6
     assert bool(apart.any()) == (name == "MIM")
 
@@ -138,7 +153,9 @@ class Packed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         audio, visual = x[:, :AUDIO_SAMPLES], x[:, AUDIO_SAMPLES:]
-        return self.model(Clip(audio.unsqueeze(1), visual.reshape(-1, 1, 3, IMAGE_SIZE, IMAGE_SIZE)))
+        return self.model(
+            Clip(audio.unsqueeze(1), visual.reshape(-1, 1, 3, IMAGE_SIZE, IMAGE_SIZE))
+        )
 
 
 def pack(clip: Clip) -> np.ndarray:
@@ -146,7 +163,11 @@ def pack(clip: Clip) -> np.ndarray:
 
 
 def art_joint(name: str, model: AVClassifier, audio_eps: float, visual_eps: float) -> np.ndarray:
-    from art.attacks.evasion import FastGradientMethod, MomentumIterativeMethod, ProjectedGradientDescentPyTorch
+    from art.attacks.evasion import (
+        FastGradientMethod,
+        MomentumIterativeMethod,
+        ProjectedGradientDescentPyTorch,
+    )
     from art.estimators.classification import PyTorchClassifier
 
     sizes = (AUDIO_SAMPLES, 3 * IMAGE_SIZE**2)
@@ -154,33 +175,49 @@ def art_joint(name: str, model: AVClassifier, audio_eps: float, visual_eps: floa
     def each(audio: float, visual: float) -> np.ndarray:
         return np.repeat(np.float32([audio, visual]), sizes)
 
-    # ART's own clipping is at one pair of bounds; -1 leaves black alone, so the inputs stay inside by construction.
+    # ART's own clipping is at one pair of bounds; -1 leaves black alone, so the inputs stay inside
+    # by construction.
     classifier = PyTorchClassifier(
-        Packed(model), nn.CrossEntropyLoss(), (sum(sizes),), 3, clip_values=(each(-1, 0), each(1, 1)), device_type="cpu"
+        Packed(model),
+        nn.CrossEntropyLoss(),
+        (sum(sizes),),
+        3,
+        clip_values=(each(-1, 0), each(1, 1)),
+        device_type="cpu",
     )
     eps, step = each(audio_eps, visual_eps), STEP * each(audio_eps, visual_eps)
     more = {"batch_size": len(BATCH.label), "verbose": False}
     attacks = {
-        "FGSM": lambda: FastGradientMethod(classifier, eps=eps, eps_step=eps, batch_size=len(BATCH.label)),
-        "PGD": lambda: ProjectedGradientDescentPyTorch(classifier, eps=eps, eps_step=step, max_iter=STEPS, **more),
-        "MIM": lambda: MomentumIterativeMethod(classifier, eps=eps, eps_step=step, decay=1.0, max_iter=STEPS, **more),
+        "FGSM": lambda: FastGradientMethod(
+            classifier, eps=eps, eps_step=eps, batch_size=len(BATCH.label)
+        ),
+        "PGD": lambda: ProjectedGradientDescentPyTorch(
+            classifier, eps=eps, eps_step=step, max_iter=STEPS, **more
+        ),
+        "MIM": lambda: MomentumIterativeMethod(
+            classifier, eps=eps, eps_step=step, decay=1.0, max_iter=STEPS, **more
+        ),
     }
     return attacks[name]().generate(pack(BATCH.clip), BATCH.label.numpy())
 
 
 @pytest.mark.parametrize("name", OURS)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 def test_both_at_once_equal_art(name: str, model: AVClassifier) -> None:
-    attack = MIM(STEPS, STEP, normaliser="joint") if name == "MIM" else OURS[name]
+    attack = MIM(STEPS, STEP, normalizer="joint") if name == "MIM" else OURS[name]
     threat = suite(0.012, visual=EPS / 0.012, units="pixel")["audiovisual"]
     ours = pack(attack(model, BATCH.clip, BATCH.label, threat))
     theirs = art_joint(name, model, 0.012, EPS)
     assert np.abs(ours - theirs).max() <= 1e-6
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-def test_arts_joint_normaliser_is_not_our_default(model: AVClassifier) -> None:
-    # A negative control: were this equal, the test above could not tell the two normalisers apart.
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+def test_arts_joint_normalizer_is_not_our_default(model: AVClassifier) -> None:
+    # A negative control: were this equal, the test above could not tell the two normalizers apart.
     threat = suite(0.012, visual=EPS / 0.012, units="pixel")["audiovisual"]
     ours = pack(MIM(STEPS, STEP)(model, BATCH.clip, BATCH.label, threat))
     assert (np.abs(ours - art_joint("MIM", model, 0.012, EPS)) > 1e-6).any()
@@ -199,7 +236,13 @@ def one(model: AVClassifier, threat: Threat, i: int) -> Problem:
 
 
 def official(
-    loss: str, view: nn.Module, x: Tensor, problem: Problem, eps: float, begin: Tensor | None, norm: str = "Linf"
+    loss: str,
+    view: nn.Module,
+    x: Tensor,
+    problem: Problem,
+    eps: float,
+    begin: Tensor | None,
+    norm: str = "Linf",
 ) -> Tensor:
     """The iterate with the highest loss of one run of AutoAttack's APGD."""
     from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
@@ -228,7 +271,9 @@ def of_five() -> AVClassifier:
 @pytest.mark.parametrize("eps", [1 / 255, 4 / 255])
 def test_apgd_on_frames_equals_autoattack(loss: str, eps: float, of_five: AVClassifier) -> None:
     for i in range(3):
-        problem = replace(one(of_five, suite(eps, units="pixel")["visual"], i), objective=AA_LOSSES[loss])
+        problem = replace(
+            one(of_five, suite(eps, units="pixel")["visual"], i), objective=AA_LOSSES[loss]
+        )
         problem = problem if loss == "dlr-targeted" else replace(problem, target=None)
         view = Frames(of_five, problem.clip.audio)
         theirs = official(loss, view, problem.clip.visual[:, 0], problem, eps, None)
@@ -246,12 +291,16 @@ def test_apgd_in_l2_equals_autoattack(of_five: AVClassifier) -> None:
 
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
 def test_apgd_on_both_at_once_equals_autoattack(loss: str, of_five: AVClassifier) -> None:
-    # On one vector of both inputs in [0, 1], where the sound's eps is half of what it is in [-1, 1].
+    # On one vector of both inputs in [0, 1], where the sound's eps is half of what it is in [-1,
+    # 1].
     eps = 2 / 255
     for i in range(3):
         threat = suite(eps, audio=2.0, units="pixel")["audiovisual"]
         problem = replace(one(of_five, threat, i), objective=AA_LOSSES[loss], target=None)
-        begin, again = start(problem, fill=True), replace(problem, generators=[torch.Generator().manual_seed(7)])
+        begin, again = (
+            start(problem, fill=True),
+            replace(problem, generators=[torch.Generator().manual_seed(7)]),
+        )
         x, first = (folded(clip) for clip in (problem.clip, begin))
         theirs = official(loss, Folded(of_five), x, problem, eps, first)
         assert float((folded(highest(again)) - theirs).abs().max()) <= 1e-6
@@ -284,4 +333,6 @@ class Folded(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         sound, frames = x.flatten(1).split([AUDIO_SAMPLES, 3 * IMAGE_SIZE**2], 1)
-        return self.model(Clip((2 * sound - 1).unsqueeze(1), frames.reshape(-1, 1, 3, IMAGE_SIZE, IMAGE_SIZE)))
+        return self.model(
+            Clip((2 * sound - 1).unsqueeze(1), frames.reshape(-1, 1, 3, IMAGE_SIZE, IMAGE_SIZE))
+        )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from avrobust.experiments.runs import run_for
 from avrobust.report.claims import Claim, claims
 from avrobust.report.collect import collect, read_results
 from avrobust.report.command import command
@@ -17,7 +18,6 @@ from avrobust.report.figures import write_figures
 from avrobust.report.page import _parts, write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
-from avrobust.runs import run_for
 from avrobust.types import CONDITIONS, Record
 from tests.support import config_for
 from tests.test_tables import N, put
@@ -27,7 +27,14 @@ Right = tuple[
 ]  # clips right when clean, and under xA, xV, xAV
 
 
-def run(runs: Path, right: Right, *overrides: str, label: str = "bell", bounded: bool = True, **more: object) -> Path:
+def run(
+    runs: Path,
+    right: Right,
+    *overrides: str,
+    label: str = "bell",
+    bounded: bool = True,
+    **more: object,
+) -> Path:
     """A finished attack with the clips that it had right."""
     sets = [set(clips) for clips in right]
     folder = put(runs, tuple(map(len, sets)), *overrides, bounded=bounded, **more)  # type: ignore[arg-type]
@@ -37,7 +44,9 @@ def run(runs: Path, right: Right, *overrides: str, label: str = "bell", bounded:
         for condition, mine in zip(CONDITIONS, sets, strict=True):
             for i in range(N):
                 said = label if i in mine else "drum"
-                table.writerow([f"{label}/{i}", condition, label, said, i in mine, 0.9, 0.1, 0.0, 0.0])
+                table.writerow(
+                    [f"{label}/{i}", condition, label, said, i in mine, 0.9, 0.1, 0.0, 0.0]
+                )
     return folder
 
 
@@ -71,7 +80,11 @@ def test_a_difference_that_chance_explains_is_within_noise(tmp_path: Path) -> No
     (trial,) = found(tmp_path, 1).trials
     audio, visual = trial.comparisons
     assert (audio.gained, audio.lost, audio.p) == (3, 0, 0.25)
-    assert (audio.verdict, visual.verdict, trial.verdict) == ("within noise", "holds", "within noise")
+    assert (audio.verdict, visual.verdict, trial.verdict) == (
+        "within noise",
+        "holds",
+        "within noise",
+    )
     assert trial.deciding == audio
 
 
@@ -105,7 +118,8 @@ def test_equal_counts_as_no_more(tmp_path: Path) -> None:
 
 
 def test_ri_is_judged_by_clips(tmp_path: Path) -> None:
-    # Two undefended models; the one that the defence was compared with, trained for longer, has fewer runs.
+    # Two undefended models; the one that the defense was compared with, trained for longer, has
+    # fewer runs.
     run(tmp_path, (range(60), range(5), range(5), range(5)), "attack=fgsm", model="short")
     run(tmp_path, (range(60), range(5), range(5), range(5)), "attack=pgd", model="short")
     longer = ("attack=fgsm", "training.epochs=24")
@@ -121,7 +135,13 @@ def test_ri_is_judged_by_clips(tmp_path: Path) -> None:
 def test_seeds_are_put_together_clip_by_clip(tmp_path: Path) -> None:
     for seed in (0, 1):
         run(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm", f"seed={seed}")
-        run(tmp_path, (range(60), range(5), range(60), range(5)), "attack=fgsm", "fusion=audio_only", f"seed={seed}")
+        run(
+            tmp_path,
+            (range(60), range(5), range(60), range(5)),
+            "attack=fgsm",
+            "fusion=audio_only",
+            f"seed={seed}",
+        )
     (trial,) = found(tmp_path, 1).trials
     (audio,) = trial.comparisons
     assert (audio.seeds, audio.n, audio.gained) == (2, N, 30)
@@ -131,7 +151,13 @@ def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> N
     for epochs, left in ((3, {"fgsm": 50, "pgd": 20, "mim": 10}), (4, {"fgsm": 5})):
         for attack, right in left.items():
             clips = (range(90), range(right), range(right), range(right))
-            run(tmp_path, clips, f"attack={attack}", f"training.epochs={epochs}", model=f"trained for {epochs}")
+            run(
+                tmp_path,
+                clips,
+                f"attack={attack}",
+                f"training.epochs={epochs}",
+                model=f"trained for {epochs}",
+            )
     (trial,) = found(tmp_path, 4).trials
     assert trial.verdict == "holds"
     assert trial.comparisons[0].gained == 30
@@ -139,7 +165,13 @@ def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> N
 
 def page(runs: Path) -> str:
     frame = collect(runs)
-    write_page(runs / "index.html", frame, read_results(runs), [*tables(frame, Scores(runs)), overview(frame)], runs)
+    write_page(
+        runs / "index.html",
+        frame,
+        read_results(runs),
+        [*tables(frame, Scores(runs)), overview(frame)],
+        runs,
+    )
     return (runs / "index.html").read_text(encoding="utf-8")
 
 
@@ -154,7 +186,9 @@ def test_the_page_has_our_numbers_beside_the_papers_and_a_link_to_each_run(tmp_p
 
 
 @pytest.mark.parametrize(("override", "bounded"), [("split=val", True), ("split=test", False)])
-def test_a_page_without_anything_to_judge_findings_by(tmp_path: Path, override: str, bounded: bool) -> None:
+def test_a_page_without_anything_to_judge_findings_by(
+    tmp_path: Path, override: str, bounded: bool
+) -> None:
     distance = {"audio": 0.1, "visual": 0.1}
     put(tmp_path, (52, 26, 26, 0), override, bounded=bounded, largest_distance=distance)
     assert "No finished attack" in page(tmp_path)
@@ -162,8 +196,15 @@ def test_a_page_without_anything_to_judge_findings_by(tmp_path: Path, override: 
 
 def test_marks_are_on_the_page(tmp_path: Path) -> None:
     right = (range(90), range(50), range(40), range(10))
-    run(tmp_path, right, "attack=mim", bounded=False, largest_distance={"audio": 0.1, "visual": 0.1})
-    run(tmp_path, right, "attack=pgd", verdict={"trusted": False, "reasons": ["more steps find more"]})
+    run(
+        tmp_path, right, "attack=mim", bounded=False, largest_distance={"audio": 0.1, "visual": 0.1}
+    )
+    run(
+        tmp_path,
+        right,
+        "attack=pgd",
+        verdict={"trusted": False, "reasons": ["more steps find more"]},
+    )
     text = page(tmp_path)
     for mark in ("not ε-bounded", "NOT trusted", "more steps find more"):
         assert mark in text
@@ -171,7 +212,12 @@ def test_marks_are_on_the_page(tmp_path: Path) -> None:
 
 def test_names_from_disk_are_text(tmp_path: Path) -> None:
     root = tmp_path / "<script>alert(1)<"
-    run(tmp_path, (range(90), range(50), range(40), range(10)), "dataset=folder", f"dataset.root='{root}'")
+    run(
+        tmp_path,
+        (range(90), range(50), range(40), range(10)),
+        "dataset=folder",
+        f"dataset.root='{root}'",
+    )
     text = page(tmp_path)
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)&lt;" in text
@@ -208,11 +254,19 @@ def test_the_command_makes_the_same_run(overrides: tuple[str, ...]) -> None:
     config = {**config_for("attack", *overrides), "overrides": list(overrides)}
     script, *given = shlex.split(command({"config": config, "task": "attack"}))[1:]
     assert script == "attack.py"
-    assert run_for("attack", config_for("attack", *given), "x").run_id == run_for("attack", config, "x").run_id
+    assert (
+        run_for("attack", config_for("attack", *given), "x").run_id
+        == run_for("attack", config, "x").run_id
+    )
 
 
-def test_the_command_of_an_undefended_run_that_defend_made_knows_no_defence() -> None:
-    overrides = ("defense=adversarial", "defense.steps=1", "adaptive=paper", "audio.widths=[8,8,8,8]")
+def test_the_command_of_an_undefended_run_that_defend_made_knows_no_defense() -> None:
+    overrides = (
+        "defense=adversarial",
+        "defense.steps=1",
+        "adaptive=paper",
+        "audio.widths=[8,8,8,8]",
+    )
     config = {**config_for("attack"), "overrides": list(overrides)}
     line = command({"config": config, "task": "attack"})
     assert "audio.widths=[8,8,8,8]" in line
@@ -243,7 +297,8 @@ def test_a_figure_of_fusions_needs_two_and_a_plain_file_name(tmp_path: Path) -> 
 
 def test_the_program_starts_without_what_draws(tmp_path: Path) -> None:
     check = (
-        "import sys; import avrobust.cli; print([m for m in ('matplotlib', 'jinja2', 'pandas') if m in sys.modules])"
+        "import sys; import avrobust.cli.main; "
+        "print([m for m in ('matplotlib', 'jinja2', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,10 +9,10 @@ from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.problem import Problem, put, take
 from avrobust.attacks.search import Worst
-from avrobust.attacks.threat import Threat, suite
-from avrobust.model import HeldModel
-from avrobust.randomness import generator
+from avrobust.models.classifier import HeldModel
+from avrobust.threats import Threat, suite
 from avrobust.types import Clip
+from avrobust.utils.randomness import generator
 from tests.support import batch_of, clip_of, model_for
 
 MODEL, BATCH = model_for(), batch_of(5, seed=2)
@@ -47,12 +47,20 @@ def test_a_verdict_costs_no_second_pass() -> None:
 
     answer = problem(model, suite(0.1)["audiovisual"]).answer(BATCH.clip)
     assert len(asked) == 1
-    torch.testing.assert_close(F.cross_entropy(answer.logits, BATCH.label, reduction="none"), answer.loss)
+    torch.testing.assert_close(
+        F.cross_entropy(answer.logits, BATCH.label, reduction="none"), answer.loss
+    )
 
 
 def test_an_objective_that_is_not_of_each_clip_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the objective returned \(\) for 5 clips"):
-        PGD(1)(MODEL, BATCH.clip, BATCH.label, suite(0.1)["audio"], objective=lambda m, c, y: m(c).sum())
+        PGD(1)(
+            MODEL,
+            BATCH.clip,
+            BATCH.label,
+            suite(0.1)["audio"],
+            objective=lambda m, c, y: m(c).sum(),
+        )
 
 
 def test_nan_is_no_recognition_and_moves_nothing() -> None:
@@ -67,7 +75,9 @@ def test_clips_are_taken_and_put_back() -> None:
     other = clip_of(2, seed=9)
     changed = put(BATCH.clip, SOME, other)
     assert all(torch.equal(x, y) for x, y in zip(take(changed, SOME), other, strict=True))
-    assert all(torch.equal(x[[1, 2, 4]], y[[1, 2, 4]]) for x, y in zip(changed, BATCH.clip, strict=True))
+    assert all(
+        torch.equal(x[[1, 2, 4]], y[[1, 2, 4]]) for x, y in zip(changed, BATCH.clip, strict=True)
+    )
 
 
 def test_what_fools_is_worse_than_what_does_not_then_the_loss_counts() -> None:
@@ -76,7 +86,11 @@ def test_what_fools_is_worse_than_what_does_not_then_the_loss_counts() -> None:
     worst.offer(first, torch.tensor([1.0, 1.0, 1.0]), torch.tensor([True, False, False]))
     better = worst.offer(second, torch.tensor([2.0, 0.5, 0.5]), torch.tensor([False, True, False]))
     assert better.tolist() == [False, True, False]
-    assert [torch.equal(worst.clip.audio[i], second.audio[i]) for i in range(3)] == [False, True, False]
+    assert [torch.equal(worst.clip.audio[i], second.audio[i]) for i in range(3)] == [
+        False,
+        True,
+        False,
+    ]
     assert worst.loss.tolist() == [1.0, 0.5, 1.0]
 
 
@@ -87,7 +101,9 @@ def test_best_iterates_and_restarts_leave_no_clip_better_off(kind: type[PGD] | t
     def outcome(**settings: object) -> tuple[Tensor, Tensor]:
         generators = [generator(0, key) for key in BATCH.key]
         attack = kind(6, 0.7, **settings)  # type: ignore[arg-type]
-        return problem(MODEL, threat).judge(attack(MODEL, BATCH.clip, BATCH.label, threat, generators=generators))
+        return problem(MODEL, threat).judge(
+            attack(MODEL, BATCH.clip, BATCH.label, threat, generators=generators)
+        )
 
     for once, more in (
         ({}, {"best": True}),

@@ -19,12 +19,29 @@ def test_the_library_example_runs_as_it_stands() -> None:
 
 def test_the_library_example_is_a_dozen_lines() -> None:
     (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line and not line.startswith(("import", "from"))]) <= 12
+    assert (
+        len(
+            [
+                line
+                for line in example.splitlines()
+                if line and not line.startswith(("import", "from"))
+            ]
+        )
+        <= 12
+    )
 
 
 def test_every_option_that_the_readme_names_exists_and_every_option_is_named() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", (PROJECT / "README.md").read_text(), re.MULTILINE)
-    assert {group for group, _ in rows} >= {"dataset", "audio", "visual", "fusion", "attack", "threat", "trainer"}
+    assert {group for group, _ in rows} >= {
+        "dataset",
+        "audio",
+        "visual",
+        "fusion",
+        "attack",
+        "threat",
+        "trainer",
+    }
     for group, options in rows:
         without_remarks = re.sub(r"\([^)]*\)", "", options)
         named = set(re.findall(r"`(\w+)`", without_remarks))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from avrobust.runs import Run, run_for
+from avrobust.experiments.runs import Run, run_for
 from tests.support import config_for
 
 

@@ -7,10 +7,10 @@ import torch
 
 from avrobust.attacks.base import Attack, cross_entropy
 from avrobust.attacks.losses import WithCosine
-from avrobust.attacks.threat import suite
-from avrobust.evaluation import evaluate
-from avrobust.folding import folded
-from avrobust.model import AVClassifier
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.models.classifier import AVClassifier
+from avrobust.models.folding import folded
+from avrobust.threats import suite
 from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, built, model_for, options
 
@@ -27,7 +27,13 @@ def plain(model: AVClassifier) -> object:
     return call
 
 
-CASES = [("fgsm", "none"), ("pgd", "none"), ("mim", "none"), ("fgsm", "minsim_exfmem"), ("pgd", "unimodal_audio")]
+CASES = [
+    ("fgsm", "none"),
+    ("pgd", "none"),
+    ("mim", "none"),
+    ("fgsm", "minsim_exfmem"),
+    ("pgd", "unimodal_audio"),
+]
 
 
 @pytest.mark.parametrize(("name", "defense"), CASES)
@@ -75,12 +81,19 @@ def test_other_budgets_share_the_gradient_alone() -> None:
     assert found == {"audio": 3, "audio differentiated": 1, "visual": 3, "visual differentiated": 1}
 
 
-@pytest.mark.parametrize(("name", "defense"), [("fgsm", "none"), ("fgsm", "exfmem"), ("pgd", "unimodal_audio")])
+@pytest.mark.parametrize(
+    ("name", "defense"), [("fgsm", "none"), ("fgsm", "exfmem"), ("pgd", "unimodal_audio")]
+)
 def test_what_is_known_from_another_eps_changes_no_record(name: str, defense: str) -> None:
     model, attack, known = model_for(f"defense={defense}"), built("attack", name), {}  # type: ignore[var-annotated]
-    batches = [batch_of(4), Batch(batch_of(3, seed=1).clip, batch_of(3, seed=1).label, ("x", "y", "z"))]
+    batches = [
+        batch_of(4),
+        Batch(batch_of(3, seed=1).clip, batch_of(3, seed=1).label, ("x", "y", "z")),
+    ]
     for eps in (0.02, 0.005):
-        for objective in (cross_entropy, WithCosine(1.0)) if defense == "none" else (cross_entropy,):
+        for objective in (
+            (cross_entropy, WithCosine(1.0)) if defense == "none" else (cross_entropy,)
+        ):
             threats = suite(eps, visual=8.0)
             ours = evaluate(model, batches, attack, threats, objective=objective, known=known)
             assert ours == evaluate(model, batches, attack, threats, objective=objective)
@@ -91,7 +104,12 @@ def test_another_eps_takes_no_gradient_and_one_pass() -> None:
     batch = batch_of(4)
     for done, eps in enumerate((0.01, 0.02, 0.03), start=2):
         evaluate(model, [batch], built("attack", "fgsm"), suite(eps), known=known)
-        assert found == {"audio": done, "audio differentiated": 1, "visual": done, "visual differentiated": 1}
+        assert found == {
+            "audio": done,
+            "audio differentiated": 1,
+            "visual": done,
+            "visual differentiated": 1,
+        }
 
 
 def test_pgd_differentiates_the_attacked_branch_and_the_clean_clips_once() -> None:
@@ -105,7 +123,9 @@ def test_a_random_start_asks_nothing_about_the_clean_clips() -> None:
     assert found["audio differentiated"] == 10 + 10
 
 
-@pytest.mark.parametrize("option", [(g, o) for g in ("audio", "visual") for o in options(g)], ids="=".join)
+@pytest.mark.parametrize(
+    "option", [(g, o) for g in ("audio", "visual") for o in options(g)], ids="=".join
+)
 def test_a_folded_encoder_gives_the_same_embeddings(option: tuple[str, str]) -> None:
     model, clip = model_for(), batch_of(6).clip
     encoder, x = built(*option), getattr(clip, option[0])

@@ -19,7 +19,11 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(bool(missing()), reason=f"no Slurm here: {', '.join(missing())} missing"),
 ]
-LAUNCHER = ("hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=null", "hydra.launcher.cpus_per_task=1")
+LAUNCHER = (
+    "hydra/launcher=submitit_slurm",
+    "hydra.launcher.gpus_per_node=null",
+    "hydra.launcher.cpus_per_task=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +32,15 @@ def cluster() -> Iterator[dict[str, str]]:
         yield env
 
 
-def sweep(cluster: dict[str, str], prepared: Path, runs: Path, *more: str) -> "subprocess.Popen[str]":
+def sweep(
+    cluster: dict[str, str], prepared: Path, runs: Path, *more: str
+) -> "subprocess.Popen[str]":
     script, *rest = attack(prepared, runs, "-m", *LAUNCHER, "eps=0.05", *more)
     line = [sys.executable, str(PROJECT / script), *rest]
     env = {**os.environ, **cluster, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
-    return subprocess.Popen(line, cwd=runs, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line, cwd=runs, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(process: "subprocess.Popen[str]", status: int = 0) -> tuple[str, str]:
@@ -63,7 +71,9 @@ def wait_until(true: Callable[[], bool], process: "subprocess.Popen[str]") -> No
         time.sleep(0.2)
 
 
-def test_a_sweep_is_an_array_of_jobs(cluster: dict[str, str], prepared: Path, tmp_path: Path) -> None:
+def test_a_sweep_is_an_array_of_jobs(
+    cluster: dict[str, str], prepared: Path, tmp_path: Path
+) -> None:
     finish(sweep(cluster, prepared, tmp_path, "fusion=sum,concat", "attack=fgsm,mim"))
     choices = [result["config"]["choices"] for result in results(tmp_path, "attack").values()]  # type: ignore[index]
     assert sorted((c["fusion"], c["attack"]) for c in choices) == [
@@ -80,7 +90,9 @@ def test_a_sweep_is_an_array_of_jobs(cluster: dict[str, str], prepared: Path, tm
 def test_a_failed_job_is_listed_and_the_others_are_done(
     cluster: dict[str, str], prepared: Path, tmp_path: Path
 ) -> None:
-    process = sweep(cluster, prepared, tmp_path, "fusion=sum,concat", "attack=fgsm", "audio.widths=[8,8,8,8]")
+    process = sweep(
+        cluster, prepared, tmp_path, "fusion=sum,concat", "attack=fgsm", "audio.widths=[8,8,8,8]"
+    )
     stdout, stderr = finish(process, status=1)
     assert "sweep: 1 of 2 jobs done" in stdout
     assert "| paper    | fgsm     | concat   |" in stdout
@@ -90,10 +102,14 @@ def test_a_failed_job_is_listed_and_the_others_are_done(
 
 # How a job is interrupted, and epochs enough for it to be still at work by then.
 # The first is what Slurm sends before a time limit; some clusters send it before a preemption, too.
-# The second makes Slurm preempt the job: SIGTERM, a time of grace (whose end Slurm looks for every 30 s), SIGKILL.
+# The second makes Slurm preempt the job: SIGTERM, a time of grace (whose end Slurm looks for every
+# 30 s), SIGKILL.
 INTERRUPTIONS = {
     "signal": (60, ("scancel", "--signal=USR2", "{job}")),
-    "preemption": (200, ("sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=true")),
+    "preemption": (
+        200,
+        ("sbatch", "--partition=high", "--cpus-per-task=2", "--output=/dev/null", "--wrap=true"),
+    ),
 }
 
 
@@ -102,11 +118,18 @@ def test_an_interrupted_job_goes_on_from_its_last_epoch(
     interruption: str, cluster: dict[str, str], prepared: Path, tmp_path: Path
 ) -> None:
     epochs, line = INTERRUPTIONS[interruption]
-    process = sweep(cluster, prepared, tmp_path, f"training.epochs={epochs}", "workers=1", "attack=fgsm")
+    process = sweep(
+        cluster, prepared, tmp_path, f"training.epochs={epochs}", "workers=1", "attack=fgsm"
+    )
     wait_until(lambda: len(metrics(tmp_path)) > 3, process)
     job = command(cluster, "squeue", "--noheader", "--format=%i")
     command(cluster, *(part.format(job=job) for part in line))
-    wait_until(lambda: command(cluster, "squeue", f"--job={job}", "--noheader", "--format=%T") == "PENDING", process)
+    wait_until(
+        lambda: (
+            command(cluster, "squeue", f"--job={job}", "--noheader", "--format=%T") == "PENDING"
+        ),
+        process,
+    )
     marked = mark_last_but_one_epoch(tmp_path)
     finish(process)
     rows = metrics(tmp_path)
@@ -119,5 +142,7 @@ def mark_last_but_one_epoch(runs: Path) -> int:
     """Training that epoch again would write its row again. The last may have been killed before it was saved."""
     epoch = len(metrics(runs)) - 2
     (path,) = runs.glob("train/*/metrics.csv")
-    path.write_text(re.sub(rf"^{epoch},[^,]*", f"{epoch},mark", path.read_text(), flags=re.MULTILINE))
+    path.write_text(
+        re.sub(rf"^{epoch},[^,]*", f"{epoch},mark", path.read_text(), flags=re.MULTILINE)
+    )
     return epoch

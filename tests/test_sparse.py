@@ -23,7 +23,9 @@ def problem(dim: int = 24, atoms: int = 40, clips: int = 6, seed: int = 0) -> tu
 def lasso(bank: Bank, features: Tensor) -> Tensor:
     atoms = bank.atoms.double().numpy()
     model = Lasso(alpha=WEIGHT / 2 / len(atoms), fit_intercept=False, tol=1e-12, max_iter=2_000_000)
-    return torch.stack([torch.from_numpy(model.fit(atoms, f).coef_.copy()) for f in features.double().numpy()])
+    return torch.stack(
+        [torch.from_numpy(model.fit(atoms, f).coef_.copy()) for f in features.double().numpy()]
+    )
 
 
 @pytest.mark.parametrize(("dim", "atoms"), [(24, 40), (24, 12), (24, 24)])
@@ -40,7 +42,10 @@ def test_the_objective_is_that_of_scikit_learn(dim: int, atoms: int) -> None:
 def test_the_gap_bounds_the_distance_from_the_optimum() -> None:
     bank, features = problem()
     best = objective(
-        bank, features, ADMM(gap=1e-6, max_iterations=5000).solve(bank, features, WEIGHT, "audio").code, WEIGHT
+        bank,
+        features,
+        ADMM(gap=1e-6, max_iterations=5000).solve(bank, features, WEIGHT, "audio").code,
+        WEIGHT,
     )
     for gap in (0.3, 0.03, 0.003):
         found = ADMM(gap=gap).solve(bank, features, WEIGHT, "audio")
@@ -49,7 +54,9 @@ def test_the_gap_bounds_the_distance_from_the_optimum() -> None:
         assert ((ours - best) / ours <= found.gap + 1e-5).all()
 
 
-@pytest.mark.parametrize("solver", [ADMM(), ReleasedISTA(2e-4, max_iterations=300), SpectralISTA(2e-4)])
+@pytest.mark.parametrize(
+    "solver", [ADMM(), ReleasedISTA(2e-4, max_iterations=300), SpectralISTA(2e-4)]
+)
 def test_a_code_is_its_clips_own(solver: Solver) -> None:
     bank, features = problem(clips=8)
     features = torch.cat([features, 10 * features[:2], torch.zeros(1, features.shape[1])])
@@ -90,12 +97,19 @@ def test_the_released_iteration_is_proximal_gradient_descent() -> None:
 
 @pytest.mark.parametrize(("step", "most"), [(2e-4, 2000), (2e-5, 2000), (2e-5, 40)])
 @pytest.mark.parametrize("atoms", [40, 12])
-def test_the_closed_form_is_within_its_bound_of_the_released_iteration(step: float, most: int, atoms: int) -> None:
+def test_the_closed_form_is_within_its_bound_of_the_released_iteration(
+    step: float, most: int, atoms: int
+) -> None:
     bank, features = problem(atoms=atoms)
-    theirs = ReleasedISTA(step_audio=step, max_iterations=most).solve(bank, features, WEIGHT, "audio")
+    theirs = ReleasedISTA(step_audio=step, max_iterations=most).solve(
+        bank, features, WEIGHT, "audio"
+    )
     ours = SpectralISTA(step_audio=step, max_iterations=most).solve(bank, features, WEIGHT, "audio")
     apart = (ours.iterations - theirs.iterations).abs()
-    bound = torch.maximum(ours.iterations, theirs.iterations) * step * WEIGHT * atoms**0.5 + apart * 8e-4
+    bound = (
+        torch.maximum(ours.iterations, theirs.iterations) * step * WEIGHT * atoms**0.5
+        + apart * 8e-4
+    )
     assert ((ours.code - theirs.code).norm(dim=1) <= bound + 1e-5).all()
     assert (bound < theirs.code.norm(dim=1) / 5).all()  # it says something
 
@@ -103,7 +117,9 @@ def test_the_closed_form_is_within_its_bound_of_the_released_iteration(step: flo
 def test_the_closed_form_takes_the_steps_that_its_own_iteration_takes() -> None:
     bank, features = problem()
     ours = SpectralISTA(step_visual=2e-4).solve(bank, features, 0.0, "visual")
-    theirs = ReleasedISTA(step_visual=2e-4).solve(bank, features, 0.0, "visual")  # without any shrinkage
+    theirs = ReleasedISTA(step_visual=2e-4).solve(
+        bank, features, 0.0, "visual"
+    )  # without any shrinkage
     assert torch.equal(ours.iterations, theirs.iterations)
     torch.testing.assert_close(ours.code, theirs.code, rtol=1e-3, atol=1e-5)
 
@@ -111,7 +127,9 @@ def test_the_closed_form_takes_the_steps_that_its_own_iteration_takes() -> None:
 @pytest.mark.parametrize("solver", [ReleasedISTA, SpectralISTA])
 def test_a_step_that_diverges_is_refused(solver: type[ReleasedISTA | SpectralISTA]) -> None:
     bank, features = problem()
-    with pytest.raises(UserError, match=r"step_audio=1 diverges on this bank; it has to be below 0\.\d+"):
+    with pytest.raises(
+        UserError, match=r"step_audio=1 diverges on this bank; it has to be below 0\.\d+"
+    ):
         solver(step_audio=1).solve(bank, features, WEIGHT, "audio")
 
 
@@ -143,7 +161,9 @@ def test_the_implicit_gradient_is_the_unrolled_one_and_that_of_finite_difference
         return made["implicit"](features + h * direction)
 
     differences = (moved(1e-5) - moved(-1e-5)) / 2e-5
-    torch.testing.assert_close((implicit * direction).sum(1), (differences * vectors).sum(1), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        (implicit * direction).sum(1), (differences * vectors).sum(1), rtol=1e-3, atol=1e-3
+    )
 
 
 def test_the_straight_through_gradient_is_the_identity() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from avrobust.runs import Run, run_for
-from avrobust.science import stage_before
+from avrobust.experiments.identity import stage_before
+from avrobust.experiments.runs import Run, run_for
 from avrobust.tasks.parts import build_parts
 from avrobust.tasks.train import load_trained, trained
 from tests.support import PROJECT, config_for, run_script
@@ -44,15 +44,17 @@ def test_the_stage_before_is_the_run_that_others_have_too() -> None:
     assert before("defense=minsim") is None
 
 
-def test_a_defence_of_one_stage_trains_twice_to_match() -> None:
+def test_a_defense_of_one_stage_trains_twice_to_match() -> None:
     assert before("defense=minsim", "defense.match_epochs=true") == identity("defense=minsim")
     assert identity("defense=minsim", "defense.match_epochs=true") != identity("defense=minsim")
 
 
-def test_a_defence_of_two_stages_trains_no_longer_to_match_but_is_compared_with_another() -> None:
+def test_a_defense_of_two_stages_trains_no_longer_to_match_but_is_compared_with_another() -> None:
     match = "defense.match_epochs=true"
     assert identity("defense=exfmem", match) == identity("defense=exfmem")
-    assert identity("defense=exfmem", match, task="defend") != identity("defense=exfmem", task="defend")
+    assert identity("defense=exfmem", match, task="defend") != identity(
+        "defense=exfmem", task="defend"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,9 @@ def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 200
-    while not any(path.read_text().count("\n") >= 2 for path in runs.glob("train/*-exfmem-*/metrics.csv")):
+    while not any(
+        path.read_text().count("\n") >= 2 for path in runs.glob("train/*-exfmem-*/metrics.csv")
+    ):
         assert process.poll() is None, "finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -118,12 +122,16 @@ def test_the_banks_are_the_features_of_stage_one(runs: Path, prepared: Path) -> 
     state = weights(runs / "train" / str(second(runs)["run_id"]))
     config = config_for("train", *overrides(prepared, runs))
     parts = build_parts(config)
-    model = load_trained(Run("train", stage_one(runs), runs / "train" / stage_one(runs)), parts.model).eval()
+    model = load_trained(
+        Run("train", stage_one(runs), runs / "train" / stage_one(runs)), parts.model
+    ).eval()
     clips = parts.data.clips("train")
     atoms = state["restorers.audio.atoms"]
     assert atoms.shape[1] == len(clips) == 24
     with torch.no_grad():
-        own = torch.cat([model.encode_audio(clips[0, i].clip.audio.unsqueeze(0)) for i in range(len(clips))])
+        own = torch.cat(
+            [model.encode_audio(clips[0, i].clip.audio.unsqueeze(0)) for i in range(len(clips))]
+        )
     nearest = torch.cdist(own, atoms.T)
     assert (nearest.amin(1) < 1e-3).all()
 

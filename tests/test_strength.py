@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from avrobust.analyses.strength.compute import interaction, strength
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import Threat, audio_budget, suite, visual_budget
-from avrobust.cli import main
+from avrobust.cli.main import main
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate
-from avrobust.strength import interaction, strength
+from avrobust.evaluation.evaluate import evaluate
 from avrobust.tasks import attack as attack_task
+from avrobust.threats import Threat, audio_budget, suite, visual_budget
 from avrobust.types import Batch, Clip
 from tests.support import attack, batch_of, built, config_for, model_for
 
@@ -40,7 +40,9 @@ def needs(audio: float, visual: float, *, either: bool = False) -> object:
 
 
 ZEROS = Batch(
-    Clip(torch.zeros(3, 1, 8), torch.full((3, 1, 3, 2, 2), 0.5)), torch.zeros(3, dtype=torch.int64), ("a", "b", "c")
+    Clip(torch.zeros(3, 1, 8), torch.full((3, 1, 3, 2, 2), 0.5)),
+    torch.zeros(3, dtype=torch.int64),
+    ("a", "b", "c"),
 )
 PGD1 = PGD(1, 1.0)
 
@@ -48,7 +50,8 @@ PGD1 = PGD(1, 1.0)
 def test_the_smallest_budgets_of_a_model_that_is_known() -> None:
     found = strength(needs(0.2, 0.4), [ZEROS], PGD1, LARGEST, levels=8, grid=4)  # type: ignore[arg-type]
     assert found.keys == ("a", "b", "c")
-    # In steps of 0.05: 0.2 of the sound, 0.4 of the frames, 0.15 of each (0.75 + 0.375 > 1, 0.1 of each is not enough).
+    # In steps of 0.05: 0.2 of the sound, 0.4 of the frames, 0.15 of each (0.75 + 0.375 > 1, 0.1 of
+    # each is not enough).
     assert {c: x.tolist() for c, x in found.alone.items()} == {
         "audio": [4] * 3,
         "visual": [8] * 3,
@@ -61,13 +64,17 @@ def test_what_no_budget_fools_and_what_errs_already() -> None:
     out_of_reach = strength(needs(9, 9), [ZEROS], PGD1, LARGEST, levels=4, grid=2)  # type: ignore[arg-type]
     assert all((x == 5).all() for x in out_of_reach.alone.values())
     assert (out_of_reach.surface == 3).all()
-    wrong = strength(needs(9, 9), [ZEROS._replace(label=ZEROS.label + 1)], PGD1, LARGEST, levels=4, grid=2)  # type: ignore[arg-type]
+    wrong = strength(
+        needs(9, 9), [ZEROS._replace(label=ZEROS.label + 1)], PGD1, LARGEST, levels=4, grid=2
+    )  # type: ignore[arg-type]
     assert all((x == 0).all() for x in [*wrong.alone.values(), wrong.surface])
 
 
 def test_interaction_of_modalities_that_add_up_and_of_modalities_that_do_not() -> None:
     together, apart = (
-        interaction(strength(needs(0.4, 0.4, either=e), [ZEROS], PGD1, LARGEST, levels=2, grid=2).surface)  # type: ignore[arg-type]
+        interaction(
+            strength(needs(0.4, 0.4, either=e), [ZEROS], PGD1, LARGEST, levels=2, grid=2).surface
+        )  # type: ignore[arg-type]
         for e in (False, True)
     )
     assert together.gain.tolist() == [[0, 0, 0], [0, 100, 0], [0, 0, 0]]
@@ -87,10 +94,13 @@ def test_it_agrees_with_the_attack_at_every_budget() -> None:
     assert found.surface.unique().numel() > 2
     for i, j in product(range(grid + 1), repeat=2):
         eps = (largest.audio.eps * i / grid, largest.visual.eps * j / grid)  # type: ignore[union-attr]
-        threat = Threat(*(replace(b, eps=e) if e else None for b, e in zip(largest.budgets, eps, strict=True)))  # type: ignore[type-var]
+        threat = Threat(
+            *(replace(b, eps=e) if e else None for b, e in zip(largest.budgets, eps, strict=True))
+        )  # type: ignore[type-var]
         records = evaluate(model, [batch], PGD(4, 0.5), {"audiovisual": threat})
         stands = [r.correct for r in records if r.condition == "audiovisual"]
-        # On these clips the attack is monotone, so that nothing is lost by walking along the frontier.
+        # On these clips the attack is monotone, so that nothing is lost by walking along the
+        # frontier.
         assert stands == (found.surface[:, i] > j).tolist()
 
 
@@ -99,9 +109,14 @@ def test_random_draws_depend_on_no_batch_mate() -> None:
     largest = suite(0.02, visual=4.0)["audiovisual"]
     batch = batch_of(4)
     single = [
-        Batch(Clip(*(x[i : i + 1] for x in batch.clip)), batch.label[i : i + 1], batch.key[i : i + 1]) for i in range(4)
+        Batch(
+            Clip(*(x[i : i + 1] for x in batch.clip)), batch.label[i : i + 1], batch.key[i : i + 1]
+        )
+        for i in range(4)
     ]
-    whole, parts = (strength(model, b, attack, largest, levels=4, grid=2) for b in ([batch], single))
+    whole, parts = (
+        strength(model, b, attack, largest, levels=4, grid=2) for b in ([batch], single)
+    )
     assert torch.equal(whole.surface, parts.surface)
 
 
@@ -116,7 +131,9 @@ def test_an_attack_without_budget_has_no_smallest_one() -> None:
 def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an attack run that has its strengths as well."""
     runs = tmp_path_factory.mktemp("strengths")
-    _, *overrides = attack(prepared, runs, "attack=fgsm", "threat=synthetic", "eps=0.02", "training.epochs=1")
+    _, *overrides = attack(
+        prepared, runs, "attack=fgsm", "threat=synthetic", "eps=0.02", "training.epochs=1"
+    )
     attack_task.main(config_for("attack", *overrides))
     (folder,) = (runs / "attack").iterdir()
     assert main(["surface", str(folder), "--levels", "4", "--grid", "2"]) == 0
@@ -124,7 +141,9 @@ def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_gets_its_curves_its_clips_and_a_picture(finished: Path) -> None:
-    content, result = (json.loads((finished / f"{name}.json").read_text()) for name in ("strength", "result"))
+    content, result = (
+        json.loads((finished / f"{name}.json").read_text()) for name in ("strength", "result")
+    )
     assert content["n"] == result["n"]
     assert content["largest"] == {"audio": 0.01, "visual": 0.16}
     for condition, curve in content["curves"].items():
@@ -135,6 +154,8 @@ def test_a_run_gets_its_curves_its_clips_and_a_picture(finished: Path) -> None:
     rows = list(csv.DictReader((finished / "strength.csv").read_text().splitlines()))
     assert len(rows) == result["n"]
     fell = [row["audiovisual"] for row in rows if row["audiovisual"]]
-    assert 100 * len(fell) / len(rows) == pytest.approx(100 - content["curves"]["audiovisual"]["accuracy"][-1])
+    assert 100 * len(fell) / len(rows) == pytest.approx(
+        100 - content["curves"]["audiovisual"]["accuracy"][-1]
+    )
     assert (finished / "strength.png").stat().st_size > 10_000
     assert (finished / "strength.pdf").is_file()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from avrobust.analyses.strength.section import surfaces, words
 from avrobust.report.charts import cells, contours
 from avrobust.report.collect import collect
 from avrobust.report.figures import write_figures
-from avrobust.report.surface import surfaces, words
 from tests.test_page import page
 from tests.test_page import run as put
 
@@ -58,13 +58,18 @@ def test_the_interaction_in_words() -> None:
     assert "from 90.0 % to 70.0 % by audio alone, 50.0 % by video alone and 10.0 % by both" in fall
     assert gain.endswith("gains at most 20.0 points, at 0.02 and 0.04.")
     assert (
-        "40.0 % fall to both at the largest budgets but not with the video intact, 20.0 % not with the audio" in saved
+        "40.0 % fall to both at the largest budgets but not with the video intact, 20.0 % not with the audio"
+        in saved
     )
     assert words(content(gain=0))[1].endswith("gains nothing anywhere.")
 
 
 def test_cells_and_contours_have_audio_to_the_right_and_video_up() -> None:
-    corner = next(cell for cell in cells(content(), "accuracy") if (cell.x, cell.y) == (LEVELS - 1, LEVELS - 1))
+    corner = next(
+        cell
+        for cell in cells(content(), "accuracy")
+        if (cell.x, cell.y) == (LEVELS - 1, LEVELS - 1)
+    )
     assert corner.text == "audio 0.02, video 0: 70.0"
     assert corner.share == 0.7
     (line,) = [line for line in contours(content(gain=0), "accuracy") if line.level == 75]
@@ -80,4 +85,6 @@ def test_it_is_on_the_page_and_on_paper(runs: Path) -> None:
     assert '<polyline class="contour"' in text
     assert "gains at most 20.0 points" in text
     write_figures(collect(runs), runs, runs / "figures")
-    assert {path.name for path in (runs / "figures").iterdir()} == {f"strength-{one.run}.{x}" for x in ("pdf", "png")}
+    assert {path.name for path in (runs / "figures").iterdir()} == {
+        f"strength-{one.run}.{x}" for x in ("pdf", "png")
+    }

@@ -15,21 +15,42 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from avrobust.sweeps import Job, Sweep, expand, read_sweep, read_sweeps, record
+from avrobust.experiments.sweeps import Job, Sweep, expand, read_sweep, read_sweeps, record
 from hydra_plugins.avrobust_sweeper import OnceSweeper
-from tests.support import AVROBUST, CONFIGS, OFFLINE, PROJECT, attack, config_for, options, run_script
+from tests.support import (
+    AVROBUST,
+    CONFIGS,
+    OFFLINE,
+    PROJECT,
+    attack,
+    config_for,
+    options,
+    run_script,
+)
 
-FAILS = ("-m", "fusion=sum,concat", "attack=fgsm", "audio.widths=[8,8,8,8]")  # sum wants embeddings of one size
+FAILS = (
+    "-m",
+    "fusion=sum,concat",
+    "attack=fgsm",
+    "audio.widths=[8,8,8,8]",
+)  # sum wants embeddings of one size
 
 
 def results(runs: Path, task: str) -> dict[str, Any]:
-    return {path.parent.name: json.loads(path.read_text()) for path in (runs / task).glob("*/result.json")}
+    return {
+        path.parent.name: json.loads(path.read_text())
+        for path in (runs / task).glob("*/result.json")
+    }
 
 
 def jobs_of(sweep: str, *overrides: str) -> tuple[tuple[str, ...], ...]:
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
         loader = GlobalHydra.instance().config_loader()
-        return expand(loader.load_configuration("attack", [f"sweep={sweep}", *overrides], RunMode.MULTIRUN).hydra)
+        return expand(
+            loader.load_configuration(
+                "attack", [f"sweep={sweep}", *overrides], RunMode.MULTIRUN
+            ).hydra
+        )
 
 
 def covering(jobs: tuple[tuple[str, ...], ...]) -> list[tuple[str, ...]]:
@@ -41,9 +62,13 @@ def covering(jobs: tuple[tuple[str, ...], ...]) -> list[tuple[str, ...]]:
     return chosen
 
 
-@pytest.mark.parametrize("picked", [covering, pytest.param(list, marks=pytest.mark.slow)], ids=["covering", "all"])
+@pytest.mark.parametrize(
+    "picked", [covering, pytest.param(list, marks=pytest.mark.slow)], ids=["covering", "all"]
+)
 @pytest.mark.parametrize("sweep", options("sweep"))
-def test_jobs_of_every_sweep_compose_each_into_a_run_of_its_own(sweep: str, picked: Callable[..., Any]) -> None:
+def test_jobs_of_every_sweep_compose_each_into_a_run_of_its_own(
+    sweep: str, picked: Callable[..., Any]
+) -> None:
     jobs = jobs_of(sweep)
     assert len(set(jobs)) == len(jobs)
     seen = [config_for("attack", *job) for job in picked(jobs)]
@@ -66,7 +91,9 @@ def test_a_sweep_file_says_what_it_is_and_how_to_start_it(sweep: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def failing(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def failing(
+    prepared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     runs = tmp_path_factory.mktemp("failing") / "my runs"
     return runs, run_script(*attack(prepared, runs, *FAILS))
 
@@ -77,7 +104,9 @@ Failing = tuple[Path, subprocess.CompletedProcess[str]]
 def test_a_failed_job_stops_no_other_and_is_listed_with_its_reason(failing: Failing) -> None:
     runs, done = failing
     assert done.returncode == 1
-    assert [r["config"]["choices"]["fusion"] for r in results(runs, "attack").values()] == ["concat"]
+    assert [r["config"]["choices"]["fusion"] for r in results(runs, "attack").values()] == [
+        "concat"
+    ]
     assert "sweep: 1 of 2 jobs done" in done.stdout
     listed = done.stderr.splitlines()[-1]
     assert listed.startswith("job 1 failed (fusion=sum")
@@ -113,14 +142,18 @@ def test_a_mistake_in_the_command_is_one_line_and_no_sweep(tmp_path: Path) -> No
     assert done.stdout == ""
 
 
-def test_a_job_over_several_devices_is_refused_with_the_reason(prepared: Path, tmp_path: Path) -> None:
+def test_a_job_over_several_devices_is_refused_with_the_reason(
+    prepared: Path, tmp_path: Path
+) -> None:
     done = run_script(*attack(prepared, tmp_path, "-m", "attack=fgsm,pgd", "trainer.devices=2"))
     assert done.returncode == 1
     assert "trainer.devices=2: a multirun gives each job one device" in done.stderr
     assert not results(tmp_path, "train")
 
 
-def test_joblib_runs_the_same_jobs_and_trains_each_model_once(prepared: Path, tmp_path: Path) -> None:
+def test_joblib_runs_the_same_jobs_and_trains_each_model_once(
+    prepared: Path, tmp_path: Path
+) -> None:
     axes = ("-m", "hydra/launcher=joblib", "attack=fgsm,pgd", "fusion=sum,concat")
     done = run_script(*attack(prepared, tmp_path, *axes))
     assert done.returncode == 0, done.stderr
@@ -131,7 +164,9 @@ def test_joblib_runs_the_same_jobs_and_trains_each_model_once(prepared: Path, tm
 
 def test_two_processes_on_one_sweep_share_its_work(prepared: Path, tmp_path: Path) -> None:
     line = [sys.executable, *attack(prepared, tmp_path, "-m", "attack=fgsm,pgd")]
-    both = [subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
     said = [process.communicate(timeout=200)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert all("sweep: 2 of 2 jobs done" in text for text in said)
@@ -153,7 +188,9 @@ def test_results_that_were_moved_are_found_where_they_are(prepared: Path, tmp_pa
 
 
 def test_where_a_job_broke_off_is_kept(tmp_path: Path) -> None:
-    (tmp_path / "sweep.json").write_text(json.dumps({"name": "x", "command": "", "jobs": [["a=1"], ["a=2"]]}))
+    (tmp_path / "sweep.json").write_text(
+        json.dumps({"name": "x", "command": "", "jobs": [["a=1"], ["a=2"]]})
+    )
 
     def broken() -> dict[str, Any]:
         raise ZeroDivisionError("no luck")
@@ -169,7 +206,9 @@ def test_where_a_job_broke_off_is_kept(tmp_path: Path) -> None:
 def test_a_job_whose_process_is_gone_is_interrupted_not_running(tmp_path: Path) -> None:
     import socket
 
-    job = Job(0, (), "running", started=1.0, host=socket.gethostname(), pid=2**22 + 1)  # above the largest pid
+    job = Job(
+        0, (), "running", started=1.0, host=socket.gethostname(), pid=2**22 + 1
+    )  # above the largest pid
     (tmp_path / "0.json").write_text(json.dumps(job._asdict()))
     assert Sweep(tmp_path, "x", "", (("a=1",), ("a=2",))).progress() == [
         job._replace(state="interrupted", overrides=("a=1",)),
@@ -181,11 +220,16 @@ def test_a_job_is_composed_once_before_the_first_and_kept_for_its_own() -> None:
     composed = []
 
     class Loader:
-        def load_sweep_config(self, master_config: object, sweep_overrides: list[str]) -> dict[str, object]:
+        def load_sweep_config(
+            self, master_config: object, sweep_overrides: list[str]
+        ) -> dict[str, object]:
             composed.append(sweep_overrides)
             return {"of": sweep_overrides}
 
-    sweeper, loader = OnceSweeper.__new__(OnceSweeper), Loader()  # Hydra may have loaded its base class twice
+    sweeper, loader = (
+        OnceSweeper.__new__(OnceSweeper),
+        Loader(),
+    )  # Hydra may have loaded its base class twice
     sweeper.launcher, sweeper.config = BasicLauncher(), OmegaConf.create()
     sweeper.hydra_context = SimpleNamespace(config_loader=loader)  # type: ignore[assignment]
     sweeper.validate_batch_is_legal([["a=1"], ["a=2"]])

@@ -8,20 +8,26 @@ import pandas as pd
 import pytest
 
 from avrobust.errors import UserError
-from avrobust.metrics import average, average_with_clean, wilson
+from avrobust.evaluation.metrics import average, average_with_clean, wilson
+from avrobust.experiments.runs import run_for
 from avrobust.report.cells import Table
 from avrobust.report.collect import collect
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
-from avrobust.runs import run_for
 from avrobust.types import CONDITIONS
 from tests.support import config_for
 
 N = 104
 
 
-def put(runs: Path, correct: tuple[int, int, int, int], *overrides: str, bounded: bool = True, **more: Any) -> Path:
+def put(
+    runs: Path,
+    correct: tuple[int, int, int, int],
+    *overrides: str,
+    bounded: bool = True,
+    **more: Any,
+) -> Path:
     """Writes the result of an attack on 104 clips, so many of them right in each condition."""
     config = config_for("attack", f"runs={runs}", *overrides)
     run = run_for("attack", config, "data")
@@ -63,7 +69,14 @@ OFFLINE_MUSIC = ("dataset=music", "visual.weights=null")
 
 def test_table_1_stands_beside_the_papers_numbers(tmp_path: Path) -> None:
     put(tmp_path, (92, 52, 26, 10), *OFFLINE_MUSIC, "attack=fgsm", "threat=table1")
-    put(tmp_path, (62, 5, 62, 5), *OFFLINE_MUSIC, "attack=fgsm", "threat=table1", "fusion=audio_only")
+    put(
+        tmp_path,
+        (62, 5, 62, 5),
+        *OFFLINE_MUSIC,
+        "attack=fgsm",
+        "threat=table1",
+        "fusion=audio_only",
+    )
     ours, paper, difference = lines(table(tmp_path, "table1"), attack="fgsm")
     assert ours["clean"].startswith("88.46 (8")
     assert (ours["only A"], ours["only V"]) == ("59.62", "missing")
@@ -86,7 +99,14 @@ def test_what_nobody_has_run_is_marked_as_missing_beside_its_published_row(tmp_p
 
 
 def test_the_unbounded_attack_is_marked(tmp_path: Path) -> None:
-    put(tmp_path, (92, 52, 26, 10), *OFFLINE_MUSIC, "attack=mim_released", "threat=table1", bounded=False)
+    put(
+        tmp_path,
+        (92, 52, 26, 10),
+        *OFFLINE_MUSIC,
+        "attack=mim_released",
+        "threat=table1",
+        bounded=False,
+    )
     put(tmp_path, (92, 52, 26, 10), *OFFLINE_MUSIC, "attack=mim", "threat=table1")
     found = table(tmp_path, "table1")
     assert lines(found, attack="mim_released", source="ours")[0]["notes"] == "not ε-bounded"
@@ -95,7 +115,14 @@ def test_the_unbounded_attack_is_marked(tmp_path: Path) -> None:
 
 def test_seeds_become_mean_and_deviation_and_fewer_are_marked(tmp_path: Path) -> None:
     for seed, clean in enumerate((50, 52, 57)):
-        put(tmp_path, (clean, 30, 20, 10), "attack=fgsm", "threat=paper", "fusion=sum", f"seed={seed}")
+        put(
+            tmp_path,
+            (clean, 30, 20, 10),
+            "attack=fgsm",
+            "threat=paper",
+            "fusion=sum",
+            f"seed={seed}",
+        )
     put(tmp_path, (60, 30, 20, 10), "attack=fgsm", "threat=paper", "fusion=film")
     found = table(tmp_path, "table2")
     (ours,) = lines(found, fusion="sum")
@@ -146,7 +173,11 @@ def test_files_for_people_and_programs(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "attack=fgsm", "threat=paper")
     runs = collect(tmp_path)
     write_tables(tables(runs, Scores(tmp_path)), runs, tmp_path / "report")
-    assert {p.name for p in (tmp_path / "report" / "tables").iterdir()} == {"table2.md", "table2.tex", "table2.csv"}
+    assert {p.name for p in (tmp_path / "report" / "tables").iterdir()} == {
+        "table2.md",
+        "table2.tex",
+        "table2.csv",
+    }
     tidy = pd.read_csv(tmp_path / "report" / "tables" / "table2.csv")
     assert list(tidy["mean"]) == [50.0, 25.0, 25.0, 0.0]
     every = pd.read_csv(tmp_path / "report" / "results.csv")

@@ -13,15 +13,15 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
 from avrobust.attacks.targeted import Choice, Targeted
-from avrobust.attacks.threat import suite
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, reached, summarise
-from avrobust.randomness import generator
+from avrobust.evaluation.evaluate import evaluate, reached, summarize
+from avrobust.experiments.runs import run_for
 from avrobust.report.row import notes, title
-from avrobust.runs import run_for
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks import defend, strength
+from avrobust.threats import suite
 from avrobust.types import Clip
+from avrobust.utils.randomness import generator
 from tests.support import attack, batch_of, config_for, model_for
 
 CLASSES = 5
@@ -43,8 +43,8 @@ def test_it_gets_where_it_wants_more_often_than_an_attack_that_wants_any_error(n
     shares = reached(aimed)
     assert list(shares) == ["audio", "visual", "audiovisual"]
     assert sum(x["share"] for x in shares.values()) / 3 >= 100 * sum(there) / len(there) + 20
-    # A clip that ends there is not recognised; one that is not recognised need not be there.
-    assert all(shares[c]["share"] <= 100 - summarise(aimed).accuracy[c] for c in shares)
+    # A clip that ends there is not recognized; one that is not recognized need not be there.
+    assert all(shares[c]["share"] <= 100 - summarize(aimed).accuracy[c] for c in shares)
     assert reached(plain) == {}
 
 
@@ -54,10 +54,16 @@ def test_the_label_is_never_wanted_and_batch_mates_choose_nothing(choice: Choice
         generators = [generator(0, BATCH.key[i]) for i in order]
         clip = Clip(*(x[order] for x in BATCH.clip))
         threat = SUITE["audio"]
-        return list(Targeted(FGSM(), choice).run(MODEL, clip, BATCH.label[order], threat, generators=generators).target)
+        return list(
+            Targeted(FGSM(), choice)
+            .run(MODEL, clip, BATCH.label[order], threat, generators=generators)
+            .target
+        )
 
     whole = targets(list(range(10)))
-    assert not any(target == label for target, label in zip(whole, BATCH.label.tolist(), strict=True))
+    assert not any(
+        target == label for target, label in zip(whole, BATCH.label.tolist(), strict=True)
+    )
     assert all(0 <= target < CLASSES for target in whole)
     assert targets([7, 2]) == [whole[7], whole[2]]
     with torch.no_grad():
@@ -79,14 +85,18 @@ def test_a_restart_goes_on_until_the_class_is_reached() -> None:
 
 def test_what_cannot_lead_to_a_class_is_refused() -> None:
     for other in (Square(5), APGD(5, "dlr")):
-        with pytest.raises(UserError, match=r"maximises a loss of its own and cannot lead to a class"):
+        with pytest.raises(
+            UserError, match=r"maximizes a loss of its own and cannot lead to a class"
+        ):
             Targeted(other, "next")
     with pytest.raises(UserError, match=r"target=cello: choices: least_likely, random, next"):
         Targeted(PGD(), "cello")  # type: ignore[arg-type]
 
 
 def test_the_run_says_what_was_wanted_and_what_was_reached(prepared: Path, tmp_path: Path) -> None:
-    _, *overrides = attack(prepared, tmp_path, "attack=pgd", "eps=0.05", "training.epochs=1", "target=next")
+    _, *overrides = attack(
+        prepared, tmp_path, "attack=pgd", "eps=0.05", "training.epochs=1", "target=next"
+    )
     config = config_for("attack", *overrides)
     row = attack_task.main(config)
     assert "concat: pgd to next, threat paper" in title(row)

@@ -1,16 +1,16 @@
 import pytest
 import torch
 
-from avrobust.attacks.threat import Threat, audio_budget, suite, visual_budget
+from avrobust.threats import Threat, audio_budget, suite, visual_budget
 from avrobust.types import Clip
 from tests.support import clip_of
 
 
-def test_visual_eps_is_in_imagenet_normalised_units() -> None:
+def test_visual_eps_is_in_imagenet_normalized_units() -> None:
     clean = torch.full((1, 1, 3, 2, 2), 0.5)
     moved = visual_budget(0.006).project(clean + 1, clean) - clean
     levels = moved[0, 0, :, 0, 0] * 255
-    # 0.006 normalised is about 0.35 of one 8-bit level: 0.006 * std * 255 for each channel.
+    # 0.006 normalized is about 0.35 of one 8-bit level: 0.006 * std * 255 for each channel.
     torch.testing.assert_close(levels, torch.tensor([0.3504, 0.3427, 0.3442]), atol=1e-3, rtol=0)
 
 
@@ -33,7 +33,9 @@ def test_distance_and_projection_agree() -> None:
     assert not budget.contains(far, budget.distance(far, clean)).any()
     near = budget.project(far, clean)
     assert budget.contains(near, budget.distance(near, clean)).all()
-    torch.testing.assert_close(budget.distance(near, clean), torch.full((4,), 0.03), rtol=1e-4, atol=0)
+    torch.testing.assert_close(
+        budget.distance(near, clean), torch.full((4,), 0.03), rtol=1e-4, atol=0
+    )
 
 
 def test_what_leaves_the_budget_is_seen() -> None:
@@ -84,7 +86,9 @@ def test_an_l2_ball_is_over_all_values_of_a_clip() -> None:
     far = Clip(*(0.5 * x for x in clean))  # towards 0, so that no bound cuts it
     near = threat.project(far, clean)
     for x, c, eps in zip(near, clean, (1.0, 0.5), strict=True):
-        torch.testing.assert_close((x - c).flatten(1).norm(dim=1), torch.full((3,), eps), rtol=1e-4, atol=0)
+        torch.testing.assert_close(
+            (x - c).flatten(1).norm(dim=1), torch.full((3,), eps), rtol=1e-4, atol=0
+        )
     assert threat.contains(near, threat.distances(near, clean)).all()
     assert not threat.contains(far, threat.distances(far, clean)).any()
     inside = Clip(*(c + 1e-5 * (x - c) for x, c in zip(near, clean, strict=True)))
@@ -98,7 +102,11 @@ def test_a_signal_to_noise_ratio_is_of_each_clip() -> None:
     assert budget is not None
     near = budget.project(0.5 * audio + (audio == 0), audio)
     noise, signal = (x.square().flatten(1).sum(1) for x in (near - audio, audio))
-    torch.testing.assert_close(10 * torch.log10(signal / noise)[:2], torch.full((2,), 20.0), atol=1e-2, rtol=0)
+    torch.testing.assert_close(
+        10 * torch.log10(signal / noise)[:2], torch.full((2,), 20.0), atol=1e-2, rtol=0
+    )
     assert torch.equal(near[2], audio[2])
-    torch.testing.assert_close(budget.distance(near, audio), torch.tensor([0.1, 0.1, 0.0]), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        budget.distance(near, audio), torch.tensor([0.1, 0.1, 0.0]), rtol=1e-3, atol=0
+    )
     assert budget.contains(near, budget.distance(near, audio)).all()

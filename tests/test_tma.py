@@ -7,8 +7,8 @@ import torch
 
 from avrobust.attacks.losses import cosine
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
 from avrobust.attacks.tma import TMA, _variance, shifted
+from avrobust.threats import suite
 from avrobust.types import Features
 from tests.support import batch_of, clip_of, model_for
 
@@ -27,7 +27,9 @@ def test_a_clip_is_rolled_in_time_in_both_streams() -> None:
 def test_the_variance_is_of_directions_and_of_each_clip() -> None:
     x, y = torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[3.0, 0.0], [0.0, 1.0]])
     none = torch.zeros(2, 0)
-    torch.testing.assert_close(_variance([Features(x, none), Features(y, none)]), torch.tensor([0.0, 0.5]))
+    torch.testing.assert_close(
+        _variance([Features(x, none), Features(y, none)]), torch.tensor([0.0, 0.5])
+    )
 
 
 def test_weights_of_zero_are_pgd() -> None:

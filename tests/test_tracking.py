@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from avrobust.config import build
-from avrobust.dashboard import CURVES
 from avrobust.errors import UserError
-from avrobust.loggers import curves, publish
-from avrobust.runs import Run, run_for
+from avrobust.experiments.config import build
+from avrobust.experiments.runs import Run, run_for
 from avrobust.tasks import attack
+from avrobust.tracking.dashboard import CURVES
+from avrobust.tracking.loggers import curves, publish
 from tests.support import NARROW, PROJECT, SHORT, config_for
 
 pytestmark = pytest.mark.filterwarnings(
@@ -52,7 +52,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def tracked(prepared: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     runs = tmp_path_factory.mktemp("tracked") / "runs"
-    small = (*NARROW, *SHORT, "attack=fgsm", "examples=2", "sweep=smoke", "tags=[first]", "name=ours")
+    small = (
+        *NARROW,
+        *SHORT,
+        "attack=fgsm",
+        "examples=2",
+        "sweep=smoke",
+        "tags=[first]",
+        "name=ours",
+    )
     root = ("dataset=folder", f"dataset.root={prepared}", f"runs={runs}")
     config = config_for("attack", *root, *small, *OFFLINE)
     return Tracked(config, runs, attack.main(config))
@@ -65,7 +73,13 @@ def stored(runs: Path, task: str) -> list[list[dict[str, Any]]]:
 
 
 def _inspected(folder: Path) -> list[dict[str, Any]]:
-    command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(folder)]
+    command = [
+        str(Path(sys.executable).with_name("wandb")),
+        "leet",
+        "inspect",
+        "--json",
+        str(folder),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -74,7 +88,7 @@ def only(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [record[kind] for record in records if record["type"] == kind]
 
 
-def summarised(records: list[dict[str, Any]]) -> dict[str, Any]:
+def summarized(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {k: v for part in only(records, "summary") for k, v in part["update"].items()}
 
 
@@ -89,7 +103,9 @@ def attacked(tracked: Tracked) -> list[dict[str, Any]]:
     return records
 
 
-def test_an_attack_is_one_run_named_as_ours(tracked: Tracked, attacked: list[dict[str, Any]]) -> None:
+def test_an_attack_is_one_run_named_as_ours(
+    tracked: Tracked, attacked: list[dict[str, Any]]
+) -> None:
     (run,) = only(attacked, "run")
     run_id = tracked.result["run_id"]
     assert (run["display_name"], run["run_id"]) == (run_id, f"attack-{run_id[-10:]}")
@@ -102,15 +118,23 @@ def test_an_attack_is_one_run_named_as_ours(tracked: Tracked, attacked: list[dic
     assert only(attacked, "exit")[0].get("exit_code", 0) == 0
 
 
-def test_its_summary_is_the_row_of_the_table(tracked: Tracked, attacked: list[dict[str, Any]]) -> None:
-    found, result = summarised(attacked), tracked.result
+def test_its_summary_is_the_row_of_the_table(
+    tracked: Tracked, attacked: list[dict[str, Any]]
+) -> None:
+    found, result = summarized(attacked), tracked.result
     assert {c: found[c] for c in result["accuracy"]} == pytest.approx(result["accuracy"])
-    assert (found["audio_low"], found["audio_high"]) == pytest.approx(tuple(result["interval"]["audio"]))
+    assert (found["audio_low"], found["audio_high"]) == pytest.approx(
+        tuple(result["interval"]["audio"])
+    )
     assert (found["average"], found["n"]) == (pytest.approx(result["average"]), 9)
 
 
-def test_the_kept_clips_are_a_table_to_look_at_and_listen_to(tracked: Tracked, attacked: list[dict[str, Any]]) -> None:
-    files = {f["path"]: f["local_path"] for f in only(attacked, "artifact")[0]["manifest"]["contents"]}
+def test_the_kept_clips_are_a_table_to_look_at_and_listen_to(
+    tracked: Tracked, attacked: list[dict[str, Any]]
+) -> None:
+    files = {
+        f["path"]: f["local_path"] for f in only(attacked, "artifact")[0]["manifest"]["contents"]
+    }
     table = json.loads(Path(files["examples.table.json"]).read_text())
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
     assert [row["condition"] for row in rows] == ["clean", "audio", "visual", "audiovisual"] * 2
@@ -126,14 +150,20 @@ def test_a_training_has_curves_over_epochs(tracked: Tracked) -> None:
     (records,) = stored(tracked.runs, "train")
     (run,) = only(records, "run")
     assert (run["job_type"], run["run_group"]) == ("train", "smoke")
-    drawn = [(h["item"]["epoch"], h["item"]["val/accuracy"]) for h in only(records, "history") if has_val(h)]
+    drawn = [
+        (h["item"]["epoch"], h["item"]["val/accuracy"])
+        for h in only(records, "history")
+        if has_val(h)
+    ]
     with (run_of(tracked, "train").folder / "metrics.csv").open() as file:
         rows = csv.DictReader(file)
         kept = [(int(row["epoch"]), float(row["val/accuracy"])) for row in rows]
     assert {name for names in CURVES.values() for name in names} <= set(rows.fieldnames or ())
     assert drawn == [(epoch, pytest.approx(value, abs=1e-3)) for epoch, value in kept]
-    assert {metric["glob_name"]: metric["step_metric"] for metric in only(records, "metric")}["val/*"] == "epoch"
-    assert summarised(records)["best_epoch"] in (1, 2)
+    assert {metric["glob_name"]: metric["step_metric"] for metric in only(records, "metric")}[
+        "val/*"
+    ] == "epoch"
+    assert summarized(records)["best_epoch"] in (1, 2)
 
 
 def has_val(history: dict[str, Any]) -> bool:
@@ -141,7 +171,7 @@ def has_val(history: dict[str, Any]) -> bool:
 
 
 def test_nothing_is_written_outside_the_folder_of_runs(tracked: Tracked, home: Path) -> None:
-    code = "from avrobust.tracking import Wandb; assert Wandb().mode == 'offline'"
+    code = "from avrobust.tracking.wandb import Wandb; assert Wandb().mode == 'offline'"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert not [path for path in home.rglob("*") if "wandb" in path.name]
 
@@ -156,7 +186,7 @@ def test_a_run_is_published_once_and_again_where_it_is_not_yet(tracked: Tracked)
     first, second = stored(tracked.runs, "train")
     assert only(first, "run")[0]["run_id"] == only(second, "run")[0]["run_id"]
     assert [h["item"]["epoch"] for h in only(second, "history") if has_val(h)] == [0, 1]
-    assert summarised(second)["test"] == pytest.approx(summarised(first)["test"])
+    assert summarized(second)["test"] == pytest.approx(summarized(first)["test"])
 
 
 def test_a_failure_closes_the_run(tracked: Tracked, tmp_path: Path) -> None:
@@ -168,12 +198,19 @@ def test_a_failure_closes_the_run(tracked: Tracked, tmp_path: Path) -> None:
     assert only(records, "exit")[0]["exit_code"] == 1
 
 
-def test_summary_of_a_defence() -> None:
-    from avrobust.tracking import summary
+def test_summary_of_a_defense() -> None:
+    from avrobust.tracking.wandb import summary
 
     verdict = {"trusted": False, "reasons": ["a black box beats it", "no gradient"], "checks": {}}
-    found = summary({"accuracy": {"clean": 50.0}, "ri": -2.5, "n": 4, "verdict": verdict, "objectives": {}})
-    assert found == {"clean": 50.0, "ri": -2.5, "n": 4, "verdict": "a black box beats it; no gradient"}
+    found = summary(
+        {"accuracy": {"clean": 50.0}, "ri": -2.5, "n": 4, "verdict": verdict, "objectives": {}}
+    )
+    assert found == {
+        "clean": 50.0,
+        "ri": -2.5,
+        "n": 4,
+        "verdict": "a black box beats it; no gradient",
+    }
 
 
 def test_who_is_not_logged_in_is_offline(home: Path) -> None:
@@ -184,9 +221,12 @@ def test_who_is_not_logged_in_is_offline(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "pattern"), [("csv", "csv/version_0/metrics.csv"), ("tensorboard", "tensorboard/events.out.tfevents.*")]
+    ("option", "pattern"),
+    [("csv", "csv/version_0/metrics.csv"), ("tensorboard", "tensorboard/events.out.tfevents.*")],
 )
-def test_lightnings_own_loggers_write_into_the_runs_folder(option: str, pattern: str, tmp_path: Path) -> None:
+def test_lightnings_own_loggers_write_into_the_runs_folder(
+    option: str, pattern: str, tmp_path: Path
+) -> None:
     run = Run("train", "one", tmp_path / "one")
     config = config_for("train", f"logger={option}")
     with curves(config, run) as (logger,):
@@ -209,11 +249,20 @@ def test_a_sweep_of_wandbs_own_reports_to_the_run_that_it_began(
     monkeypatch.setenv("WANDB_RUN_ID", "efgh5678")
     publish(tracked.config, run_of(tracked, "train"))  # though it has been published on its own
     (folder,) = (tracked.runs / "wandb").glob("offline-run-*-efgh5678")
-    assert "val" in summarised(_inspected(folder))
+    assert "val" in summarized(_inspected(folder))
 
 
-@pytest.mark.parametrize("path", sorted((PROJECT / "sweeps" / "wandb").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT / "sweeps" / "wandb").glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_a_sweep_of_wandbs_own_sets_what_there_is(path: Path) -> None:
     sweep = yaml.safe_load(path.read_text())
-    values = {name: (space.get("values") or [space["min"]])[0] for name, space in sweep["parameters"].items()}
-    config_for(Path(sweep["program"]).stem, "logger=wandb", *(f"{name}={value}" for name, value in values.items()))
+    values = {
+        name: (space.get("values") or [space["min"]])[0]
+        for name, space in sweep["parameters"].items()
+    }
+    config_for(
+        Path(sweep["program"]).stem,
+        "logger=wandb",
+        *(f"{name}={value}" for name, value in values.items()),
+    )

@@ -24,8 +24,21 @@ pytestmark = pytest.mark.filterwarnings(
 
 def overrides(prepared: Path, runs: Path, *more: str) -> list[str]:
     narrow = ["audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]", "dataset.audio_samples=4096"]
-    short = ["training.epochs=5", "training.milestones=[2]", "training.batch_size=8", "dataset.image_size=32"]
-    return ["dataset=folder", f"dataset.root={prepared}", f"runs={runs}", "trainer=cpu", *narrow, *short, *more]
+    short = [
+        "training.epochs=5",
+        "training.milestones=[2]",
+        "training.batch_size=8",
+        "dataset.image_size=32",
+    ]
+    return [
+        "dataset=folder",
+        f"dataset.root={prepared}",
+        f"runs={runs}",
+        "trainer=cpu",
+        *narrow,
+        *short,
+        *more,
+    ]
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -56,7 +69,9 @@ def test_the_result(finished: Path) -> None:
     assert result["run_id"] == finished.name
     assert result["accuracy"].keys() == {"train", "val", "test"}
     assert result["n"] == {"train": 24, "val": 9, "test": 9}
-    assert result["parameters"] == sum(v.numel() for k, v in weights(finished).items() if is_parameter(k))
+    assert result["parameters"] == sum(
+        v.numel() for k, v in weights(finished).items() if is_parameter(k)
+    )
     assert result["versions"]["torch"].startswith("2.11")
     assert result["skipped"] == []
 
@@ -69,7 +84,11 @@ def test_metrics_have_a_row_an_epoch(finished: Path) -> None:
     with (finished / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == [0, 1, 2, 3, 4]
-    assert all(float(row[name]) >= 0 for row in rows for name in ("train/loss", "val/loss", "train/accuracy"))
+    assert all(
+        float(row[name]) >= 0
+        for row in rows
+        for name in ("train/loss", "val/loss", "train/accuracy")
+    )
 
 
 def test_the_best_epoch_is_kept(finished: Path) -> None:
@@ -88,7 +107,9 @@ def test_a_finished_run_is_not_done_again(finished: Path, prepared: Path) -> Non
     assert (finished / "checkpoint.ckpt").stat().st_mtime_ns == before
 
 
-def test_the_same_seed_gives_the_same_numbers(finished: Path, prepared: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_numbers(
+    finished: Path, prepared: Path, tmp_path: Path
+) -> None:
     config = config_for("train", *overrides(prepared, tmp_path, "workers=1"))
     again = trained(config, build_parts(config))
     assert again.run_id == finished.name
@@ -103,12 +124,18 @@ def test_another_seed_gives_others(prepared: Path, tmp_path: Path) -> None:
     assert not equal(weights(runs[0].folder), weights(runs[1].folder))
 
 
-def test_a_killed_run_goes_on_to_the_same_result(finished: Path, prepared: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_to_the_same_result(
+    finished: Path, prepared: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, str(PROJECT / "train.py"), *overrides(prepared, tmp_path)]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
+    )
     metrics = tmp_path / "train" / finished.name / "metrics.csv"
     deadline = time.monotonic() + 200
-    while not (metrics.is_file() and metrics.read_text().count("\n") >= 3):  # a header and two epochs
+    while not (
+        metrics.is_file() and metrics.read_text().count("\n") >= 3
+    ):  # a header and two epochs
         assert process.poll() is None, "finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)

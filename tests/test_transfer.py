@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
 from avrobust.attacks.transfer import Transfer
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, summarise
+from avrobust.evaluation.evaluate import evaluate, summarize
+from avrobust.experiments.identity import attack_name, science, source_of
+from avrobust.experiments.runs import Run, run_for
 from avrobust.report.collect import collect
 from avrobust.report.command import command
 from avrobust.report.row import notes, title
-from avrobust.runs import Run, run_for
-from avrobust.science import attack_name, science, source_of
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks import defend
 from avrobust.tasks.source import beside_white_box
+from avrobust.threats import suite
 from avrobust.types import Clip
 from tests.support import attack, batch_of, built, config_for, model_for
 
@@ -34,7 +34,9 @@ def test_the_clips_are_those_of_the_source() -> None:
         return model(clip)  # type: ignore[no-any-return]
 
     evaluate(asked, [batch], Transfer(PGD(), source), SUITE)
-    assert len(shown) == 4  # clean, and the three outcomes: no gradient of the attacked model is asked
+    assert (
+        len(shown) == 4
+    )  # clean, and the three outcomes: no gradient of the attacked model is asked
     for clip, threat in zip(shown[1:], SUITE.values(), strict=True):
         own = PGD()(source, batch.clip, batch.label, threat)
         assert all(torch.equal(x, y) for x, y in zip(clip, own, strict=True))
@@ -43,25 +45,36 @@ def test_the_clips_are_those_of_the_source() -> None:
 def test_from_the_model_itself_it_is_the_attack_itself() -> None:
     model, batches = model_for(), [batch_of(8)]
     own, transferred = (evaluate(model, batches, a, SUITE) for a in (PGD(), Transfer(PGD(), model)))
-    assert summarise(own).accuracy == summarise(transferred).accuracy
+    assert summarize(own).accuracy == summarize(transferred).accuracy
 
 
 def test_bounds_and_norms_are_those_of_the_attack_within() -> None:
     for name in ("pgd", "square", "mim_released"):
         inner = built("attack", name)
         outer = Transfer(inner, model_for())
-        assert (outer.bounded, outer.norms, outer.needs_gradient) == (inner.bounded, inner.norms, inner.needs_gradient)
+        assert (outer.bounded, outer.norms, outer.needs_gradient) == (
+            inner.bounded,
+            inner.norms,
+            inner.needs_gradient,
+        )
 
 
 def test_the_source_is_the_run_that_its_own_config_describes() -> None:
-    given = ("defense=minsim", "fusion@source.fusion=sum", "defense@source.defense=minsim_exfmem", "source.seed=3")
+    given = (
+        "defense=minsim",
+        "fusion@source.fusion=sum",
+        "defense@source.defense=minsim_exfmem",
+        "source.seed=3",
+    )
     config = config_for("attack", *given)
     other = source_of(config)
     assert other is not None
     own = config_for("attack", "fusion=sum", "defense=minsim_exfmem", "seed=3")
     assert run_for("train", other, "data") == run_for("train", own, "data")
     assert other["choices"] == own["choices"]
-    assert run_for("train", config, "data") == run_for("train", config_for("attack", "defense=minsim"), "data")
+    assert run_for("train", config, "data") == run_for(
+        "train", config_for("attack", "defense=minsim"), "data"
+    )
     assert attack_name(config) == "pgd from sum+minsim_exfmem+s3"
 
 
@@ -74,7 +87,8 @@ def test_what_the_source_does_not_name_is_as_in_the_attacked_model() -> None:
 
 def test_the_source_is_science_unless_it_is_the_model_itself() -> None:
     plain, itself, other = (
-        config_for("attack", *more) for more in ([], ["fusion@source.fusion=concat"], ["fusion@source.fusion=sum"])
+        config_for("attack", *more)
+        for more in ([], ["fusion@source.fusion=concat"], ["fusion@source.fusion=sum"])
     )
     assert "source" not in science("attack", plain)
     assert run_for("attack", plain, "data") == run_for("attack", itself, "data")
@@ -88,8 +102,12 @@ def test_the_command_of_a_transferred_row_names_the_source() -> None:
     assert "defense@source.defense=minsim" in command({"config": config, "task": "attack"})
 
 
-def test_both_models_and_the_white_box_row_are_made_on_the_way(prepared: Path, tmp_path: Path) -> None:
-    _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "fusion@source.fusion=sum", "training.epochs=1")
+def test_both_models_and_the_white_box_row_are_made_on_the_way(
+    prepared: Path, tmp_path: Path
+) -> None:
+    _, *overrides = attack(
+        prepared, tmp_path, "attack=fgsm", "fusion@source.fusion=sum", "training.epochs=1"
+    )
     row = attack_task.main(config_for("attack", *overrides))
     assert "concat: fgsm from sum, threat paper" in title(row)
     assert any("made on the attacked model itself: Avg" in note for note in notes(row))
@@ -110,8 +128,13 @@ def test_a_white_box_attack_that_a_transferred_one_beats_is_not_trusted() -> Non
     found = beside_white_box(records, Run("train", "other", Path("other")), own)
     assert found["source"] == "other"
     assert len(found["white_box"]["reasons"]) == 3
-    same = {"run_id": "own", "accuracy": summarise(records).accuracy}
-    assert beside_white_box(records, Run("train", "other", Path("other")), same)["white_box"]["reasons"] == []
+    same = {"run_id": "own", "accuracy": summarize(records).accuracy}
+    assert (
+        beside_white_box(records, Run("train", "other", Path("other")), same)["white_box"][
+            "reasons"
+        ]
+        == []
+    )
 
 
 def test_defend_attacks_the_defended_model_itself(prepared: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Does the verdict find defences that only hide their gradients, in either modality, and leave honest models alone?"""
+"""Does the verdict find defenses that only hide their gradients, in either modality, and leave honest models alone?"""
 
 import csv
 import json
@@ -9,27 +9,31 @@ import pytest
 import torch
 from torch import Tensor
 
+from avrobust.analyses.verdict.compute import Context, Probe, Verdict, _checks, judge
 from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.base import Attack
 from avrobust.attacks.eot import EoT
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
-from avrobust.attacks.threat import Threat, suite
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, felled, summarise
+from avrobust.evaluation.evaluate import evaluate, felled, summarize
 from avrobust.report.collect import collect
 from avrobust.report.rows import rows
+from avrobust.threats import Threat, suite
 from avrobust.types import Clip, Condition, Record
-from avrobust.verdict import Context, Probe, Verdict, _checks, judge
 from tests.support import attack, model_for, run_script
 from tests.tiny import EPS, THREATS, tones_and_patches, trained
 
 BATCH = tones_and_patches(16, seed=1)
-BROAD = suite(EPS, audio=3.0, visual=2.0, units="pixel")  # breaks the undefended model through either modality
+BROAD = suite(
+    EPS, audio=3.0, visual=2.0, units="pixel"
+)  # breaks the undefended model through either modality
 Change = Callable[[Tensor], Tensor]
 
 
-def planted(modality: Condition, change: Change, of_logits: Change = lambda z: z) -> Callable[[Clip], Tensor]:
+def planted(
+    modality: Condition, change: Change, of_logits: Change = lambda z: z
+) -> Callable[[Clip], Tensor]:
     """The undefended model with something in the way of an attacker's gradient."""
     model = trained(adversarially=False)
 
@@ -40,7 +44,7 @@ def planted(modality: Condition, change: Change, of_logits: Change = lambda z: z
     return forward
 
 
-def quantised(x: Tensor) -> Tensor:
+def quantized(x: Tensor) -> Tensor:
     return (x * 8).round() / 8
 
 
@@ -53,20 +57,26 @@ def saturated(z: Tensor) -> Tensor:
     return 1e4 * z
 
 
-def pgd(model: Callable[[Clip], Tensor], threats: dict[Condition, Threat], condition: Condition) -> float:
-    return summarise(evaluate(model, [BATCH], PGD(20), {condition: threats[condition]})).accuracy[condition]
+def pgd(
+    model: Callable[[Clip], Tensor], threats: dict[Condition, Threat], condition: Condition
+) -> float:
+    return summarize(evaluate(model, [BATCH], PGD(20), {condition: threats[condition]})).accuracy[
+        condition
+    ]
 
 
 PLANTED: dict[str, tuple[Callable[[], Change], Change, str]] = {
     "saturated logits": (lambda: lambda x: x, saturated, "have a zero or non-finite gradient"),
-    "quantised input": (lambda: quantised, lambda z: z, "have a zero or non-finite gradient"),
+    "quantized input": (lambda: quantized, lambda z: z, "have a zero or non-finite gradient"),
     "noise at inference": (noise, lambda z: z, "asked twice, it answers differently"),
 }
 
 
 @pytest.mark.parametrize("modality", ["audio", "visual"])
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_defence_that_pgd_calls_robust_is_unmasked(name: str, modality: Condition) -> None:
+def test_a_planted_defense_that_pgd_calls_robust_is_unmasked(
+    name: str, modality: Condition
+) -> None:
     make, of_logits, sign = PLANTED[name]
     model = planted(modality, make(), of_logits)
     assert pgd(model, BROAD, modality) >= pgd(trained(adversarially=False), BROAD, modality) + 25
@@ -79,7 +89,9 @@ def test_averaging_over_draws_gets_through_noise() -> None:
     threats: dict[Condition, Threat] = {"audio": BROAD["audio"]}
 
     def left(attack: Attack) -> float:
-        return summarise(evaluate(planted("audio", noise()), [BATCH], attack, threats)).accuracy["audio"]
+        return summarize(evaluate(planted("audio", noise()), [BATCH], attack, threats)).accuracy[
+            "audio"
+        ]
 
     assert left(EoT(PGD(10, 0.25), 8)) <= left(PGD(10, 0.25)) - 20
 
@@ -88,20 +100,20 @@ def test_one_draw_is_the_attack_itself_and_a_loss_of_its_own_is_refused() -> Non
     model, threat = trained(adversarially=False), BROAD["audiovisual"]
     plain, averaged = (a(model, BATCH.clip, BATCH.label, threat) for a in (PGD(3), EoT(PGD(3), 1)))
     assert all(torch.equal(x, y) for x, y in zip(plain, averaged, strict=True))
-    with pytest.raises(UserError, match="Square maximises a loss of its own"):
+    with pytest.raises(UserError, match="Square maximizes a loss of its own"):
         EoT(Square(5))
 
 
 def test_av_auto_breaks_what_only_saturates() -> None:
     model, threats = planted("visual", lambda x: x, saturated), {"visual": BROAD["visual"]}
     records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)  # type: ignore[arg-type]
-    assert summarise(records).accuracy["visual"] <= 25
+    assert summarize(records).accuracy["visual"] <= 25
     assert set(felled(records)["visual"]) == {"apgd_t"}
 
 
 def test_only_the_masked_modality_is_accused() -> None:
     other: dict[Condition, Threat] = {"audio": BROAD["audio"]}
-    assert judge(planted("visual", quantised), [BATCH], other).trusted
+    assert judge(planted("visual", quantized), [BATCH], other).trusted
 
 
 @pytest.mark.parametrize("adversarially", [True, False])
@@ -112,13 +124,13 @@ def test_an_honest_model_is_not_accused(adversarially: bool) -> None:
     assert verdict == Verdict(True, [], verdict.checks)
     assert list(verdict.checks) == ["model", "audio", "visual", "audiovisual"]
     if adversarially:
-        assert summarise(records).accuracy["visual"] >= 50
+        assert summarize(records).accuracy["visual"] >= 50
 
 
 def test_budgets_by_signal_to_noise_ratio_are_judged_as_well() -> None:
     threats = suite(2.0, units="pixel", norm="l2", snr=20.0)
     assert judge(trained(adversarially=False), [BATCH], threats).trusted
-    assert not judge(planted("audio", quantised), [BATCH], threats).trusted
+    assert not judge(planted("audio", quantized), [BATCH], threats).trusted
 
 
 def test_a_modality_that_the_model_ignores_is_not_judged() -> None:
@@ -126,10 +138,10 @@ def test_a_modality_that_the_model_ignores_is_not_judged() -> None:
     assert "visual" not in verdict.checks
 
 
-def test_a_model_that_recognises_nothing_is_not_trusted() -> None:
+def test_a_model_that_recognizes_nothing_is_not_trusted() -> None:
     wrong = BATCH._replace(label=(BATCH.label + 1) % 4)
     verdict = judge(trained(adversarially=False), [wrong], BROAD)
-    assert verdict.reasons == ["model: it recognises 0 of the clips looked at"]
+    assert verdict.reasons == ["model: it recognizes 0 of the clips looked at"]
 
 
 def record(correct: bool, by: str = "") -> Record:
@@ -143,18 +155,20 @@ def test_a_black_box_or_a_transferred_clip_that_beats_gradients_is_suspicious() 
     square = judge(model, [BATCH], threats, [record(False, "square")] * 5 + [record(True)] * 5)  # type: ignore[arg-type]
     assert square.reasons == ["audio: Square fooled 5 of 10 clips that gradients could not"]
     transfer = judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 10.0}))  # type: ignore[arg-type]
-    assert transfer.reasons == ["audio: clips made on another model leave 1 of 10, those made on this one 5"]
+    assert transfer.reasons == [
+        "audio: clips made on another model leave 1 of 10, those made on this one 5"
+    ]
 
 
-def test_optimisation_at_inference_wants_an_adaptive_attack() -> None:
+def test_optimization_at_inference_wants_an_adaptive_attack() -> None:
     model, threats = trained(adversarially=True), {"audio": THREATS["audio"]}
 
     def verdict(adaptive: bool) -> Verdict:
-        return judge(model, [BATCH], threats, context=Context(optimises=True, adaptive=adaptive))  # type: ignore[arg-type]
+        return judge(model, [BATCH], threats, context=Context(optimizes=True, adaptive=adaptive))  # type: ignore[arg-type]
 
     assert verdict(True).trusted
     assert verdict(False).reasons == [
-        "model: it optimises at inference and was not attacked on what its defence declares, as defend.py does"
+        "model: it optimizes at inference and was not attacked on what its defense declares, as defend.py does"
     ]
 
 
@@ -170,31 +184,52 @@ def test_gradients_that_are_not_finite_are_seen() -> None:
         def backward(_: object, gradient: Tensor) -> Tensor:  # type: ignore[override]
             return torch.full_like(gradient, torch.nan)
 
-    verdict = judge(lambda clip: honest(clip._replace(audio=Broken.apply(clip.audio))), [BATCH], BROAD)
-    assert any("audio: 16 of 16 clips have a zero or non-finite" in reason for reason in verdict.reasons)
+    verdict = judge(
+        lambda clip: honest(clip._replace(audio=Broken.apply(clip.audio))), [BATCH], BROAD
+    )
+    assert any(
+        "audio: 16 of 16 clips have a zero or non-finite" in reason for reason in verdict.reasons
+    )
     assert not any(reason.startswith("visual") for reason in verdict.reasons)
 
 
-def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_them_together() -> None:
+def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_them_together() -> (
+    None
+):
     def suspicious(replaced: Tensor) -> bool:
         nothing, fooled = torch.zeros(10, dtype=torch.bool), torch.arange(10) < 7
         losses = torch.tensor([[0.0, 1.0, 2.0]]).expand(10, 3)
-        checks = _checks("visual", Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses), 5)
+        checks = _checks(
+            "visual", Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses), 5
+        )
         return {check.name: check.suspicious for check in checks}["whole range"]
 
-    halves = torch.stack([torch.arange(10) < 5, torch.arange(10) >= 5], 1)  # fool every clip only together
+    halves = torch.stack(
+        [torch.arange(10) < 5, torch.arange(10) >= 5], 1
+    )  # fool every clip only together
     assert not suspicious(halves)
     assert suspicious(torch.ones(10, 2, dtype=torch.bool))
 
 
 def test_av_auto_ends_with_a_verdict(prepared: Path, tmp_path: Path) -> None:
-    done = run_script(*attack(prepared, tmp_path, "attack=av_auto", "attack.steps=4", "attack.queries=10", "eps=0.02"))
+    done = run_script(
+        *attack(
+            prepared, tmp_path, "attack=av_auto", "attack.steps=4", "attack.queries=10", "eps=0.02"
+        )
+    )
     assert done.returncode == 0, done.stderr
-    assert "left out: apgd_t, which compares 4 classes: the model has 3; apgd_dlr instead" in done.stdout
+    assert (
+        "left out: apgd_t, which compares 4 classes: the model has 3; apgd_dlr instead"
+        in done.stdout
+    )
     assert "verdict: " in done.stdout
     (path,) = tmp_path.glob("attack/*/result.json")
     result = json.loads(path.read_text())
-    wrong = [row for row in csv.DictReader(path.with_name("examples.csv").read_text().splitlines()) if row["by"]]
+    wrong = [
+        row
+        for row in csv.DictReader(path.with_name("examples.csv").read_text().splitlines())
+        if row["by"]
+    ]
     assert len(wrong) == sum(sum(counts.values()) for counts in result["felled"].values())
     assert set(result["verdict"]) == {"trusted", "reasons", "checks"}
     result["verdict"]["trusted"] = False

@@ -1,4 +1,4 @@
-"""Tiny models that really recognise something, for tests that ask whether a verdict is right about them."""
+"""Tiny models that really recognize something, for tests that ask whether a verdict is right about them."""
 
 from functools import cache
 
@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.threat import suite
-from avrobust.model import AVClassifier
-from avrobust.randomness import generator
+from avrobust.models.classifier import AVClassifier
+from avrobust.threats import suite
 from avrobust.types import Batch, Clip
+from avrobust.utils.randomness import generator
 from tests.support import AUDIO_SAMPLES, IMAGE_SIZE, model_for
 
 CLASSES = 4
@@ -18,7 +18,7 @@ THREATS = suite(EPS, visual=2.0, units="pixel")
 
 
 def tones_and_patches(count: int, *, seed: int) -> Batch:
-    """A tone and a coloured corner for each class, in noise: either modality tells the class."""
+    """A tone and a colored corner for each class, in noise: either modality tells the class."""
     rng = torch.Generator().manual_seed(seed)
     label = torch.arange(count) % CLASSES
     time = torch.arange(AUDIO_SAMPLES) / 11025
@@ -36,7 +36,7 @@ def tones_and_patches(count: int, *, seed: int) -> Batch:
 
 @cache
 def trained(*, adversarially: bool, steps: int = 50) -> AVClassifier:
-    """A model that learnt tones and patches, clean or as an attacker would hand them in."""
+    """A model that learned tones and patches, clean or as an attacker would hand them in."""
     model = model_for(classes=CLASSES, warm=False).train()
     adam = torch.optim.Adam(model.parameters(), lr=3e-3)
     attack = PGD(2, 0.7, random_start=True)

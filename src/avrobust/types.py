@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Modality = Literal["audio", "visual"]
@@ -15,7 +16,8 @@ Condition = Literal["clean", "audio", "visual", "audiovisual"]
 CONDITIONS: tuple[Condition, ...] = ("clean", "audio", "visual", "audiovisual")
 
 
-# Frames are normalised with these before a visual net, and the paper measures its visual eps after that division.
+# Frames are normalized with these before a visual net, and the paper measures its visual eps after
+# that division.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -26,9 +28,11 @@ class Clip(NamedTuple):
     audio: Tensor  # (B, 1, S) waveform in [-1, 1]
     visual: Tensor  # (B, T, 3, H, W) RGB frames in [0, 1]
 
-    def to(self, device: object) -> Clip:
+    def to(self, device: torch.device | str) -> Clip:
         """The same clips on another device."""
-        return Clip(self.audio.to(device, non_blocking=True), self.visual.to(device, non_blocking=True))  # type: ignore[call-overload]
+        return Clip(
+            self.audio.to(device, non_blocking=True), self.visual.to(device, non_blocking=True)
+        )
 
 
 class Features(NamedTuple):
@@ -39,7 +43,11 @@ class Features(NamedTuple):
 
     def pooled(self) -> Features:
         """One embedding of each modality, (B, D): a map's mean over its places and frames."""
-        return self if self.visual.dim() == 2 else Features(self.audio, self.visual.mean((3, 4)).mean(1))
+        return (
+            self
+            if self.visual.dim() == 2
+            else Features(self.audio, self.visual.mean((3, 4)).mean(1))
+        )
 
 
 class Sample(NamedTuple):
@@ -77,4 +85,6 @@ class Record(NamedTuple):
     target: int | None = None  # the class that the attack wanted, if it wanted a certain one
 
 
-Classifier = Callable[[Clip], "Tensor"]  # clips to logits (B, C); all that evaluate() asks of a model
+Classifier = Callable[
+    [Clip], "Tensor"
+]  # clips to logits (B, C); all that evaluate() asks of a model

@@ -5,11 +5,11 @@ import torch
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack
-from avrobust.attacks.threat import Threat, suite
 from avrobust.errors import UserError
-from avrobust.model import AVClassifier
-from avrobust.randomness import generator
+from avrobust.models.classifier import AVClassifier
+from avrobust.threats import Threat, suite
 from avrobust.types import Batch, Clip, Condition
+from avrobust.utils.randomness import generator
 from tests.support import batch_of, build_short, clip_of, model_for, options
 
 CONDITIONS: list[Condition] = ["audio", "visual", "audiovisual"]
@@ -18,7 +18,7 @@ SOUND = model_for(classes=CLASSES)
 
 
 def _batch() -> Batch:
-    """Six clips of which the model recognises every other one: attacks treat the two kinds differently."""
+    """Six clips of which the model recognizes every other one: attacks treat the two kinds differently."""
     batch = batch_of(6, seed=3)
     with torch.no_grad():
         said = SOUND(batch.clip).argmax(1)
@@ -38,7 +38,9 @@ def attack(request: pytest.FixtureRequest) -> Attack:
     return build_short(request.param)
 
 
-def run(attack: Attack, model: object, threat: Threat, which: slice | list[int] = slice(None)) -> Clip:
+def run(
+    attack: Attack, model: object, threat: Threat, which: slice | list[int] = slice(None)
+) -> Clip:
     keys = [BATCH.key[i] for i in torch.arange(6)[which].tolist()]
     clip = Clip(BATCH.clip.audio[which], BATCH.clip.visual[which])
     generators = [generator(0, "test", key) for key in keys]
@@ -47,11 +49,20 @@ def run(attack: Attack, model: object, threat: Threat, which: slice | list[int] 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 @pytest.mark.parametrize("units", ["imagenet", "pixel"])
-def test_inside_budget_and_bounds(attack: Attack, model: AVClassifier, condition: Condition, units: str) -> None:
+def test_inside_budget_and_bounds(
+    attack: Attack, model: AVClassifier, condition: Condition, units: str
+) -> None:
     eps = 0.02
     adversarial = run(attack, model, suite(eps, units=units)[condition])  # type: ignore[arg-type]
-    scale = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) if units == "imagenet" else torch.ones(3, 1, 1)
-    moved = ((adversarial.audio - BATCH.clip.audio).abs(), (adversarial.visual - BATCH.clip.visual).abs() / scale)
+    scale = (
+        torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+        if units == "imagenet"
+        else torch.ones(3, 1, 1)
+    )
+    moved = (
+        (adversarial.audio - BATCH.clip.audio).abs(),
+        (adversarial.visual - BATCH.clip.visual).abs() / scale,
+    )
     if attack.bounded:
         assert max(float(m.max()) for m in moved) <= eps * (1 + 1e-4)
     assert adversarial.audio.min() >= -1
@@ -61,14 +72,18 @@ def test_inside_budget_and_bounds(attack: Attack, model: AVClassifier, condition
 
 
 @pytest.mark.parametrize("snr", [None, 30.0])
-def test_inside_an_l2_budget_or_refused(attack: Attack, model: AVClassifier, snr: float | None) -> None:
+def test_inside_an_l2_budget_or_refused(
+    attack: Attack, model: AVClassifier, snr: float | None
+) -> None:
     threat = suite(0.4, units="pixel", norm="l2", snr=snr)["audiovisual"]
     if "l2" not in attack.norms:
         with pytest.raises(UserError, match="not defined for budgets of the norm l2"):
             run(attack, model, threat)
         return
     adversarial = run(attack, model, threat)
-    moved = [(x - clean).flatten(1).norm(dim=1) for x, clean in zip(adversarial, BATCH.clip, strict=True)]
+    moved = [
+        (x - clean).flatten(1).norm(dim=1) for x, clean in zip(adversarial, BATCH.clip, strict=True)
+    ]
     allowed = 0.4 if snr is None else 10 ** (-snr / 20) * BATCH.clip.audio.flatten(1).norm(dim=1)
     assert (moved[0] <= allowed * 1.001).all()  # type: ignore[operator]
     assert (moved[1] <= 0.4 * 1.001).all()
@@ -77,7 +92,9 @@ def test_inside_an_l2_budget_or_refused(attack: Attack, model: AVClassifier, snr
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_eps_zero_returns_the_input_bit_for_bit(attack: Attack, model: AVClassifier, condition: Condition) -> None:
+def test_eps_zero_returns_the_input_bit_for_bit(
+    attack: Attack, model: AVClassifier, condition: Condition
+) -> None:
     adversarial = run(attack, model, suite(0.0)[condition])
     assert all(torch.equal(x, clean) for x, clean in zip(adversarial, BATCH.clip, strict=True))
 
@@ -89,7 +106,9 @@ def test_an_untouched_modality_comes_back_bit_for_bit(attack: Attack, model: AVC
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_attacked_modalities_do_move(attack: Attack, model: AVClassifier, condition: Condition) -> None:
+def test_attacked_modalities_do_move(
+    attack: Attack, model: AVClassifier, condition: Condition
+) -> None:
     adversarial = run(attack, model, suite(0.05)[condition])
     for name, x, clean in zip(Clip._fields, adversarial, BATCH.clip, strict=True):
         assert torch.equal(x, clean) == (name not in condition), name
@@ -133,7 +152,13 @@ def test_the_model_is_left_as_it_was_after_an_error(attack: Attack) -> None:
     model = model_for(classes=CLASSES).train()
     short = clip_of(1)._replace(audio=torch.zeros(1, 1, 8))
     with pytest.raises(RuntimeError):
-        attack(model, short, torch.zeros(1).long(), suite(0.1)["audio"], generators=[generator(0, "test")])
+        attack(
+            model,
+            short,
+            torch.zeros(1).long(),
+            suite(0.1)["audio"],
+            generators=[generator(0, "test")],
+        )
     assert model.training
     assert all(p.requires_grad for p in model.parameters())
 
@@ -144,21 +169,28 @@ def test_nothing_keeps_the_graph(attack: Attack, model: AVClassifier) -> None:
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_same_generators_same_result(attack: Attack, model: AVClassifier, condition: Condition) -> None:
+def test_same_generators_same_result(
+    attack: Attack, model: AVClassifier, condition: Condition
+) -> None:
     threat = suite(0.02)[condition]
     first, second = run(attack, model, threat), run(attack, model, threat)
     assert all(torch.equal(x, y) for x, y in zip(first, second, strict=True))
 
 
-def test_splitting_or_permuting_the_batch_changes_nothing(attack: Attack, model: AVClassifier) -> None:
-    # In float64: a different batch size rounds differently in float32, and a sign turns that into a whole step.
+def test_splitting_or_permuting_the_batch_changes_nothing(
+    attack: Attack, model: AVClassifier
+) -> None:
+    # In float64: a different batch size rounds differently in float32, and a sign turns that into a
+    # whole step.
     double = model_for(classes=CLASSES).double()
     threat = suite(0.02)["audiovisual"]
     clip, label = Clip(*(x.double() for x in BATCH.clip)), BATCH.label
 
     def attacked(order: list[int]) -> Clip:
         generators = [generator(0, "test", BATCH.key[i]) for i in order]
-        return attack(double, Clip(*(x[order] for x in clip)), label[order], threat, generators=generators)
+        return attack(
+            double, Clip(*(x[order] for x in clip)), label[order], threat, generators=generators
+        )
 
     whole = attacked([0, 1, 2, 3, 4, 5])
     for order in ([4], [0, 1, 2], [5, 3, 0, 1, 4, 2]):
@@ -168,7 +200,9 @@ def test_splitting_or_permuting_the_batch_changes_nothing(attack: Attack, model:
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_a_foreign_callable_is_attacked_as_well(attack: Attack, model: AVClassifier, condition: Condition) -> None:
+def test_a_foreign_callable_is_attacked_as_well(
+    attack: Attack, model: AVClassifier, condition: Condition
+) -> None:
     def callable_alone(clip: Clip) -> torch.Tensor:
         return model(clip)  # type: ignore[no-any-return]
 
@@ -177,7 +211,9 @@ def test_a_foreign_callable_is_attacked_as_well(attack: Attack, model: AVClassif
     assert not all(torch.equal(x, clean) for x, clean in zip(foreign, BATCH.clip, strict=True))
     if not attack.left_out(callable_alone, CLASSES):
         for x, y in zip(ours, foreign, strict=True):
-            assert (x != y).float().mean() < 0.01  # the held embedding may round differently now and then
+            assert (
+                x != y
+            ).float().mean() < 0.01  # the held embedding may round differently now and then
 
 
 def test_a_modality_that_the_model_ignores_cannot_be_attacked(attack: Attack) -> None:
@@ -187,7 +223,9 @@ def test_a_modality_that_the_model_ignores_cannot_be_attacked(attack: Attack) ->
         assert torch.equal(model(adversarial), model(BATCH.clip))
 
 
-def test_a_model_that_cannot_be_differentiated_is_not_called_robust(attack: Attack, model: AVClassifier) -> None:
+def test_a_model_that_cannot_be_differentiated_is_not_called_robust(
+    attack: Attack, model: AVClassifier
+) -> None:
     threat = suite(0.02)["audiovisual"]
     if not attack.needs_gradient:
         adversarial = run(attack, lambda clip: model(clip).detach(), threat)

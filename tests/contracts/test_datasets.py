@@ -8,11 +8,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from avrobust.config import build
 from avrobust.data.clips import Skipped
 from avrobust.data.layout import SPLITS, Entry, write_list
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
+from avrobust.experiments.config import build
 from avrobust.types import Sample
 from tests.support import config_for, options
 
@@ -37,13 +37,20 @@ def write_clip(root: Path, entry: Entry, level: int, samples: int = 22_050) -> N
     entry.frames_path(root).mkdir(parents=True)
     soundfile.write(entry.audio_path(root), np.full(samples, level / 64), 11_025, subtype="PCM_16")
     for number in range(1, entry.frames + 1):
-        Image.new("RGB", (24, 20), (4 * level, 0, 8 * number)).save(entry.frame_path(root, number), quality=95)
+        Image.new("RGB", (24, 20), (4 * level, 0, 8 * number)).save(
+            entry.frame_path(root, number), quality=95
+        )
 
 
 @pytest.fixture(params=READERS)
 def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Prepared:
     root, lists = tmp_path / "root", tmp_path / "lists"
-    overrides = (f"dataset={request.param}", f"dataset.root={root}", f"dataset.lists={lists}", *SIZES)
+    overrides = (
+        f"dataset={request.param}",
+        f"dataset.root={root}",
+        f"dataset.lists={lists}",
+        *SIZES,
+    )
     node = config_for("train", *overrides)["dataset"]
     tiny_tree(root, lists, node["list_name"], node["classes"] or ["ant", "bee", "cat"])
     return build("dataset", node)
@@ -59,7 +66,9 @@ def test_splits_and_labels(dataset: Prepared) -> None:
             assert sample.key == entry.key
             assert dataset.classes[sample.label] == entry.label
             assert float(sample.clip.audio.mean() * 64) == pytest.approx(sample.label, abs=0.01)
-            assert float(sample.clip.visual[0, 0].mean() * 255 / 4) == pytest.approx(sample.label, abs=0.8)
+            assert float(sample.clip.visual[0, 0].mean() * 255 / 4) == pytest.approx(
+                sample.label, abs=0.8
+            )
 
 
 def test_evaluation_looks_at_the_middle_frame(dataset: Prepared) -> None:
@@ -78,7 +87,9 @@ def test_damaged_clips_are_skipped_and_named(dataset: Prepared) -> None:
     clips = dataset.clips("val")
     missing, short, text, silent, rate = [*clips.entries[:4], clips.entries[-1]]
     missing.audio_path(dataset.root).unlink()
-    short.frame_path(dataset.root, 8).write_bytes(short.frame_path(dataset.root, 8).read_bytes()[:200])
+    short.frame_path(dataset.root, 8).write_bytes(
+        short.frame_path(dataset.root, 8).read_bytes()[:200]
+    )
     text.audio_path(dataset.root).write_text("not a sound")
     soundfile.write(silent.audio_path(dataset.root), np.zeros(0), 11_025)
     soundfile.write(rate.audio_path(dataset.root), np.zeros(9000), 8_000)
@@ -90,7 +101,9 @@ def test_damaged_clips_are_skipped_and_named(dataset: Prepared) -> None:
     assert all("\n" not in reason and reason for reason in skipped.values())
 
 
-def test_the_fingerprint_is_of_the_lists_and_not_of_the_folder(dataset: Prepared, tmp_path: Path) -> None:
+def test_the_fingerprint_is_of_the_lists_and_not_of_the_folder(
+    dataset: Prepared, tmp_path: Path
+) -> None:
     def again(root: Path, lists: Path) -> Prepared:
         return Prepared(str(root), str(lists), dataset._list_name, dataset.classes)
 
@@ -111,7 +124,9 @@ def test_the_released_class_order() -> None:
 def test_a_class_that_is_not_listed_is_refused(tmp_path: Path) -> None:
     tiny_tree(tmp_path, tmp_path, "{split}.csv", ["flute", "kazoo"])
     with pytest.raises(UserError, match=r"class 'kazoo' is not among dataset.classes"):
-        build("dataset", config_for("train", "dataset=music", f"dataset.root={tmp_path}")["dataset"])
+        build(
+            "dataset", config_for("train", "dataset=music", f"dataset.root={tmp_path}")["dataset"]
+        )
 
 
 @pytest.mark.parametrize(
@@ -119,13 +134,24 @@ def test_a_class_that_is_not_listed_is_refused(tmp_path: Path) -> None:
     [
         (lambda root: (root / "val.csv").unlink(), "val.csv: no such split list"),
         (lambda root: (root / "val.csv").write_text(""), "val.csv: names no clip"),
-        (lambda root: (root / "val.csv").write_text("a,b\n"), "val.csv, line 1: 'a,b' is not of the form"),
-        (lambda root: (root / "val.csv").write_text("/../x.wav,/../x.mp4,3\n"), "line 1: .* is not of the form"),
-        (lambda root: (root / "audio").rename(root / "sounds"), "no folder .*audio; prepare the videos first"),
+        (
+            lambda root: (root / "val.csv").write_text("a,b\n"),
+            "val.csv, line 1: 'a,b' is not of the form",
+        ),
+        (
+            lambda root: (root / "val.csv").write_text("/../x.wav,/../x.mp4,3\n"),
+            "line 1: .* is not of the form",
+        ),
+        (
+            lambda root: (root / "audio").rename(root / "sounds"),
+            "no folder .*audio; prepare the videos first",
+        ),
         (lambda root: one_class(root), "only the class 'ant'; a classifier needs at least two"),
     ],
 )
-def test_a_root_that_makes_no_sense_is_refused(tmp_path: Path, spoil: object, expected: str) -> None:
+def test_a_root_that_makes_no_sense_is_refused(
+    tmp_path: Path, spoil: object, expected: str
+) -> None:
     tiny_tree(tmp_path, tmp_path, "{split}.csv", ["ant", "bee"])
     spoil(tmp_path)  # type: ignore[operator]
     with pytest.raises(UserError, match=expected):

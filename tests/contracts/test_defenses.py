@@ -1,4 +1,4 @@
-"""What every defence keeps to; a new option in configs/defense is tested the day it appears."""
+"""What every defense keeps to; a new option in configs/defense is tested the day it appears."""
 
 import copy
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from torch import Tensor
 
 from avrobust.attacks.losses import cosine
 from avrobust.defenses.base import Defense
-from avrobust.defenses.prototypes import Centres
+from avrobust.defenses.prototypes import Centers
 from avrobust.errors import UserError
-from avrobust.evaluation import worst
-from avrobust.model import AVClassifier, HeldModel
-from avrobust.randomness import generator
+from avrobust.evaluation.evaluate import worst
+from avrobust.models.classifier import AVClassifier, HeldModel
 from avrobust.types import Clip, Features, Record
+from avrobust.utils.randomness import generator
 from tests.support import batch_of, built, model_for, options
 
 Build = Callable[..., AVClassifier]
@@ -62,7 +62,9 @@ def test_steps_lower_the_loss_on_a_fixed_batch(defense: Defense, name: str) -> N
     assert losses[-1] < losses[0]
 
 
-def test_the_model_stays_in_training_mode_with_parameters_that_learn(defense: Defense, name: str) -> None:
+def test_the_model_stays_in_training_mode_with_parameters_that_learn(
+    defense: Defense, name: str
+) -> None:
     trained = model(name)
     step(defense, trained)
     assert all(module.training for module in trained.modules())
@@ -75,7 +77,9 @@ def test_the_same_generators_give_the_same_loss(defense: Defense, name: str) -> 
     assert torch.equal(step(defense, first), step(defense, second))
 
 
-def test_every_objective_is_a_loss_of_each_clip_with_gradient_to_the_inputs(defense: Defense, name: str) -> None:
+def test_every_objective_is_a_loss_of_each_clip_with_gradient_to_the_inputs(
+    defense: Defense, name: str
+) -> None:
     batch, attacked = batch_of(4), model(name).eval()
     clip = Clip(*(x.requires_grad_() for x in batch.clip))
     for objective in defense.objectives().values():
@@ -84,7 +88,7 @@ def test_every_objective_is_a_loss_of_each_clip_with_gradient_to_the_inputs(defe
         assert torch.autograd.grad(losses.sum(), clip, allow_unused=True) != (None, None)
 
 
-def test_the_whole_defence_travels_in_the_weights(name: str) -> None:
+def test_the_whole_defense_travels_in_the_weights(name: str) -> None:
     trained, fresh = model(name).eval(), model_for(f"defense={name}", "seed=1").eval()
     fresh.load_state_dict(trained.state_dict())
     clip = batch_of(4).clip
@@ -92,7 +96,7 @@ def test_the_whole_defence_travels_in_the_weights(name: str) -> None:
         torch.testing.assert_close(fresh(clip), trained(clip))
 
 
-def test_what_is_learned_has_an_optimiser_group(defense: Defense, name: str) -> None:
+def test_what_is_learned_has_an_optimizer_group(defense: Defense, name: str) -> None:
     trained = model(name)
     grouped = [p for group in defense.groups(trained) for p in group["params"]]
     assert {id(p) for p in grouped} == {id(p) for p in trained.learned.parameters()}
@@ -155,7 +159,7 @@ def test_a_similarity_of_one_modality_is_refused(defense: str) -> None:
         model_for(f"defense={defense}", "audio.widths=[8,8,8,8]")
 
 
-def test_a_unimodal_defence_takes_the_place_of_the_fusion() -> None:
+def test_a_unimodal_defense_takes_the_place_of_the_fusion() -> None:
     assert model_for("defense=unimodal_audio", "fusion=sum").fusion.uses == ("audio",)
     assert model_for("defense=unimodal_visual", "fusion=film").fusion.uses == ("visual",)
 
@@ -182,7 +186,7 @@ def test_the_banks_hold_the_first_features_of_the_clips() -> None:
             torch.testing.assert_close(bank.T, whole[:expected])
 
 
-def test_an_augmented_bank_is_normalised_as_in_training_and_leaves_the_statistics() -> None:
+def test_an_augmented_bank_is_normalized_as_in_training_and_leaves_the_statistics() -> None:
     trained = model("exfmem")
     before = {k: v.clone() for k, v in trained.state_dict().items() if "running" in k}
     clean, augmented = (banks(trained, source) for source in ("clean", "augmented"))
@@ -197,7 +201,10 @@ def banks(trained: AVClassifier, source: str) -> Tensor:
 
 def test_the_memory_has_the_objectives_of_its_base_and_their_straight_through_twins() -> None:
     names = list(built("defense", "minsim_exfmem").objectives())
-    assert names == [*(base := ["cross_entropy", "plus_cosine", "minus_cosine"]), *(f"{n}_bpda" for n in base)]
+    assert names == [
+        *(base := ["cross_entropy", "plus_cosine", "minus_cosine"]),
+        *(f"{n}_bpda" for n in base),
+    ]
     assert built("defense", "minsim_exfmem").paper_objective == "plus_cosine"
 
 
@@ -205,30 +212,32 @@ def test_settings_of_the_memory_that_make_no_sense() -> None:
     for wrong in ({"mixing": 1.5}, {"weight": -1.0}, {"size": 0}):
         with pytest.raises(UserError, match="mixing within"):
             built("defense", "exfmem", **wrong)
-    with pytest.raises(UserError, match="ReleasedISTA stops short of; choices: unrolled, straight_through"):
+    with pytest.raises(
+        UserError, match="ReleasedISTA stops short of; choices: unrolled, straight_through"
+    ):
         model_for("defense=exfmem", "defense/solver=ista_released")
 
 
 def test_the_conformity_loss_by_hand() -> None:
-    centres = Centres(3, 2)
+    centers = Centers(3, 2)
     with torch.no_grad():
-        centres.pull.copy_(torch.tensor([[0.0, 0], [9, 9], [9, 9]]))
-        centres.push.copy_(torch.tensor([[0.0, 0], [3, 4], [6, 8]]))
+        centers.pull.copy_(torch.tensor([[0.0, 0], [9, 9], [9, 9]]))
+        centers.push.copy_(torch.tensor([[0.0, 0], [3, 4], [6, 8]]))
     features, label = torch.tensor([[0.0, 2.0]]), torch.tensor([0])
     to_others = (3**2 + 2**2) ** 0.5 + (6**2 + 6**2) ** 0.5
     expected = 2 - (to_others + 5 + 10) / 2
-    torch.testing.assert_close(centres(features, label), torch.tensor([expected]))
+    torch.testing.assert_close(centers(features, label), torch.tensor([expected]))
 
 
-def test_the_centres_begin_at_the_class_means() -> None:
+def test_the_centers_begin_at_the_class_means() -> None:
     trained, batch = model("pcl"), batch_of(6)
     built("defense", "pcl").begin(trained, [batch])
     with torch.no_grad():
         features = trained.eval().encode(batch.clip).audio
-    centres = trained.learned["centres_audio"]
-    assert isinstance(centres, Centres)
-    torch.testing.assert_close(centres.pull[1], features[batch.label == 1].mean(0))
-    assert torch.equal(centres.pull, centres.push)
+    centers = trained.learned["centers_audio"]
+    assert isinstance(centers, Centers)
+    torch.testing.assert_close(centers.pull[1], features[batch.label == 1].mean(0))
+    assert torch.equal(centers.pull, centers.push)
 
 
 def test_trades_refuses_an_attack_that_leaves_clips_out() -> None:

@@ -53,7 +53,9 @@ def test_waveform_equals_the_papers_one_dimensional_convolutions() -> None:
     layers: list[nn.Module] = []
     for layer in net.blocks.modules():
         if isinstance(layer, nn.Conv2d):
-            plain = nn.Conv1d(layer.in_channels, layer.out_channels, 3, stride=2, padding=1).double()
+            plain = nn.Conv1d(
+                layer.in_channels, layer.out_channels, 3, stride=2, padding=1
+            ).double()
             plain.weight.data, plain.bias.data = layer.weight.data[:, :, 0], layer.bias.data
             layers += [plain, nn.BatchNorm1d(layer.out_channels).double(), nn.ReLU()]
             if sum(isinstance(x, nn.Conv1d) for x in layers) % 2 == 0:
@@ -69,7 +71,9 @@ def test_the_papers_visual_net() -> None:
     torch.manual_seed(0)
     reference = resnet18().eval()
     net = built("visual", "resnet18").eval()
-    net.net.load_state_dict({k: v for k, v in reference.state_dict().items() if not k.startswith("fc")})
+    net.net.load_state_dict(
+        {k: v for k, v in reference.state_dict().items() if not k.startswith("fc")}
+    )
     reference.fc = nn.Identity()
     x = torch.rand(2, 1, 3, 64, 64)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
@@ -80,4 +84,6 @@ def test_the_papers_visual_net() -> None:
 def test_several_frames_are_averaged() -> None:
     net = built("visual", "cnn").eval()
     x = clip_of(2, frames=3).visual
-    torch.testing.assert_close(net(x), torch.stack([net(x[:, i : i + 1]) for i in range(3)]).mean(0))
+    torch.testing.assert_close(
+        net(x), torch.stack([net(x[:, i : i + 1]) for i in range(3)]).mean(0)
+    )

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from avrobust.fusion.base import Fusion, MapFusion
+from avrobust.models.fusion.base import Fusion, MapFusion
 from avrobust.types import Features
 from tests.support import built, options
 
@@ -17,7 +17,9 @@ def fusion(request: pytest.FixtureRequest) -> Fusion:
 def features(fusion: object = None, count: int = 6) -> Features:
     rng = torch.Generator().manual_seed(1)
     places = (count, 2, DIM, 3, 3) if isinstance(fusion, MapFusion) else (count, DIM)
-    return Features(*(torch.randn(shape, generator=rng).requires_grad_() for shape in ((count, DIM), places)))
+    return Features(
+        *(torch.randn(shape, generator=rng).requires_grad_() for shape in ((count, DIM), places))
+    )
 
 
 def test_shape(fusion: Fusion) -> None:
@@ -40,7 +42,10 @@ def test_a_clip_does_not_depend_on_its_batch(fusion: Fusion) -> None:
 
 def test_a_missing_modality_is_survived(fusion: Fusion) -> None:
     x = features(fusion)
-    for zeroed in (Features(torch.zeros_like(x.audio), x.visual), Features(x.audio, torch.zeros_like(x.visual))):
+    for zeroed in (
+        Features(torch.zeros_like(x.audio), x.visual),
+        Features(x.audio, torch.zeros_like(x.visual)),
+    ):
         assert fusion(zeroed).isfinite().all()
 
 

@@ -8,7 +8,7 @@ import soundfile
 from PIL import Image
 
 from avrobust.data.layout import SPLITS, Entry, read_list
-from avrobust.data.prepare import Summary, prepare
+from avrobust.preparation.prepare import Summary, prepare
 from tests.data.videos import number
 
 
@@ -27,7 +27,9 @@ def assert_whole(root: Path, entry: Entry, number_of_first: int = 0) -> None:
     sound = soundfile.info(entry.audio_path(root))
     assert (sound.samplerate, sound.channels, sound.subtype) == (11_025, 1, "PCM_16")
     assert sound.frames == round(entry.frames * 11_025 / 8)
-    seen = [number(np.asarray(Image.open(entry.frame_path(root, i + 1)))) for i in range(entry.frames)]
+    seen = [
+        number(np.asarray(Image.open(entry.frame_path(root, i + 1)))) for i in range(entry.frames)
+    ]
     assert seen == list(range(number_of_first, number_of_first + entry.frames))
 
 

@@ -21,7 +21,9 @@ def test_a_list_survives_writing_and_reading(tmp_path: Path) -> None:
 def test_the_format_is_the_released_one(tmp_path: Path) -> None:
     write_list(tmp_path / "train.csv", ENTRIES[:1])
     assert (tmp_path / "train.csv").read_bytes() == b"/flute/a.wav,/flute/a.mp4,24\n"
-    (tmp_path / "val.csv").write_bytes(b"\xef\xbb\xbf/flute/a.wav,/flute/a.mp4,24\r\n\r\n/tuba/b.wav,/tuba/b.mp4,3\r\n")
+    (tmp_path / "val.csv").write_bytes(
+        b"\xef\xbb\xbf/flute/a.wav,/flute/a.mp4,24\r\n\r\n/tuba/b.wav,/tuba/b.mp4,3\r\n"
+    )
     assert read_list(tmp_path / "val.csv") == [Entry("flute", "a", 24), Entry("tuba", "b", 3)]
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avrobust.data.frames import Decoder, read_frames
-from avrobust.data.media import UnusableClip, scan
-from avrobust.data.sound import read_audio
+from avrobust.preparation.frames import Decoder, read_frames
+from avrobust.preparation.media import UnusableClip, scan
+from avrobust.preparation.sound import read_audio
 from tests.data.videos import beep, noisy, number, sine, steady, write_video
 
 RATE = 11_025
@@ -60,7 +60,9 @@ FORMATS = [
     + [(form, 0.5, 0.0) for form in FORMATS[:5]]
     + [(form, 0.0, 0.4) for form in (*FORMATS[:2], *FORMATS[3:5], FORMATS[6])],
 )
-def test_flash_and_beep_stay_together(tmp_path: Path, form, sound_start: float, video_start: float) -> None:
+def test_flash_and_beep_stay_together(
+    tmp_path: Path, form, sound_start: float, video_start: float
+) -> None:
     """Frame 20 of 25 a second and the beep come 0.8 s after the first frame, whichever track starts first."""
     name, codec, sound_codec, rate = form
     onset = video_start + 0.8 - sound_start
@@ -82,12 +84,16 @@ def test_flash_and_beep_stay_together(tmp_path: Path, form, sound_start: float, 
 def test_frames_cut_off_by_an_edit_list_are_not_shown(tmp_path: Path) -> None:
     times = [time - 0.48 for time in steady(2, 25)]
     options = {"avoid_negative_ts": "disabled"}
-    path = write_video(tmp_path / "clip.mp4", times=times, sound=beep(1.0, 1.52, 16_000), options=options)
+    path = write_video(
+        tmp_path / "clip.mp4", times=times, sound=beep(1.0, 1.52, 16_000), options=options
+    )
     assert numbers(path) == shown(times, 1.52)
     assert np.flatnonzero(np.abs(sound(path)) > 0.2)[0] / RATE == pytest.approx(1.0, abs=0.004)
 
 
-@pytest.mark.parametrize(("degrees", "side"), [(0, "left"), (90, "bottom"), (180, "right"), (-90, "top")])
+@pytest.mark.parametrize(
+    ("degrees", "side"), [(0, "left"), (90, "bottom"), (180, "right"), (-90, "top")]
+)
 @pytest.mark.parametrize("decoder", ["decord", "av"])
 def test_rotation_is_applied(tmp_path: Path, degrees: int, side: str, decoder: Decoder) -> None:
     """The left half of the stored frames is white; turned counterclockwise, left becomes bottom."""
@@ -97,7 +103,12 @@ def test_rotation_is_applied(tmp_path: Path, degrees: int, side: str, decoder: D
     frame = next(iter(read_frames(path, scan(path), decoder=decoder)))
     height, width = frame.shape[:2]
     assert (height, width) == ((48, 80) if side in ("left", "right") else (80, 48))
-    halves = {"left": frame[:, :30], "right": frame[:, -30:], "top": frame[:30], "bottom": frame[-30:]}
+    halves = {
+        "left": frame[:, :30],
+        "right": frame[:, -30:],
+        "top": frame[:30],
+        "bottom": frame[-30:],
+    }
     white = {name for name, half in halves.items() if half[10:-10, 10:-10].mean() > 240}
     assert white == {side}
 
@@ -140,7 +151,13 @@ def _no_picture(path: Path) -> None:
 
 
 def _photo_with_sound(path: Path) -> None:
-    video = write_video(path.with_suffix(".avi"), times=[0.0], codec="mjpeg", sound=sine(1.0), sound_codec="pcm_s16le")
+    video = write_video(
+        path.with_suffix(".avi"),
+        times=[0.0],
+        codec="mjpeg",
+        sound=sine(1.0),
+        sound_codec="pcm_s16le",
+    )
     video.rename(path)
 
 

@@ -31,7 +31,9 @@ def plain(path: Path, size: int, choice: Augmentation | None) -> np.ndarray:
     width, height = (max(short, round(side * scale)) for side in picture.size)
     top, left = (choice.top, choice.left) if choice else (0.5, 0.5)
     x, y = round((width - size) * left), round((height - size) * top)
-    picture = picture.resize((width, height), Image.Resampling.BICUBIC).crop((x, y, x + size, y + size))
+    picture = picture.resize((width, height), Image.Resampling.BICUBIC).crop(
+        (x, y, x + size, y + size)
+    )
     if choice and choice.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.asarray(picture).transpose(2, 0, 1).astype(float)
@@ -39,12 +41,15 @@ def plain(path: Path, size: int, choice: Augmentation | None) -> np.ndarray:
 
 def differences(path: Path, size: int, choice: Augmentation | None) -> np.ndarray:
     """In levels of 255."""
-    return np.abs(255 * read_picture(path, size, choice).double().numpy() - plain(path, size, choice))
+    return np.abs(
+        255 * read_picture(path, size, choice).double().numpy() - plain(path, size, choice)
+    )
 
 
 @pytest.mark.parametrize("choice", CROPS)
 @pytest.mark.parametrize(
-    ("stored", "size"), [((455, 256), 224), ((112, 112), 64), ((639, 427), 201), ((341, 257), 160), ((52, 40), 64)]
+    ("stored", "size"),
+    [((455, 256), 224), ((112, 112), 64), ((639, 427), 201), ((341, 257), 160), ((52, 40), 64)],
 )
 def test_a_crop_is_that_of_the_whole_frame(
     tmp_path: Path, stored: tuple[int, int], size: int, choice: Augmentation | None
@@ -56,7 +61,9 @@ def test_a_crop_is_that_of_the_whole_frame(
 
 
 @pytest.mark.parametrize("choice", CROPS)
-@pytest.mark.parametrize(("stored", "size"), [((256, 455), 224), ((182, 281), 137), ((92, 237), 58)])
+@pytest.mark.parametrize(
+    ("stored", "size"), [((256, 455), 224), ((182, 281), 137), ((92, 237), 58)]
+)
 def test_a_tall_frame_may_round_the_other_way(
     tmp_path: Path, stored: tuple[int, int], size: int, choice: Augmentation | None
 ) -> None:
@@ -93,7 +100,14 @@ def test_how_large_a_jpeg_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for size in (361, 360, 181, 180, 90, 45, 44):
         read_picture(tmp_path / "a.jpg", size, None)
     read_picture(tmp_path / "a.png", 45, None)
-    assert decoded == [(1279, 720)] * 2 + [(1279, 720), (640, 360), (320, 180), (160, 90), (160, 90), (1279, 720)]
+    assert decoded == [(1279, 720)] * 2 + [
+        (1279, 720),
+        (640, 360),
+        (320, 180),
+        (160, 90),
+        (160, 90),
+        (1279, 720),
+    ]
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "RGBA", "P"])

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from avrobust.data.pool import Lost, run_all
-from avrobust.data.prepare import PRELOAD  # whoever is first decides what all processes of this test run share
+from avrobust.preparation.pool import Lost, run_all
+from avrobust.preparation.prepare import (
+    PRELOAD,
+)  # whoever is first decides what all processes of this test run share
 
 
 def work(job: str) -> str:
@@ -43,7 +45,11 @@ def test_every_job_is_done_once(workers: int) -> None:
 def test_a_crash_costs_one_job() -> None:
     jobs = ["a", "crash 1", "b", "crash 2", "c", "exit", "d"]
     found = run(jobs)
-    assert {job for job, result in found.items() if result == Lost("decoder crashed")} == {"crash 1", "crash 2", "exit"}
+    assert {job for job, result in found.items() if result == Lost("decoder crashed")} == {
+        "crash 1",
+        "crash 2",
+        "exit",
+    }
     assert all(found[job] == job.upper() for job in "abcd")
 
 
@@ -69,6 +75,15 @@ def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
 
 def test_what_runs_is_told() -> None:
     seen: list[list[str]] = []
-    assert len(list(run_all(work, ["a", "b"], workers=1, limit=limit, watch=seen.append, preload=PRELOAD))) == 2
+    assert (
+        len(
+            list(
+                run_all(
+                    work, ["a", "b"], workers=1, limit=limit, watch=seen.append, preload=PRELOAD
+                )
+            )
+        )
+        == 2
+    )
     assert ["a"] in seen
     assert ["b"] in seen

@@ -9,11 +9,11 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from avrobust.data.extract import Job, Made, extract
 from avrobust.data.layout import SPLITS, Entry, read_list
-from avrobust.data.manifest import Row
-from avrobust.data.prepare import _mend
 from avrobust.errors import UserError
+from avrobust.preparation.extract import Job, Made, extract
+from avrobust.preparation.manifest import Row
+from avrobust.preparation.prepare import _mend
 from tests.data.prepared import assert_whole, entries, manifest, run
 from tests.data.videos import noisy, steady, write_video
 
@@ -27,7 +27,9 @@ def test_class_folders_become_the_layout(videos: Path, tmp_path: Path) -> None:
     root = tmp_path / "root"
     assert (summary.made, len(summary.prepared), summary.drawn) == (10, 10, True)
     assert summary.sizes == {"train": 6, "val": 2, "test": 2}
-    assert {entry.key for entry in entries(root)} == {f"{label}/{i}" for label in ("flute", "tuba") for i in range(5)}
+    assert {entry.key for entry in entries(root)} == {
+        f"{label}/{i}" for label in ("flute", "tuba") for i in range(5)
+    }
     assert {entry.label for entry in read_list(root / "train.csv")} == {"flute", "tuba"}
     for entry in entries(root):
         assert entry.frames == 8
@@ -71,12 +73,22 @@ def test_a_labels_file_decides(tmp_path: Path, clip: Path) -> None:
     assert summary.reasons == {"no such file": ["gone.mp4"]}
     assert [row.source for row in summary.rows if " " in row.split] == ["top.mp4"]
     other = run(videos, tmp_path / "other", labels=labels, label_column="who")
-    assert {(row.label, row.stem) for row in other.prepared} == {("ann", "a"), ("ann", "top"), ("bob", "a")}
+    assert {(row.label, row.stem) for row in other.prepared} == {
+        ("ann", "a"),
+        ("ann", "top"),
+        ("bob", "a"),
+    }
 
 
 def test_one_stem_twice_in_a_class_is_two_clips(tmp_path: Path, clip: Path) -> None:
     folder = tmp_path / "videos" / "flute"
-    write_video(folder / "a.webm", times=steady(2, 8), codec="libvpx-vp9", sound_codec="libopus", rate=48_000)
+    write_video(
+        folder / "a.webm",
+        times=steady(2, 8),
+        codec="libvpx-vp9",
+        sound_codec="libopus",
+        rate=48_000,
+    )
     shutil.copy(clip, folder / "a.mp4")
     shutil.copy(clip, folder / "a")
     shutil.copy(clip, folder / "a_2.txt")
@@ -92,7 +104,9 @@ def test_one_stem_twice_in_a_class_is_two_clips(tmp_path: Path, clip: Path) -> N
         assert_whole(tmp_path / "root", entry)
 
 
-def test_unusable_videos_are_listed_and_the_others_kept(videos: Path, tmp_path: Path, clip: Path) -> None:
+def test_unusable_videos_are_listed_and_the_others_kept(
+    videos: Path, tmp_path: Path, clip: Path
+) -> None:
     whole = run(videos, tmp_path / "whole")
     (videos / "flute" / "0.mp4").write_bytes(b"")
     (videos / "flute" / "1.mp4").write_text("text")
@@ -105,7 +119,9 @@ def test_unusable_videos_are_listed_and_the_others_kept(videos: Path, tmp_path: 
     }
     assert "Invalid data" in manifest(tmp_path / "root")["flute/1.mp4"]["note"]
     splits = {row.source: row.split for row in whole.rows}
-    assert [row.split for row in summary.prepared] == [splits[row.source] for row in summary.prepared]
+    assert [row.split for row in summary.prepared] == [
+        splits[row.source] for row in summary.prepared
+    ]
     assert len(entries(tmp_path / "root")) == 7
 
 
@@ -117,7 +133,7 @@ def crash_on_tuba(job: Job) -> Made:
 
 
 def test_a_crashing_decoder_costs_its_own_clips(videos: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("avrobust.data.prepare.extract", crash_on_tuba)
+    monkeypatch.setattr("avrobust.preparation.prepare.extract", crash_on_tuba)
     summary = run(videos, tmp_path / "root")
     assert summary.reasons == {"decoder crashed": [f"tuba/{i}.mp4" for i in range(5)]}
     assert {entry.key for entry in entries(tmp_path / "root")} == {f"flute/{i}" for i in range(5)}
@@ -172,7 +188,9 @@ def test_frames_are_capped(tmp_path: Path) -> None:
         ({"seed": -1}, "--seed -1"),
     ],
 )
-def test_settings_that_do_not_fit_are_refused(videos: Path, tmp_path: Path, options, message: str) -> None:
+def test_settings_that_do_not_fit_are_refused(
+    videos: Path, tmp_path: Path, options, message: str
+) -> None:
     shutil.rmtree(videos / "tuba")
     run(videos, tmp_path / "root")
     with pytest.raises(UserError, match=message):
@@ -202,7 +220,9 @@ def test_folders_that_make_no_sense_are_refused(videos: Path, tmp_path: Path, cl
     assert sorted(path.name for path in videos.iterdir()) == ["flute", "tuba"]
 
 
-def test_another_set_of_videos_does_not_displace_the_first(videos: Path, tmp_path: Path, clip: Path) -> None:
+def test_another_set_of_videos_does_not_displace_the_first(
+    videos: Path, tmp_path: Path, clip: Path
+) -> None:
     run(videos, tmp_path / "root")
     (tmp_path / "others" / "harp").mkdir(parents=True)
     shutil.copy(clip, tmp_path / "others" / "harp" / "a.mp4")
@@ -224,7 +244,9 @@ def test_a_label_cannot_leave_the_root(tmp_path: Path, clip: Path, label: str) -
 def test_nothing_usable_is_an_error_that_says_where_to_look(tmp_path: Path) -> None:
     (tmp_path / "videos" / "a").mkdir(parents=True)
     (tmp_path / "videos" / "a" / "x.mp4").touch()
-    with pytest.raises(UserError, match=r"no usable video; a/x.mp4: empty file \(all in .*manifest.csv\)"):
+    with pytest.raises(
+        UserError, match=r"no usable video; a/x.mp4: empty file \(all in .*manifest.csv\)"
+    ):
         run(tmp_path / "videos", tmp_path / "root")
     assert manifest(tmp_path / "root")["a/x.mp4"]["status"] == "skipped"
 
@@ -246,4 +268,6 @@ def test_names_that_are_not_utf8_are_skipped(tmp_path: Path, clip: Path) -> None
         shutil.copy(clip, os.fsencode(folder) + b"/\xff.mp4")
     except OSError:
         pytest.skip("this file system wants UTF-8")
-    assert run(tmp_path / "videos", tmp_path / "root").reasons == {"a name that is not UTF-8": [r"a/\udcff.mp4"]}
+    assert run(tmp_path / "videos", tmp_path / "root").reasons == {
+        "a name that is not UTF-8": [r"a/\udcff.mp4"]
+    }

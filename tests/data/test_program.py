@@ -13,12 +13,24 @@ from avrobust.data.layout import Entry
 from tests.data.prepared import assert_whole, entries, manifest, run
 from tests.data.videos import steady, write_video
 
-AVROBUST = [sys.executable, "-c", "import sys; from avrobust.cli import main; sys.exit(main())"]
+AVROBUST = [
+    sys.executable,
+    "-c",
+    "import sys; from avrobust.cli.main import main; sys.exit(main())",
+]
 
 
 def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
     """As a user runs it: names with spaces, commas, quotes, brackets and other scripts; no terminal, so no bar."""
-    names = ["a b.mp4", "c,d.mp4", 'it\'s "q".mp4', "[red]x[bold].mp4", "скрипка.mp4", "夜%d:1.mp4", "-x.mp4"]
+    names = [
+        "a b.mp4",
+        "c,d.mp4",
+        'it\'s "q".mp4',
+        "[red]x[bold].mp4",
+        "скрипка.mp4",
+        "夜%d:1.mp4",
+        "-x.mp4",
+    ]
     folder = tmp_path / "my videos" / "Church bell, [old]"
     folder.mkdir(parents=True)
     for name in names:
@@ -31,7 +43,9 @@ def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
     assert first.startswith("prepared 7 clips, classes: 1, in root (7 now; ")
     assert first.endswith("drawn with seed 5); skipped 1")
     assert second == "  skipped 1, empty file: Church bell, [old]/[b]bad[i].mp4"
-    assert {entry.stem for entry in entries(tmp_path / "root")} == {Path(name).stem for name in names}
+    assert {entry.stem for entry in entries(tmp_path / "root")} == {
+        Path(name).stem for name in names
+    }
     for entry in entries(tmp_path / "root"):
         assert_whole(tmp_path / "root", entry)
 
@@ -39,7 +53,8 @@ def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
 def start(videos: Path, root: Path) -> "subprocess.Popen[str]":
     """Starts the program on many clips and comes back when some are done."""
     command = [*AVROBUST, "prepare", str(videos), str(root), "--workers", "1"]
-    # A shell's background job, and all that it starts, has SIGINT ignored; Ctrl-C is meant for the foreground.
+    # A shell's background job, and all that it starts, has SIGINT ignored; Ctrl-C is meant for the
+    # foreground.
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -50,7 +65,9 @@ def start(videos: Path, root: Path) -> "subprocess.Popen[str]":
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         time.sleep(0.01)
-        if (root / "manifest.csv").exists() and len((root / "manifest.csv").read_text().splitlines()) > 3:
+        if (root / "manifest.csv").exists() and len(
+            (root / "manifest.csv").read_text().splitlines()
+        ) > 3:
             return process
     process.kill()
     raise AssertionError("no clip was finished")
@@ -94,15 +111,23 @@ def test_a_killed_run_goes_on(tmp_path: Path, how: signal.Signals) -> None:
     ("arguments", "message"),
     [
         (["prepare", "nowhere", "root"], "avrobust: {cwd}/nowhere: no such folder of videos\n"),
-        (["prepare", "videos"], "avrobust prepare: the following arguments are required: ROOT (see"),
-        (["prepare", "a", "b", "--colour", "x"], "avrobust: unrecognized arguments: --colour x"),
-        (["prepare", "a", "b", "--workers", "many"], "avrobust prepare: argument --workers: invalid int value: 'many'"),
+        (
+            ["prepare", "videos"],
+            "avrobust prepare: the following arguments are required: ROOT (see",
+        ),
+        (["prepare", "a", "b", "--color", "x"], "avrobust: unrecognized arguments: --color x"),
+        (
+            ["prepare", "a", "b", "--workers", "many"],
+            "avrobust prepare: argument --workers: invalid int value: 'many'",
+        ),
         (["repair"], "avrobust: argument COMMAND: invalid choice: 'repair'"),
         ([], "avrobust: the following arguments are required: COMMAND"),
     ],
 )
-def test_mistakes_end_in_one_line_and_status_2(tmp_path, monkeypatch, capfd, arguments, message) -> None:
-    from avrobust.cli import main
+def test_mistakes_end_in_one_line_and_status_2(
+    tmp_path, monkeypatch, capfd, arguments, message
+) -> None:
+    from avrobust.cli.main import main
 
     monkeypatch.chdir(tmp_path)
     try:
@@ -117,10 +142,12 @@ def test_mistakes_end_in_one_line_and_status_2(tmp_path, monkeypatch, capfd, arg
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys; from avrobust.cli import main\n"
+        "import sys; from avrobust.cli.main import main\n"
         "try: main(['prepare', '--help'])\n"
         "except SystemExit: print(sorted({'av', 'numpy', 'torch', 'decord', 'rich'} & set(sys.modules)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert result.stdout.startswith("usage: avrobust prepare")
     assert result.stdout.endswith("[]\n")

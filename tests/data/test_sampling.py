@@ -8,9 +8,9 @@ from PIL import Image
 
 from avrobust.data.clips import Clips, read_picture, read_window
 from avrobust.data.layout import Entry, Format
-from avrobust.data.sampling import draw, middle, neighbours, window_start
-from avrobust.randomness import generator
+from avrobust.data.sampling import draw, middle, neighbors, window_start
 from avrobust.types import Sample
+from avrobust.utils.randomness import generator
 
 PAPER = 65_535
 
@@ -37,7 +37,7 @@ def test_the_middle_frame(frames: int, expected: int) -> None:
     assert middle(frames) == expected
 
 
-def test_the_window_is_centred_on_the_frame() -> None:
+def test_the_window_is_centerd_on_the_frame() -> None:
     start = window_start(41, PAPER, 110_250)
     assert start + PAPER // 2 == round((41 - 0.5) / 8 * 11_025)
 
@@ -48,9 +48,9 @@ def test_a_window_that_sticks_out_is_moved_inside() -> None:
 
 
 def test_several_frames_stay_inside_the_clip() -> None:
-    assert neighbours(20, 3, 8, 40) == [12, 20, 28]
-    assert neighbours(2, 3, 8, 9) == [1, 2, 9]
-    assert neighbours(5, 1, 8, 9) == [5]
+    assert neighbors(20, 3, 8, 40) == [12, 20, 28]
+    assert neighbors(2, 3, 8, 9) == [1, 2, 9]
+    assert neighbors(5, 1, 8, 9) == [5]
 
 
 def ramp(path: Path, samples: int) -> np.ndarray:
@@ -78,7 +78,7 @@ def test_stereo_is_averaged(tmp_path: Path) -> None:
     torch.testing.assert_close(read_window(tmp_path / "a.wav", 4, 100), torch.full((1, 100), 0.3))
 
 
-def test_evaluation_crops_the_centre(tmp_path: Path) -> None:
+def test_evaluation_crops_the_center(tmp_path: Path) -> None:
     picture = np.zeros((40, 80, 3), np.uint8)
     picture[:, 20:60] = 255
     Image.fromarray(picture).save(tmp_path / "a.png")

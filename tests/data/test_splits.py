@@ -4,8 +4,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from avrobust.data.splits import Named, parse_split, random_splits, read_labels
 from avrobust.errors import UserError
+from avrobust.preparation.splits import Named, parse_split, random_splits, read_labels
 
 
 def by_class(labels: list[str], splits: list[str]) -> dict[str, Counter[str]]:
@@ -15,7 +15,9 @@ def by_class(labels: list[str], splits: list[str]) -> dict[str, Counter[str]]:
     }
 
 
-@pytest.mark.parametrize(("clips", "classes", "sizes"), [(520, 11, (312, 104, 104)), (15_516, 27, (9309, 3103, 3104))])
+@pytest.mark.parametrize(
+    ("clips", "classes", "sizes"), [(520, 11, (312, 104, 104)), (15_516, 27, (9309, 3103, 3104))]
+)
 def test_sizes_are_the_papers(clips: int, classes: int, sizes: tuple[int, int, int]) -> None:
     labels = [f"c{i % classes}" for i in range(clips)]
     splits = random_splits(labels)
@@ -95,7 +97,11 @@ def test_columns_can_be_chosen_or_left_out(tmp_path: Path) -> None:
         ("file,label\na/x.mp4,one\n", (), "no column 'path'; there are: file, label"),
         ("path,label\na/x.mp4,one\n", ("speaker",), "no column 'speaker'"),
         ("path,label\na/x.mp4,one\n", (None, "fold"), "no column 'fold'"),
-        ("path,split\na/x.mp4,train\na/y.mp4,learn\n", (), "line 3: 'learn' is not a split; choices: train, val, test"),
+        (
+            "path,split\na/x.mp4,train\na/y.mp4,learn\n",
+            (),
+            "line 3: 'learn' is not a split; choices: train, val, test",
+        ),
         ("path,split\na/x.mp4\n", (), "line 2: '' is not a split"),
         ("path,label\n../x.mp4,one\n", (), "line 2: path '../x.mp4'"),
         ("path,label\n/etc/x.mp4,one\n", (), "line 2: path '/etc/x.mp4'"),
@@ -105,7 +111,9 @@ def test_columns_can_be_chosen_or_left_out(tmp_path: Path) -> None:
         ("", (), "no column 'path'; there are: none"),
     ],
 )
-def test_bad_labels_are_named(tmp_path: Path, text: str, columns: tuple[str | None, ...], message: str) -> None:
+def test_bad_labels_are_named(
+    tmp_path: Path, text: str, columns: tuple[str | None, ...], message: str
+) -> None:
     path = write(tmp_path / "labels.csv", text)
     with pytest.raises(UserError) as caught:
         read_labels(path, *columns)
@@ -123,7 +131,14 @@ def test_unreadable_labels_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "split"), [("train", "train"), (" VALID ", "val"), ("Validation", "val"), ("val", "val"), ("test", "test")]
+    ("word", "split"),
+    [
+        ("train", "train"),
+        (" VALID ", "val"),
+        ("Validation", "val"),
+        ("val", "val"),
+        ("test", "test"),
+    ],
 )
 def test_words_for_splits(word: str, split: str) -> None:
     assert parse_split(word, "here") == split

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 
 from avrobust.data.layout import FRAME_RATE
-from avrobust.data.synthetic.difficulty import DIFFICULTY, Difficulty
-from avrobust.data.synthetic.film import Picture, film
-from avrobust.data.synthetic.generate import CLIPS, FPS, generate, make_film
-from avrobust.data.synthetic.mp4 import read_description
-from avrobust.data.synthetic.plan import CLASSES, ClipSpec, plan
-from avrobust.data.synthetic.recording import melody, record
-from avrobust.data.synthetic.score import Note, perform
-from avrobust.data.synthetic.settings import Settings
-from avrobust.data.synthetic.tones import RATE
 from avrobust.errors import UserError
+from avrobust.synthetic.difficulty import DIFFICULTY, Difficulty
+from avrobust.synthetic.film import Picture, film
+from avrobust.synthetic.generate import CLIPS, FPS, generate, make_film
+from avrobust.synthetic.mp4 import read_description
+from avrobust.synthetic.plan import CLASSES, ClipSpec, plan
+from avrobust.synthetic.recording import melody, record
+from avrobust.synthetic.score import Note, perform
+from avrobust.synthetic.settings import Settings
+from avrobust.synthetic.tones import RATE
 
 SECONDS, SIZE = 2.0, 64
 
@@ -37,7 +37,10 @@ class Decoded(NamedTuple):
 def decode(path: Path) -> Decoded:
     with av.open(str(path)) as pictures, av.open(str(path)) as tones:
         frames = [frame.to_ndarray(format="rgb24") for frame in pictures.decode(video=0)]
-        return Decoded(np.stack(frames), np.concatenate([block.to_ndarray()[0] for block in tones.decode(audio=0)]))
+        return Decoded(
+            np.stack(frames),
+            np.concatenate([block.to_ndarray()[0] for block in tones.decode(audio=0)]),
+        )
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -53,7 +56,9 @@ def films(videos: Path) -> list[Path]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One clip of each class and split; the first two classes have two to train on."""
     videos = tmp_path_factory.mktemp("videos")
-    generate(videos, clips={"train": 13, "val": 11, "test": 11}, seconds=SECONDS, size=SIZE, workers=2)
+    generate(
+        videos, clips={"train": 13, "val": 11, "test": 11}, seconds=SECONDS, size=SIZE, workers=2
+    )
     return videos
 
 
@@ -65,7 +70,9 @@ def test_the_plan_has_the_sizes_of_music_spread_evenly() -> None:
         assert set(counts) == set(CLASSES)
         assert max(counts.values()) - min(counts.values()) <= 1
     assert len({spec.path for spec in specs}) == 520
-    assert set(plan({"train": 20, "test": 3})) <= set(specs)  # a smaller plan is part of a larger one
+    assert set(plan({"train": 20, "test": 3})) <= set(
+        specs
+    )  # a smaller plan is part of a larger one
 
 
 @pytest.mark.parametrize("clips", [{"trian": 3}, {"train": -1}])
@@ -129,14 +136,23 @@ def test_same_seed_same_clips_and_a_subset_is_a_part(made: Path, tmp_path: Path)
         ours, theirs = decode(tmp_path / path), decode(made / path)
         np.testing.assert_array_equal(ours.frames, theirs.frames)
         np.testing.assert_array_equal(ours.sound, theirs.sound)
-    assert all(row in rows(made / "boxes.csv") for row in rows(tmp_path / "boxes.csv")[::FRAME_RATE])
+    assert all(
+        row in rows(made / "boxes.csv") for row in rows(tmp_path / "boxes.csv")[::FRAME_RATE]
+    )
 
 
 def test_on_the_stage_instruments_are_smaller_and_films_say_so(made: Path, tmp_path: Path) -> None:
     generate(tmp_path, clips={"train": 4}, seconds=1, size=SIZE, scene="stage", workers=1)
 
     def area(boxes: list[dict[str, str]]) -> float:
-        return float(np.mean([(float(b["x1"]) - float(b["x0"])) * (float(b["y1"]) - float(b["y0"])) for b in boxes]))
+        return float(
+            np.mean(
+                [
+                    (float(b["x1"]) - float(b["x0"])) * (float(b["y1"]) - float(b["y0"]))
+                    for b in boxes
+                ]
+            )
+        )
 
     far = rows(tmp_path / "boxes.csv")
     near = [row for row in rows(made / "boxes.csv") if row["path"] in {row["path"] for row in far}]
@@ -155,7 +171,9 @@ def test_another_seed_makes_other_clips_in_place_of_the_old_ones(tmp_path: Path)
 
 
 def test_every_clip_and_purpose_has_randomness_of_its_own() -> None:
-    draws = {spec.rng(0, purpose).random() for spec in plan(CLIPS) for purpose in ("sound", "picture")}
+    draws = {
+        spec.rng(0, purpose).random() for spec in plan(CLIPS) for purpose in ("sound", "picture")
+    }
     assert len(draws) == 2 * 520
 
 
@@ -171,8 +189,12 @@ def test_boxes_lie_in_the_frame_one_for_each_prepared_frame(made: Path) -> None:
         assert (x1 - x0) * (y1 - y0) > 0.03, row
 
 
-STILL = replace(DIFFICULTY, shake=0.0, noise=(0.0, 0.0), occluder_chance=0.0)  # a tripod, a camera without noise
-CLOSE = replace(DIFFICULTY, snr_db=(30.0, 30.0), distractor_chance=0.0)  # a close microphone, nobody else
+STILL = replace(
+    DIFFICULTY, shake=0.0, noise=(0.0, 0.0), occluder_chance=0.0
+)  # a tripod, a camera without noise
+CLOSE = replace(
+    DIFFICULTY, snr_db=(30.0, 30.0), distractor_chance=0.0
+)  # a close microphone, nobody else
 
 
 def draw(spec: ClipSpec, notes: list[Note], seconds: float, hard: Difficulty) -> list[Picture]:
@@ -208,7 +230,9 @@ def test_picture_moves_with_its_own_sound_and_not_with_anothers(label: str) -> N
     for number in range(3):
         spec = ClipSpec("train", label, number)
         scores = [melody(label, spec.rng(seed, "score"), 6.0) for seed in (0, 1)]
-        motion = [float(change.mean()) for change in changes(draw(spec, scores[0], 6.0, DIFFICULTY))]
+        motion = [
+            float(change.mean()) for change in changes(draw(spec, scores[0], 6.0, DIFFICULTY))
+        ]
         for notes, found in zip(scores, (own, other), strict=True):
             sound = record(label, notes, spec.rng(0, "sound"), 6.0, CLOSE)
             found.append(np.corrcoef(motion, rms_by_frame(sound, len(motion)))[0, 1])
@@ -229,7 +253,7 @@ def test_sound_follows_the_score(label: str) -> None:
 
 def test_a_killed_run_leaves_no_half_clip_and_goes_on(tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from avrobust.data.synthetic.generate import generate; "
+        "from pathlib import Path; from avrobust.synthetic.generate import generate; "
         f"generate(Path({str(tmp_path)!r}), clips={{'train': 400}}, seconds={SECONDS}, size={SIZE}, workers=1)"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as process:

@@ -1,4 +1,4 @@
-"""Writes real video files for the tests: every frame is painted in a colour that says its number."""
+"""Writes real video files for the tests: every frame is painted in a color that says its number."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -9,10 +9,10 @@ import av
 import numpy as np
 
 CLOCK = 12_000  # ticks a second of the video's time stamps
-LEVELS = 6  # levels of each colour channel, so 216 frame numbers
+LEVELS = 6  # levels of each color channel, so 216 frame numbers
 
 
-def colour(number: int) -> tuple[int, int, int]:
+def color(number: int) -> tuple[int, int, int]:
     return tuple(51 * (number // LEVELS**power % LEVELS) for power in (2, 1, 0))
 
 
@@ -20,12 +20,17 @@ def number(pixels: np.ndarray) -> int:
     """Reads the number back from the middle of a frame."""
     height, width = pixels.shape[:2]
     middle = pixels[height // 3 : -height // 3, width // 3 : -width // 3].mean(axis=(0, 1))
-    return int(sum(round(value / 51) * LEVELS**power for value, power in zip(middle, (2, 1, 0), strict=True)))
+    return int(
+        sum(
+            round(value / 51) * LEVELS**power
+            for value, power in zip(middle, (2, 1, 0), strict=True)
+        )
+    )
 
 
 def plain(size: tuple[int, int]) -> Callable[[int], np.ndarray]:
-    """Paints the whole frame in its number's colour; size is (width, height)."""
-    return lambda i: np.full((size[1], size[0], 3), colour(i), np.uint8)
+    """Paints the whole frame in its number's color; size is (width, height)."""
+    return lambda i: np.full((size[1], size[0], 3), color(i), np.uint8)
 
 
 def noisy(size: tuple[int, int]) -> Callable[[int], np.ndarray]:
@@ -33,7 +38,7 @@ def noisy(size: tuple[int, int]) -> Callable[[int], np.ndarray]:
 
     def paint(i: int) -> np.ndarray:
         pixels = np.random.default_rng(i).integers(0, 256, (size[1], size[0], 3), np.uint8)
-        pixels[size[1] // 4 : -size[1] // 4, size[0] // 4 : -size[0] // 4] = colour(i)
+        pixels[size[1] // 4 : -size[1] // 4, size[0] // 4 : -size[0] // 4] = color(i)
         return pixels
 
     return paint
@@ -77,13 +82,23 @@ def write_video(
     path.parent.mkdir(parents=True, exist_ok=True)
     times = list(times)
     stop = (
-        end if end is not None else (times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0.125) if times else 0)
+        end
+        if end is not None
+        else (times[-1] + (times[-1] - times[-2] if len(times) > 1 else 0.125) if times else 0)
     )
     sound = sine(stop, rate) if sound is None else sound
     with av.open(str(path), "w", options=options or {}) as container:
-        gap = Fraction(times[1] - times[0]).limit_denominator(100) if len(times) > 1 else Fraction(1, 25)
+        gap = (
+            Fraction(times[1] - times[0]).limit_denominator(100)
+            if len(times) > 1
+            else Fraction(1, 25)
+        )
         picture = _picture(container, codec, paint(0), 1 / gap, group, rotation) if times else None
-        track = container.add_stream(sound_codec, rate=rate, layout=_layout(sound)) if sound.size else None
+        track = (
+            container.add_stream(sound_codec, rate=rate, layout=_layout(sound))
+            if sound.size
+            else None
+        )
         if picture is not None:
             _write_frames(container, picture, [*times, stop], paint)
         if track is not None:
@@ -102,7 +117,9 @@ def _picture(container, codec, first, rate, group, rotation):
     stream.codec_context.gop_size = group
     stream.codec_context.thread_count = 1
     stream.codec_context.time_base = 1 / rate if codec == "mpeg4" else Fraction(1, CLOCK)
-    stream.options = {"libx264": {"preset": "veryfast", "crf": "16"}}.get(codec, {"b": "2000000", "q:v": "2"})
+    stream.options = {"libx264": {"preset": "veryfast", "crf": "16"}}.get(
+        codec, {"b": "2000000", "q:v": "2"}
+    )
     if rotation:
         stream.set_display_rotation(rotation)
     return stream
@@ -110,7 +127,9 @@ def _picture(container, codec, first, rate, group, rotation):
 
 def _write_frames(container, stream, times, paint):
     base = stream.codec_context.time_base
-    lengths = {round(time / base): round((following - time) / base) for time, following in pairwise(times)}
+    lengths = {
+        round(time / base): round((following - time) / base) for time, following in pairwise(times)
+    }
     for i, time in enumerate(times[:-1]):
         frame = av.VideoFrame.from_ndarray(paint(i), format="rgb24")
         frame.pts, frame.time_base = round(time / base), base
@@ -130,8 +149,14 @@ def _write_sound(container, stream, sound, rate, start):
         piece = np.ascontiguousarray(values[:, at : at + 1024])
         packed = not stream.codec_context.format.is_planar
         piece = piece.T.reshape(1, -1) if packed else piece
-        frame = av.AudioFrame.from_ndarray(piece, format=stream.codec_context.format.name, layout=_layout(sound))
-        frame.sample_rate, frame.pts, frame.time_base = rate, round(start * rate) + at, Fraction(1, rate)
+        frame = av.AudioFrame.from_ndarray(
+            piece, format=stream.codec_context.format.name, layout=_layout(sound)
+        )
+        frame.sample_rate, frame.pts, frame.time_base = (
+            rate,
+            round(start * rate) + at,
+            Fraction(1, rate),
+        )
         container.mux(stream.encode(frame))
     container.mux(stream.encode())
 

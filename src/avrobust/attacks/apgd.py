@@ -20,12 +20,14 @@ NEEDED = {"objective": 2, "dlr": 3, "dlr_targeted": 4}  # classes that each loss
 class APGD(Attack):
     """Momentum ascent from 2 eps, halved at checkpoints where the loss stalls. Croce & Hein 2020 (arXiv 2003.01690).
 
-    Both inputs step at once, each by the same share of its own budget; share and checkpoints are each clip's own. Of a
-    clip that was fooled the fooling iterate with the highest loss comes back, of others the iterate with the highest.
+    Both inputs step at once, each by the same share of its own budget; share and checkpoints are
+    each clip's own. Of a clip that was fooled the fooling iterate with the highest loss comes back,
+    of others the iterate with the highest.
 
     Args:
         steps: gradient steps of one run; the checkpoints follow from it.
-        loss: "objective" (cross-entropy unless a defence declares another), "dlr" or "dlr_targeted".
+        loss: "objective" (cross-entropy unless a defense declares another), "dlr" or
+            "dlr_targeted".
         targets: how many of the likeliest wrong classes the targeted loss aims at, one run each.
         restarts: how many random starts, each for the clips that still stand.
         stop: leave a clip alone as soon as it is fooled: the same verdict for less work.
@@ -35,16 +37,31 @@ class APGD(Attack):
     """
 
     def __init__(
-        self, steps: int = 100, loss: Loss = "objective", targets: int = 9, restarts: int = 1, stop: bool = False
+        self,
+        steps: int = 100,
+        loss: Loss = "objective",
+        targets: int = 9,
+        restarts: int = 1,
+        stop: bool = False,
     ) -> None:
         if min(steps, targets, restarts) < 1:
-            raise ValueError(f"steps, targets and restarts must be at least 1, not {steps}, {targets} and {restarts}")
-        self.steps, self.loss, self.targets, self.restarts, self.stop = steps, loss, targets, restarts, stop
+            raise ValueError(
+                f"steps, targets and restarts must be at least 1, not {steps}, {targets} and {restarts}"
+            )
+        self.steps, self.loss, self.targets, self.restarts, self.stop = (
+            steps,
+            loss,
+            targets,
+            restarts,
+            stop,
+        )
         self.aims = loss == "objective"
 
     def refuse(self, classes: int) -> None:
         if classes < NEEDED[self.loss]:
-            raise UserError(f"apgd with loss={self.loss} needs at least {NEEDED[self.loss]} classes, not {classes}")
+            raise UserError(
+                f"apgd with loss={self.loss} needs at least {NEEDED[self.loss]} classes, not {classes}"
+            )
 
     def perturb(self, problem: Problem) -> Clip:
         logits = problem.logits(problem.clip)
@@ -63,12 +80,14 @@ class APGD(Attack):
         worst.offer(found, problem.harm(logits), problem.fooled(logits), index)
 
     def _goals(self, problem: Problem, logits: Tensor) -> list[Problem]:
-        """The same clips with each loss that is to be maximised; the targets are the likeliest of the other classes."""
+        """The same clips with each loss that is to be maximized; the targets are the likeliest of the other classes."""
         if self.loss == "objective":
             return [problem]
         if self.loss == "dlr":
             return [problem.towards(dlr)]
-        others = logits.scatter(1, problem.label.unsqueeze(1), -torch.inf).argsort(1, descending=True)  # (B, C)
+        others = logits.scatter(1, problem.label.unsqueeze(1), -torch.inf).argsort(
+            1, descending=True
+        )  # (B, C)
         count = min(self.targets, logits.shape[1] - 1)
         return [problem.towards(dlr_targeted, others[:, i]) for i in range(count)]
 
@@ -92,7 +111,9 @@ class APGD(Attack):
             state, left = _looked(state, x, answer), left - 1
             if left == 0:
                 state = _checked(state, 0.75 * window)
-                window = left = max(window - max(int(0.03 * self.steps), 1), max(int(0.06 * self.steps), 1))
+                window = left = max(
+                    window - max(int(0.03 * self.steps), 1), max(int(0.06 * self.steps), 1)
+                )
         return worst.clip
 
 
@@ -137,7 +158,9 @@ def _moved(problem: Problem, state: _State, share: float) -> Clip:
     """The next iterate: `share` of the projected gradient step, the rest of it the last move again."""
     ahead = problem.step(state.x, state.gradient, state.fraction)
     triples = zip(state.x, ahead, state.before, strict=True)
-    return problem.project(Clip(*(x + (a - x) * share + (x - b) * (1 - share) for x, a, b in triples)))
+    return problem.project(
+        Clip(*(x + (a - x) * share + (x - b) * (1 - share) for x, a, b in triples))
+    )
 
 
 def _looked(state: _State, x: Clip, answer: Answer) -> _State:

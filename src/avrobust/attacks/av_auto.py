@@ -11,7 +11,7 @@ from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.attacks.problem import Objective, Problem
 from avrobust.attacks.search import Worst
 from avrobust.attacks.square import Square
-from avrobust.attacks.threat import Threat
+from avrobust.threats import Threat
 from avrobust.types import Classifier
 
 WRONG_ALREADY = "clean"
@@ -19,7 +19,7 @@ COSINES: dict[str, Objective] = {"plus_cosine": WithCosine(1.0), "minus_cosine":
 
 
 class Member(NamedTuple):
-    """One attack of the ensemble and what it maximises; None is what the ensemble was given."""
+    """One attack of the ensemble and what it maximizes; None is what the ensemble was given."""
 
     name: str
     attack: Attack
@@ -30,10 +30,11 @@ class Member(NamedTuple):
 class AVAuto(Attack):
     """Auto-PGD on cross-entropy, on targeted DLR and on both signs of the embeddings' cosine, then Square.
 
-    In the manner of AutoAttack (Croce & Hein 2020), for two modalities. A member attacks the clips that the ones before
-    it have not fooled; of one that withstands all, the version with the highest cross-entropy comes back. A clip that
-    the model gets wrong stays as it is. What does not fit a model is left out, see `members`. Of a defence that
-    declares what an attacker would maximise, see `knowing`.
+    In the manner of AutoAttack (Croce & Hein 2020), for two modalities. A member attacks the clips
+    that the ones before it have not fooled; of one that withstands all, the version with the
+    highest cross-entropy comes back. A clip that the model gets wrong stays as it is. What does not
+    fit a model is left out, see `members`. Of a defense that declares what an attacker would
+    maximize, see `knowing`.
 
     Args:
         steps: of each run of Auto-PGD.
@@ -79,10 +80,14 @@ class AVAuto(Attack):
             found.append(Member("apgd_dlr", self.ascent("dlr")))
         objectives = {**(COSINES if comparable_embeddings(model) else {}), **self.declared}
         objectives.pop("cross_entropy", None)  # the first member's
-        found += [Member(f"apgd_{name}", self.ascent("objective"), o) for name, o in objectives.items()]
+        found += [
+            Member(f"apgd_{name}", self.ascent("objective"), o) for name, o in objectives.items()
+        ]
         return [*found, Member("square", self.square)]
 
-    def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:
+    def left_out(
+        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+    ) -> list[str]:
         reasons = []
         if classes < 4:
             instead = "; apgd_dlr instead" if classes == 3 else ""
@@ -90,7 +95,9 @@ class AVAuto(Attack):
         if not comparable_embeddings(model):
             reasons.append("apgd with the cosine, which needs two embeddings of one size")
         if not all(_defined(self.square, threat) for threat in threats):
-            reasons.append(f"square, which is defined for budgets of the norm {', '.join(self.square.norms)}")
+            reasons.append(
+                f"square, which is defined for budgets of the norm {', '.join(self.square.norms)}"
+            )
         return reasons
 
 

@@ -11,9 +11,9 @@ from torch import Generator, Tensor
 
 from avrobust.attacks.problem import Meter, Objective, Problem, cross_entropy
 from avrobust.attacks.shared import Shared
-from avrobust.attacks.threat import Norm, Threat
 from avrobust.errors import UserError
-from avrobust.model import AVClassifier, HeldModel, frozen
+from avrobust.models.classifier import AVClassifier, HeldModel, frozen
+from avrobust.threats import Norm, Threat
 from avrobust.types import MODALITIES, Classifier, Clip
 
 __all__ = ["Attack", "Objective", "Outcome", "cross_entropy", "posed"]
@@ -23,7 +23,9 @@ class Outcome(NamedTuple):
     """Adversarial clips, and what else is known of how each came about."""
 
     clip: Clip
-    by: tuple[str, ...]  # of attacks made of several, which one fooled it; empty where it stands or there are none
+    by: tuple[
+        str, ...
+    ]  # of attacks made of several, which one fooled it; empty where it stands or there are none
     target: tuple[int, ...] = ()  # of attacks that want a certain answer, which one
 
 
@@ -33,9 +35,11 @@ class Attack(ABC):
     bounded: bool = True  # False: the outcome may leave the budget, and every table says so
     needs_gradient: bool = True  # False: queries alone
     norms: tuple[Norm, ...] = ("linf", "l2")  # of budgets that the attack is defined for
-    aims: bool = False  # it maximises the objective that it is given and nothing else, so that it can lead to a class
+    aims: bool = False  # it maximizes the objective that it is given and nothing else, so that it can lead to a class
     begins_clean: bool = False  # its first question is about the clean clips, whatever the threat
-    judged: ClassVar[bool] = False  # True: a row made with it ends with a verdict on its own numbers
+    judged: ClassVar[bool] = (
+        False  # True: a row made with it ends with a verdict on its own numbers
+    )
 
     @final
     def __call__(
@@ -66,8 +70,9 @@ class Attack(ABC):
     ) -> Outcome:
         """Adversarial versions of `clip`, and what fooled each.
 
-        Each clip's result is its own: it does not depend on what else is in the batch. The model is attacked in eval
-        mode and left as it was (mode, requires_grad, gradients). A modality without a budget comes back as it went in.
+        Each clip's result is its own: it does not depend on what else is in the batch. The model is
+        attacked in eval mode and left as it was (mode, requires_grad, gradients). A modality
+        without a budget comes back as it went in.
 
         Args:
             model: any callable from Clip to logits (B, C); an AVClassifier is attacked faster.
@@ -75,12 +80,13 @@ class Attack(ABC):
             label: true classes, (B,) int64.
             threat: what may be moved and how far.
             generators: one a clip, for attacks that draw at random.
-            objective: what the attacker maximises; a defence may declare an adaptive one.
+            objective: what the attacker maximizes; a defense may declare an adaptive one.
             shared: what other conditions on the same model, clips and labels have computed already.
             meters: one a clip, which count what is asked of the model.
 
         Raises:
-            ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
+            ValueError: the model's output cannot be differentiated, so that a gradient attack would
+                say nothing.
         """
         self.refuse_norm(threat)
         with posed(model, clip, label, threat, generators, objective, shared, meters) as problem:
@@ -101,12 +107,16 @@ class Attack(ABC):
         for budget in threat.budgets:
             if budget and budget.norm not in self.norms:
                 name = type(self).__name__
-                raise UserError(f"{name} is not defined for budgets of the norm {budget.norm}: {', '.join(self.norms)}")
+                raise UserError(
+                    f"{name} is not defined for budgets of the norm {budget.norm}: {', '.join(self.norms)}"
+                )
 
     def refuse(self, classes: int) -> None:  # noqa: B027 -- most attacks need no certain number
         """Raises UserError if the attack makes no sense for a model of so many classes."""
 
-    def left_out(self, model: Classifier, classes: int, threats: Iterable[Threat] = ()) -> list[str]:
+    def left_out(
+        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+    ) -> list[str]:
         """What of this attack does not fit a model or the threats and is left out, each with the reason."""
         return []
 
@@ -141,7 +151,9 @@ def _reachable(model: Classifier, threat: Threat) -> Threat:
     if not isinstance(model, AVClassifier):
         return threat
     uses = model.fusion.uses
-    return Threat(threat.audio if "audio" in uses else None, threat.visual if "visual" in uses else None)
+    return Threat(
+        threat.audio if "audio" in uses else None, threat.visual if "visual" in uses else None
+    )
 
 
 def _hold(model: Classifier, clip: Clip, threat: Threat, shared: Shared | None) -> Classifier:

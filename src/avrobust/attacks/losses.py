@@ -1,4 +1,4 @@
-"""What attackers maximise besides cross-entropy: differences of logits, and the similarity of the embeddings."""
+"""What attackers maximize besides cross-entropy: differences of logits, and the similarity of the embeddings."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avrobust.model import AVClassifier, HeldModel
+from avrobust.models.classifier import AVClassifier, HeldModel
 from avrobust.types import Classifier, Clip, Features
 
 TINY = 1e-12
@@ -23,7 +23,8 @@ def margin(logits: Tensor, label: Tensor) -> Tensor:
 def dlr(model: Any, clip: Clip, label: Tensor) -> Tensor:
     """Difference of logits ratio, -(z_y - max other) / (z_1st - z_3rd): (B,). Croce & Hein 2020, eq. 6.
 
-    Neither a shift nor a scale of the logits changes it, so that a model gains nothing by answering in large numbers.
+    Neither a shift nor a scale of the logits changes it, so that a model gains nothing by answering
+    in large numbers.
     """
     logits: Tensor = model(clip)
     ranked = logits.sort(1).values
@@ -65,4 +66,6 @@ class WithCosine:
 
     def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
         features = model.encode(clip)
-        return F.cross_entropy(model.classify(features), label, reduction="none") + self.weight * cosine(features)
+        return F.cross_entropy(
+            model.classify(features), label, reduction="none"
+        ) + self.weight * cosine(features)

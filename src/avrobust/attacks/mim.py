@@ -8,10 +8,10 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.search import Offer, Search, positive_steps
-from avrobust.attacks.threat import each
+from avrobust.threats import each
 from avrobust.types import Clip
 
-Normaliser = Literal["modality", "joint"]
+Normalizer = Literal["modality", "joint"]
 
 
 @final
@@ -22,8 +22,8 @@ class MIM(Attack):
         steps: how many gradient steps.
         step: size of one step as a fraction of eps.
         decay: weight of the accumulated gradient; 0 is PGD.
-        normaliser: take the L1 norm of each modality's gradient on its own (as the released code does), or of both
-            together. Always of one clip, never of the batch.
+        normalizer: take the L1 norm of each modality's gradient on its own (as the released code
+            does), or of both together. Always of one clip, never of the batch.
         random_start: see `Search`, as for the others.
         restarts: how many random starts at most; a clip that one of them has fooled gets no other.
         best: hand back the worst iterate and not the last one.
@@ -39,13 +39,13 @@ class MIM(Attack):
         steps: int = 10,
         step: float = 0.125,
         decay: float = 1.0,
-        normaliser: Normaliser = "modality",
+        normalizer: Normalizer = "modality",
         random_start: bool = False,
         restarts: int = 1,
         best: bool = False,
     ) -> None:
         self.steps, self.step = positive_steps(steps, step)
-        self.decay, self.normaliser = decay, normaliser
+        self.decay, self.normalizer = decay, normalizer
         self.search = Search(random_start, restarts, best)
         self.begins_clean = not random_start
 
@@ -58,14 +58,14 @@ class MIM(Attack):
             answer = problem.answer(x)
             if offer:
                 offer(x, answer)
-            direction = self._normalise(answer.gradient)
+            direction = self._normalize(answer.gradient)
             momentum = Clip(*(self.decay * m + d for m, d in zip(momentum, direction, strict=True)))
             x = problem.step(x, momentum, self.step)
         return x
 
-    def _normalise(self, gradients: Clip) -> Clip:
+    def _normalize(self, gradients: Clip) -> Clip:
         norms = [l1_norm(g) for g in gradients]
-        if self.normaliser == "joint":
+        if self.normalizer == "joint":
             norms = [norms[0] + norms[1]] * 2
         return Clip(*map(divide, gradients, norms))
 

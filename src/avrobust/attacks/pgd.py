@@ -28,7 +28,12 @@ class PGD(Attack):
     aims = True
 
     def __init__(
-        self, steps: int = 10, step: float = 0.125, random_start: bool = False, restarts: int = 1, best: bool = False
+        self,
+        steps: int = 10,
+        step: float = 0.125,
+        random_start: bool = False,
+        restarts: int = 1,
+        best: bool = False,
     ) -> None:
         self.steps, self.step = positive_steps(steps, step)
         self.search = Search(random_start, restarts, best)

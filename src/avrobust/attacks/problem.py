@@ -8,11 +8,12 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.threat import Threat
-from avrobust.model import HeldModel
+from avrobust.models.classifier import HeldModel
+from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip, Features
 
-# Model, clips, labels to the attacker's loss of each, (B,); after them the targets, if the problem has any.
+# Model, clips, labels to the attacker's loss of each, (B,); after them the targets, if the problem
+# has any.
 Objective = Callable[..., Tensor]
 
 
@@ -26,7 +27,9 @@ class Answer(NamedTuple):
 
     loss: Tensor  # (B,) the attacker's
     logits: Tensor  # (B, C)
-    gradient: Clip  # of the loss, per unit of the budget; zeros where the threat leaves a modality alone
+    gradient: (
+        Clip  # of the loss, per unit of the budget; zeros where the threat leaves a modality alone
+    )
 
 
 @final
@@ -34,13 +37,16 @@ class Answer(NamedTuple):
 class Meter:
     """What an attack has asked about one clip.
 
-    A gradient is one of the loss that the attack maximises: one pass forward and back, unless the objective itself
-    takes several. It is counted also where the answer was known, and then as `shared` too.
+    A gradient is one of the loss that the attack maximizes: one pass forward and back, unless the
+    objective itself takes several. It is counted also where the answer was known, and then as
+    `shared` too.
     """
 
     gradients: int = 0
     queries: int = 0  # passes forward alone
-    shared: int = 0  # of the gradients those that one pass at the clean clips answered for all conditions
+    shared: int = (
+        0  # of the gradients those that one pass at the clean clips answered for all conditions
+    )
 
 
 @final
@@ -48,8 +54,9 @@ class Meter:
 class Problem:
     """Clean clips with their labels, threat and generators, and a model that can be asked about clips near them.
 
-    `take` narrows it to some of the clips, for attacks that go on with those that still stand alone. All that belongs
-    to a clip comes along: its label, its generator, its meter, and the embedding of a modality that is not attacked.
+    `take` narrows it to some of the clips, for attacks that go on with those that still stand
+    alone. All that belongs to a clip comes along: its label, its generator, its meter, and the
+    embedding of a modality that is not attacked.
     """
 
     model: Classifier
@@ -68,10 +75,14 @@ class Problem:
 
     def take(self, index: Tensor) -> "Problem":
         """The same problem for the clips at `index`, (K,) int64."""
-        if len(index) == len(self) and torch.equal(index, torch.arange(len(self), device=index.device)):
+        if len(index) == len(self) and torch.equal(
+            index, torch.arange(len(self), device=index.device)
+        ):
             return self
         model = self.model.take(index) if isinstance(self.model, HeldModel) else self.model
-        generators = None if self.generators is None else [self.generators[i] for i in index.tolist()]
+        generators = (
+            None if self.generators is None else [self.generators[i] for i in index.tolist()]
+        )
         target = None if self.target is None else self.target[index]
         own = [self.meters[i] for i in index.tolist()] if self.meters else ()
         return replace(
@@ -86,11 +97,11 @@ class Problem:
         )
 
     def towards(self, objective: Objective, target: Tensor | None = None) -> "Problem":
-        """The same problem with another loss to maximise."""
+        """The same problem with another loss to maximize."""
         return replace(self, objective=objective, target=target, first=None)
 
-    def maximising(self, objective: Objective) -> "Problem":
-        """The same problem, with the same target if it has one, with another loss to maximise."""
+    def maximizing(self, objective: Objective) -> "Problem":
+        """The same problem, with the same target if it has one, with another loss to maximize."""
         return replace(self, objective=objective, first=None)
 
     def to_class(self, target: Tensor, objective: Objective) -> "Problem":
@@ -100,11 +111,12 @@ class Problem:
     def answer(self, x: Clip) -> Answer:
         """Loss, logits and gradient at `x`, clips near `clip`.
 
-        Units matter where gradients are compared or added up across channels: the paper's visual eps is in
-        ImageNet-normalised units, and so is then the gradient.
+        Units matter where gradients are compared or added up across channels: the paper's visual
+        eps is in ImageNet-normalized units, and so is then the gradient.
 
         Raises:
-            ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
+            ValueError: the model's output cannot be differentiated, so that a gradient attack would
+                say nothing.
         """
         known = self.first if x is self.clip else None
         for meter in self.meters:
@@ -113,9 +125,13 @@ class Problem:
         if known:
             return known
         free = tuple(budget is not None for budget in self.threat.budgets)
-        loss, logits, raw = differentiate(self.model, self.objective, x, self.label, free, self.target)
+        loss, logits, raw = differentiate(
+            self.model, self.objective, x, self.label, free, self.target
+        )
         pairs = zip(raw, self.threat.budgets, strict=True)
-        return Answer(loss, logits, Clip(*(g if b is None else g * b.unit_like(g) for g, b in pairs)))
+        return Answer(
+            loss, logits, Clip(*(g if b is None else g * b.unit_like(g) for g, b in pairs))
+        )
 
     @torch.no_grad()
     def judge(self, x: Clip) -> tuple[Tensor, Tensor]:
@@ -142,7 +158,9 @@ class Problem:
     def harm(self, logits: Tensor) -> Tensor:
         """By which the outcomes of different losses are compared, (B,): cross-entropy, or the target's likelihood."""
         sign = -1 if self.to_reach else 1
-        return sign * F.cross_entropy(logits, self._wanted if self.to_reach else self.label, reduction="none")
+        return sign * F.cross_entropy(
+            logits, self._wanted if self.to_reach else self.label, reduction="none"
+        )
 
     @property
     def _wanted(self) -> Tensor:
@@ -155,7 +173,9 @@ class Problem:
         The fraction is one number, or one of each clip: (B,).
         """
         parts = zip(x, direction, self.clip, self.threat.budgets, strict=True)
-        return self.project(Clip(*(p if b is None else b.move(p, d, fraction, c) for p, d, c, b in parts)))
+        return self.project(
+            Clip(*(p if b is None else b.move(p, d, fraction, c) for p, d, c, b in parts))
+        )
 
     def project(self, x: Clip) -> Clip:
         """The allowed clips that are nearest to `x`."""
@@ -183,9 +203,12 @@ def differentiate(
     """Loss, logits and gradient, zeros for a modality that is not `free`.
 
     Raises:
-        ValueError: the model's output cannot be differentiated, so that a gradient attack would say nothing.
+        ValueError: the model's output cannot be differentiated, so that a gradient attack would say
+            nothing.
     """
-    leaves = Clip(*(part.detach().requires_grad_(wanted) for part, wanted in zip(x, free, strict=True)))
+    leaves = Clip(
+        *(part.detach().requires_grad_(wanted) for part, wanted in zip(x, free, strict=True))
+    )
     loss, logits = _evaluate(model, objective, leaves, label, target)
     if not loss.requires_grad:
         raise ValueError(
@@ -193,7 +216,9 @@ def differentiate(
         )
     inputs = [part for part in leaves if part.requires_grad]
     found = iter(torch.autograd.grad(loss.sum(), inputs, allow_unused=True, materialize_grads=True))
-    gradient = Clip(*(next(found) if part.requires_grad else torch.zeros_like(part) for part in leaves))
+    gradient = Clip(
+        *(next(found) if part.requires_grad else torch.zeros_like(part) for part in leaves)
+    )
     return Answer(loss.detach(), logits, gradient)
 
 
@@ -203,7 +228,9 @@ def _evaluate(
     heard = _Heard(model)
     loss = objective(heard, x, label, *([] if target is None else [target]))
     if loss.shape != (len(label),):
-        raise ValueError(f"the objective returned {tuple(loss.shape)} for {len(label)} clips: it owes a loss of each")
+        raise ValueError(
+            f"the objective returned {tuple(loss.shape)} for {len(label)} clips: it owes a loss of each"
+        )
     return loss, model(x).detach() if heard.logits is None else heard.logits
 
 
@@ -230,7 +257,7 @@ class _Heard:
 
 
 def wrong(logits: Tensor, label: Tensor) -> Tensor:
-    """Whether logits (B, C) miss the label: (B,) bool. NaN has recognised nothing, whatever argmax makes of it."""
+    """Whether logits (B, C) miss the label: (B,) bool. NaN has recognized nothing, whatever argmax makes of it."""
     return (logits.argmax(1) != label) | ~logits.isfinite().all(1)
 
 

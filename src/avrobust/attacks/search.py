@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.problem import Answer, Problem, put
-from avrobust.attacks.threat import each
+from avrobust.threats import each
 from avrobust.types import Clip
 
 
@@ -42,7 +42,9 @@ class Worst:
         return better
 
 
-Offer = Callable[[Clip, Answer], None]  # shows an iterate, with what the model said there, to whoever keeps the worst
+Offer = Callable[
+    [Clip, Answer], None
+]  # shows an iterate, with what the model said there, to whoever keeps the worst
 
 
 @final
@@ -50,14 +52,16 @@ Offer = Callable[[Clip, Answer], None]  # shows an iterate, with what the model 
 class Search:
     """Runs an iterative attack from one or several starts.
 
-    A clip that one start has fooled gets no further one, so that what comes back is the worst of the starts that a clip
-    has had. Each draws from its own generator: which other clips still stand changes nothing.
+    A clip that one start has fooled gets no further one, so that what comes back is the worst of
+    the starts that a clip has had. Each draws from its own generator: which other clips still stand
+    changes nothing.
 
     Args:
-        random_start: begin at a uniformly drawn point of the budget; needs a generator for each clip.
+        random_start: begin at a uniformly drawn point of the budget; needs a generator for each
+            clip.
         restarts: how many starts at most; the worst outcome of each clip is kept.
-        best: hand back the worst iterate of those starts and not the worst of their last ones: one that fools before
-            one that does not, then the one with the highest loss.
+        best: hand back the worst iterate of those starts and not the worst of their last ones: one
+            that fools before one that does not, then the one with the highest loss.
 
     Raises:
         ValueError: several starts that would all be the same one.
@@ -69,7 +73,9 @@ class Search:
 
     def __post_init__(self) -> None:
         if self.restarts < 1 or (self.restarts > 1 and not self.random_start):
-            raise ValueError(f"restarts must be at least 1, and 1 without random_start; it is {self.restarts}")
+            raise ValueError(
+                f"restarts must be at least 1, and 1 without random_start; it is {self.restarts}"
+            )
 
     def run(self, problem: Problem, climb: Callable[[Problem, Clip, Offer | None], Clip]) -> Clip:
         """The outcome of `climb`, a function from problem and start to the last iterate.
@@ -87,7 +93,11 @@ class Search:
         return worst.clip
 
     def _once(
-        self, problem: Problem, climb: Callable[[Problem, Clip, Offer | None], Clip], worst: Worst, index: Tensor
+        self,
+        problem: Problem,
+        climb: Callable[[Problem, Clip, Offer | None], Clip],
+        worst: Worst,
+        index: Tensor,
     ) -> None:
         """One start of the clips at `index`."""
 
@@ -114,7 +124,9 @@ def start(problem: Problem, *, fill: bool = False) -> Clip:
     """
     generators = problem.generator_of_each()
     pairs = zip(problem.clip, problem.threat.budgets, strict=True)
-    return problem.project(Clip(*(x if b is None else x + b.noise(x, generators, fill=fill) for x, b in pairs)))
+    return problem.project(
+        Clip(*(x if b is None else x + b.noise(x, generators, fill=fill) for x, b in pairs))
+    )
 
 
 def not_better_off(problem: Problem, x: Clip) -> Clip:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.problem import Answer, Objective, differentiate
-from avrobust.attacks.threat import Threat
-from avrobust.model import AVClassifier, HeldModel, frozen
+from avrobust.models.classifier import AVClassifier, HeldModel, frozen
+from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Clip, Features, Modality
 
 
@@ -15,8 +15,9 @@ from avrobust.types import MODALITIES, Clip, Features, Modality
 class Shared:
     """Each sound and each picture of a batch is embedded once, and the loss differentiated at the clean clips once.
 
-    So an attack on one modality costs the other's encoder nothing, and one-step attacks under several conditions and at
-    several eps cost one gradient. The numbers are those of the plain path.
+    So an attack on one modality costs the other's encoder nothing, and one-step attacks under
+    several conditions and at several eps cost one gradient. The numbers are those of the plain
+    path.
 
     Args:
         model: in eval mode, its weights not changing meanwhile.
@@ -26,38 +27,52 @@ class Shared:
 
     def __init__(self, model: AVClassifier, clip: Clip, label: Tensor) -> None:
         self._model, self._clip, self._label = model, clip, label
-        self._seen: dict[Modality, list[tuple[Tensor, Tensor, Tensor]]] = {m: [] for m in MODALITIES}
+        self._seen: dict[Modality, list[tuple[Tensor, Tensor, Tensor]]] = {
+            m: [] for m in MODALITIES
+        }
         self._first: dict[Objective, Answer] = {}
 
     @torch.no_grad()
     def logits(self, x: Clip) -> Tensor:
         """The model's answer, (B, C)."""
-        return self._model.fuse(Features(*(self._embedded(m, part)[1] for m, part in zip(MODALITIES, x, strict=True))))
+        return self._model.fuse(
+            Features(*(self._embedded(m, part)[1] for m, part in zip(MODALITIES, x, strict=True)))
+        )
 
     @torch.no_grad()
     def hold(self, *modalities: Modality) -> HeldModel:
         """The model with the clean embeddings of these modalities."""
-        return HeldModel(self._model, {m: self._embedded(m, getattr(self._clip, m)) for m in modalities})
+        return HeldModel(
+            self._model, {m: self._embedded(m, getattr(self._clip, m)) for m in modalities}
+        )
 
     def first(self, threat: Threat, objective: Objective) -> Answer:
         """What one pass says about the clean clips, with the gradient for a threat; call it before `logits`.
 
         Args:
             threat: which modalities the gradient is wanted for, and in which units.
-            objective: what the attacker maximises.
+            objective: what the attacker maximizes.
         """
         if objective not in self._first:
             with frozen(self._model), torch.enable_grad():
                 view = _Noting(self._model, self)
-                self._first[objective] = differentiate(view, objective, self._clip, self._label, (True, True))
+                self._first[objective] = differentiate(
+                    view, objective, self._clip, self._label, (True, True)
+                )
         loss, logits, gradient = self._first[objective]
         pairs = zip(gradient, threat.budgets, strict=True)
-        return Answer(loss, logits, Clip(*(torch.zeros_like(g) if b is None else g * b.unit_like(g) for g, b in pairs)))
+        return Answer(
+            loss,
+            logits,
+            Clip(*(torch.zeros_like(g) if b is None else g * b.unit_like(g) for g, b in pairs)),
+        )
 
     def forget(self) -> None:
         """Drops what is known of other clips than the clean ones."""
         for modality, clean in zip(MODALITIES, self._clip, strict=True):
-            self._seen[modality] = [known for known in self._seen[modality] if torch.equal(known[0], clean)][:1]
+            self._seen[modality] = [
+                known for known in self._seen[modality] if torch.equal(known[0], clean)
+            ][:1]
 
     def note(self, modality: Modality, x: Tensor, embedding: Tensor, restored: Tensor) -> None:
         """Keeps what was computed elsewhere for inputs `x`."""
@@ -91,7 +106,9 @@ class _Noting:
         return self._last[1]
 
     def classify(self, features: Features) -> Tensor:
-        restored = Features(*(self._model.restore(m, e) for m, e in zip(MODALITIES, features, strict=True)))
+        restored = Features(
+            *(self._model.restore(m, e) for m, e in zip(MODALITIES, features, strict=True))
+        )
         if self._last and self._last[1] is features:
             for modality, *kept in zip(MODALITIES, self._last[0], features, restored, strict=True):
                 self._shared.note(modality, *kept)

@@ -12,7 +12,8 @@ from avrobust.attacks.problem import Problem, take
 from avrobust.attacks.search import Worst, not_better_off
 from avrobust.types import Clip
 
-# The share of a frame or sound that a proposal changes is halved after these of 10,000 queries; others are scaled.
+# The share of a frame or sound that a proposal changes is halved after these of 10,000 queries;
+# others are scaled.
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
@@ -20,10 +21,11 @@ HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 class Square(Attack):
     """Keeps a random change where the margin falls. Andriushchenko et al. 2020 (arXiv 1912.00049), L-infinity.
 
-    Each proposal sets one place of the perturbation to +eps or -eps: in frames a square, at one place in all frames of
-    a clip, with a sign for each channel; in a sound a window of time, filled with a square wave of random period, as
-    nets on waveforms hear a constant offset at its two ends alone. If both are attacked the proposals take turns. It
-    starts from vertical stripes and from noise of two values. A fooled clip costs no further query.
+    Each proposal sets one place of the perturbation to +eps or -eps: in frames a square, at one
+    place in all frames of a clip, with a sign for each channel; in a sound a window of time, filled
+    with a square wave of random period, as nets on waveforms hear a constant offset at its two ends
+    alone. If both are attacked the proposals take turns. It starts from vertical stripes and from
+    noise of two values. A fooled clip costs no further query.
 
     Args:
         queries: how often the model is asked about a clip, the start not counted.
@@ -38,14 +40,20 @@ class Square(Attack):
 
     def __init__(self, queries: int = 5000, share: float = 0.8) -> None:
         if queries < 1 or not 0 < share <= 1:
-            raise ValueError(f"queries must be at least 1 and share in (0, 1], not {queries} and {share}")
+            raise ValueError(
+                f"queries must be at least 1 and share in (0, 1], not {queries} and {share}"
+            )
         self.queries, self.share = queries, share
 
     @torch.no_grad()
     def perturb(self, problem: Problem) -> Clip:
         worst, index = Worst(problem.clip), torch.arange(len(problem), device=problem.label.device)
         _ask(worst, problem, problem.project(_begin(problem)), index)
-        attacked = [name for name, budget in zip(Clip._fields, problem.threat.budgets, strict=True) if budget]
+        attacked = [
+            name
+            for name, budget in zip(Clip._fields, problem.threat.budgets, strict=True)
+            if budget
+        ]
         part = problem
         for query in range(self.queries):
             if worst.fooled[index].any():
@@ -53,7 +61,9 @@ class Square(Attack):
                 part = problem.take(index)
             if not len(index):
                 break
-            changed = _changed(part, take(worst.clip, index), attacked[query % len(attacked)], self._share(query))
+            changed = _changed(
+                part, take(worst.clip, index), attacked[query % len(attacked)], self._share(query)
+            )
             _ask(worst, part, part.project(changed), index)
         return not_better_off(problem, worst.clip)
 
@@ -69,11 +79,16 @@ def _ask(worst: Worst, problem: Problem, x: Clip, index: Tensor) -> None:
 
 def _begin(problem: Problem) -> Clip:
     """Frames in vertical stripes and sounds of noise, everything at plus or minus eps."""
-    shapes = (problem.clip.audio.shape[1:], (*problem.clip.visual.shape[1:3], 1, problem.clip.visual.shape[4]))
+    shapes = (
+        problem.clip.audio.shape[1:],
+        (*problem.clip.visual.shape[1:3], 1, problem.clip.visual.shape[4]),
+    )
     parts = []
     for x, shape, budget in zip(problem.clip, shapes, problem.threat.budgets, strict=True):
         if budget is not None:
-            drawn = torch.stack([torch.rand(shape, generator=g) for g in problem.generator_of_each()])
+            drawn = torch.stack(
+                [torch.rand(shape, generator=g) for g in problem.generator_of_each()]
+            )
             x = x + budget.eps * budget.unit_like(x) * _signs(drawn, x)
         parts.append(x)
     return Clip(*parts)

@@ -11,7 +11,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.search import not_better_off, positive_steps
-from avrobust.model import AVClassifier, HeldModel
+from avrobust.models.classifier import AVClassifier, HeldModel
 from avrobust.types import Classifier, Clip, Features
 
 MISALIGNED = "the similarity of the embeddings, of which the model needs two of one size"
@@ -21,9 +21,10 @@ MISALIGNED = "the similarity of the embeddings, of which the model needs two of 
 class TMA(Attack):
     """PGD on cross-entropy - temporal * V - misalignment * cosine(f_a, f_v). Zhang et al. 2025 (arXiv 2502.11858).
 
-    V is the variance of the embeddings, scaled to length 1, over circular shifts of the clip in time: what is found
-    then does not depend on where the clip begins. The sign of the cosine is the opposite of Tian & Xu's adaptive term.
-    The paper's weights and transforms are not known to us; these are to be swept. A defence's objective is not used.
+    V is the variance of the embeddings, scaled to length 1, over circular shifts of the clip in
+    time: what is found then does not depend on where the clip begins. The sign of the cosine is the
+    opposite of Tian & Xu's adaptive term. The paper's weights and transforms are not known to us;
+    these are to be swept. A defense's objective is not used.
 
     Args:
         steps: how many gradient steps.
@@ -77,7 +78,9 @@ class TMA(Attack):
 def shifted(clip: Clip, share: float) -> Clip:
     """The clips rolled in time by a share of their length; a single frame stays."""
     samples, frames = clip.audio.shape[-1], clip.visual.shape[1]
-    return Clip(clip.audio.roll(round(share * samples), -1), clip.visual.roll(round(share * frames), 1))
+    return Clip(
+        clip.audio.roll(round(share * samples), -1), clip.visual.roll(round(share * frames), 1)
+    )
 
 
 def _variance(views: list[Features]) -> Tensor:

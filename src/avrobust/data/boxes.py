@@ -1,7 +1,8 @@
 """Where the sounding object is, in the coordinates of the samples that a model sees.
 
-A data set may have a `boxes.csv` in its root, or in `videos` in it as the embedded sets do, with the columns path
-("<class>/<id>.mp4"), frame (counted from 1 among the prepared ones), x0, y0, x1, y1 (shares of the frame's sides).
+A data set may have a `boxes.csv` in its root, or in `videos` in it as the embedded sets do, with
+the columns path ("<class>/<id>.mp4"), frame (counted from 1 among the prepared ones), x0, y0, x1,
+y1 (shares of the frame's sides).
 """
 
 import csv
@@ -29,7 +30,10 @@ class Box(NamedTuple):
 
 def find_boxes(root: Path) -> Path | None:
     """The data set's file of boxes; None if it has none."""
-    return next((path for path in (root / "boxes.csv", root / "videos" / "boxes.csv") if path.is_file()), None)
+    return next(
+        (path for path in (root / "boxes.csv", root / "videos" / "boxes.csv") if path.is_file()),
+        None,
+    )
 
 
 def sample_boxes(root: Path, entries: list[Entry], form: Format) -> dict[str, Box]:
@@ -81,4 +85,6 @@ def _row(place: str, row: dict[str, str]) -> tuple[tuple[str, int], Box]:
             raise ValueError
         return (row["path"].removeprefix("/").removesuffix(".mp4"), int(row["frame"])), box
     except (TypeError, ValueError):
-        raise UserError(f"{place}: not a box with 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1") from None
+        raise UserError(
+            f"{place}: not a box with 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1"
+        ) from None

@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from avrobust.data.layout import SAMPLE_RATE, Entry, Format
-from avrobust.data.sampling import Augmentation, draw, middle, neighbours, window_start
-from avrobust.randomness import generator
+from avrobust.data.sampling import Augmentation, draw, middle, neighbors, window_start
 from avrobust.types import Batch, Clip, Sample
+from avrobust.utils.randomness import generator
 
 TRAINING_RESIZE = 1.1  # the short side before the random crop, over the crop: 246 / 224
 REDUCING_GAP = 2.0  # a JPEG is decoded at this many times the size wanted at least; Pillow's own value for thumbnails
@@ -42,12 +42,20 @@ class LoadedBatch(NamedTuple):
 class Clips(Dataset[Sample | Skipped]):
     """The clips of one split.
 
-    Indexed by (epoch, position): in training, a clip's augmentation depends on seed, epoch and key alone, so that any
-    number of workers and any resumed run see the same samples. In evaluation the epoch changes nothing.
+    Indexed by (epoch, position): in training, a clip's augmentation depends on seed, epoch and key
+    alone, so that any number of workers and any resumed run see the same samples. In evaluation the
+    epoch changes nothing.
     """
 
     def __init__(
-        self, root: Path, entries: list[Entry], classes: list[str], form: Format, *, training: bool, seed: int = 0
+        self,
+        root: Path,
+        entries: list[Entry],
+        classes: list[str],
+        form: Format,
+        *,
+        training: bool,
+        seed: int = 0,
     ) -> None:
         self.root, self.entries, self.form = root, entries, form
         self.labels = {name: i for i, name in enumerate(classes)}
@@ -58,7 +66,9 @@ class Clips(Dataset[Sample | Skipped]):
 
     def few(self, count: int) -> Self:
         """So many of these clips, in their order, all if there are fewer: those whose keys have the lowest hashes."""
-        drawn = heapq.nsmallest(count, self.entries, key=lambda entry: sha256(entry.key.encode()).hexdigest())
+        drawn = heapq.nsmallest(
+            count, self.entries, key=lambda entry: sha256(entry.key.encode()).hexdigest()
+        )
         part, keys = copy(self), {entry.key for entry in drawn}
         part.entries = [entry for entry in self.entries if entry.key in keys]
         return part
@@ -77,17 +87,24 @@ class Clips(Dataset[Sample | Skipped]):
             raise ValueError("its split list promises no frame")
         choice = None
         if self.training:
-            choice = draw(entry.frames, self.form.audio_samples, generator(self.seed, "augment", epoch, entry.key))
+            choice = draw(
+                entry.frames,
+                self.form.audio_samples,
+                generator(self.seed, "augment", epoch, entry.key),
+            )
         frame = choice.frame if choice else middle(entry.frames)
         audio = read_window(entry.audio_path(self.root), frame, self.form.audio_samples)
-        numbers = neighbours(frame, self.form.frames, self.form.stride, entry.frames)
-        pictures = [read_picture(entry.frame_path(self.root, n), self.form.image_size, choice) for n in numbers]
+        numbers = neighbors(frame, self.form.frames, self.form.stride, entry.frames)
+        pictures = [
+            read_picture(entry.frame_path(self.root, n), self.form.image_size, choice)
+            for n in numbers
+        ]
         volume = choice.volume if choice else 1.0
         return Clip((volume * audio).clamp(-1, 1), torch.stack(pictures))
 
 
 def read_window(path: Path, frame: int, samples: int) -> Tensor:
-    """The stretch of a WAV file centred on a frame, (1, samples) in [-1, 1]; nothing else of the file is read.
+    """The stretch of a WAV file centerd on a frame, (1, samples) in [-1, 1]; nothing else of the file is read.
 
     Raises:
         ValueError: the file is empty, of another sample rate, or holds samples that are not finite.
@@ -111,11 +128,12 @@ def read_window(path: Path, frame: int, samples: int) -> Tensor:
 
 
 def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
-    """One frame, (3, size, size) in [0, 1]: a centre crop, or the crop and flip of a training sample.
+    """One frame, (3, size, size) in [0, 1]: a center crop, or the crop and flip of a training sample.
 
-    As if the whole frame were resized (bicubic, antialiased) and then cropped, but for rounding: Pillow may resize a
-    tall crop in the other direction first. A JPEG of more than REDUCING_GAP times the size wanted is decoded at a half,
-    a quarter or an eighth of its size, which moves pixels by less than one level of 255 in the mean.
+    As if the whole frame were resized (bicubic, antialiased) and then cropped, but for rounding:
+    Pillow may resize a tall crop in the other direction first. A JPEG of more than REDUCING_GAP
+    times the size wanted is decoded at a half, a quarter or an eighth of its size, which moves
+    pixels by less than one level of 255 in the mean.
 
     Raises:
         OSError: the file is missing or damaged.
@@ -124,9 +142,16 @@ def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
         width, height, x, y = crop_of(file.size, size, choice)
         least = math.ceil(REDUCING_GAP * min(width, height))
         drafted = file.draft(None, (least, least))
-        right, bottom = drafted[1][2:] if drafted else file.size  # where the frame ends, in pixels as decoded
+        right, bottom = (
+            drafted[1][2:] if drafted else file.size
+        )  # where the frame ends, in pixels as decoded
         picture = file if file.mode == "RGB" else file.convert("RGB")
-        box = (x * right / width, y * bottom / height, (x + size) * right / width, (y + size) * bottom / height)
+        box = (
+            x * right / width,
+            y * bottom / height,
+            (x + size) * right / width,
+            (y + size) * bottom / height,
+        )
         picture = picture.resize((size, size), Image.Resampling.BICUBIC, box)
     if choice and choice.flip:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -134,13 +159,15 @@ def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
     return torch.from_numpy(np.divide(np.asarray(picture), 255, dtype=np.float32)).permute(2, 0, 1)
 
 
-def crop_of(whole: tuple[int, int], size: int, choice: Augmentation | None = None) -> tuple[int, int, int, int]:
+def crop_of(
+    whole: tuple[int, int], size: int, choice: Augmentation | None = None
+) -> tuple[int, int, int, int]:
     """What a frame of (width, height) pixels is resized to, and the upper left corner of the crop: width, height, x, y.
 
     Args:
         whole: the frame's size.
         size: the crop's side.
-        choice: of a training sample; None for the centre crop.
+        choice: of a training sample; None for the center crop.
     """
     short = int(size * TRAINING_RESIZE) if choice else size
     scale = short / min(whole)
@@ -156,5 +183,10 @@ def collate(items: list[Sample | Skipped]) -> LoadedBatch:
     if not samples:
         empty = Clip(torch.empty(0), torch.empty(0))
         return LoadedBatch(Batch(empty, torch.empty(0, dtype=torch.long), ()), skipped)
-    clip = Clip(torch.stack([s.clip.audio for s in samples]), torch.stack([s.clip.visual for s in samples]))
-    return LoadedBatch(Batch(clip, torch.tensor([s.label for s in samples]), tuple(s.key for s in samples)), skipped)
+    clip = Clip(
+        torch.stack([s.clip.audio for s in samples]), torch.stack([s.clip.visual for s in samples])
+    )
+    return LoadedBatch(
+        Batch(clip, torch.tensor([s.label for s in samples]), tuple(s.key for s in samples)),
+        skipped,
+    )

@@ -65,7 +65,9 @@ def write_list(path: Path, entries: Iterable[Entry]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerows((f"/{e.label}/{e.stem}.wav", f"/{e.label}/{e.stem}.mp4", e.frames) for e in entries)
+        rows.writerows(
+            (f"/{e.label}/{e.stem}.wav", f"/{e.label}/{e.stem}.mp4", e.frames) for e in entries
+        )
 
 
 def read_list(path: Path) -> list[Entry]:
@@ -77,14 +79,20 @@ def read_list(path: Path) -> list[Entry]:
     if not path.is_file():
         raise UserError(f"{path}: no such split list")
     with path.open(newline="", encoding="utf-8-sig") as file:
-        return [_entry(path, number, row) for number, row in enumerate(csv.reader(file), start=1) if row]
+        return [
+            _entry(path, number, row) for number, row in enumerate(csv.reader(file), start=1) if row
+        ]
 
 
 def _entry(path: Path, number: int, row: list[str]) -> Entry:
     try:
         audio, video, frames = row
         _, label, name = audio.split("/")
-        if video != f"/{label}/{name.removesuffix('.wav')}.mp4" or label in ("", ".", "..") or int(frames) < 0:
+        if (
+            video != f"/{label}/{name.removesuffix('.wav')}.mp4"
+            or label in ("", ".", "..")
+            or int(frames) < 0
+        ):
             raise ValueError
         return Entry(label, name.removesuffix(".wav"), int(frames))
     except ValueError:

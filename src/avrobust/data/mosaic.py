@@ -8,8 +8,8 @@ from torch import Tensor
 
 from avrobust.data.boxes import Box
 from avrobust.data.clips import Clips
-from avrobust.randomness import generator
 from avrobust.types import Batch, Clip, Sample
+from avrobust.utils.randomness import generator
 
 CELLS = 4  # two rows of two
 
@@ -18,8 +18,9 @@ CELLS = 4  # two rows of two
 class Mosaics:
     """Batches whose clips keep their sound and label and show their own picture among three of other classes.
 
-    As Hu et al. 2020 (NeurIPS, arXiv 2010.05466) make scenes from solo videos. Which pictures, and in which corner the
-    own one is, depends on the seed and the clip's key alone. The pictures keep their size: frames are twice as large.
+    As Hu et al. 2020 (NeurIPS, arXiv 2010.05466) make scenes from solo videos. Which pictures, and
+    in which corner the own one is, depends on the seed and the clip's key alone. The pictures keep
+    their size: frames are twice as large.
 
     Args:
         batches: of clips of `clips`.

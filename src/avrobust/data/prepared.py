@@ -41,7 +41,11 @@ class Prepared:
         frames: int = 1,
         stride: int = 8,
     ) -> None:
-        for name, value in (("image_size", image_size), ("audio_samples", audio_samples), ("frames", frames)):
+        for name, value in (
+            ("image_size", image_size),
+            ("audio_samples", audio_samples),
+            ("frames", frames),
+        ):
             if value < 1:
                 raise UserError(f"dataset.{name}={value}: must be at least 1")
         self.root = Path(root)
@@ -53,9 +57,13 @@ class Prepared:
 
     def clips(self, split: Split, *, training: bool = False, seed: int = 0) -> "Clips":
         """The clips of one split, augmented if they are for training."""
-        from avrobust.data.clips import Clips  # with torch, which a finished run is recognised without
+        from avrobust.data.clips import (
+            Clips,
+        )  # with torch, which a finished run is recognized without
 
-        return Clips(self.root, self.entries[split], self.classes, self.form, training=training, seed=seed)
+        return Clips(
+            self.root, self.entries[split], self.classes, self.form, training=training, seed=seed
+        )
 
     def overlaps(self) -> dict[str, int]:
         """How many clips two splits share, for each pair that shares any: {"train and test": 8}."""
@@ -77,17 +85,25 @@ class Prepared:
                     f"dataset.root={self.root}: no folder {folder}; prepare the videos first: "
                     f"avrobust prepare VIDEOS {self.root}"
                 )
-        entries = {split: read_list(self._lists / self._list_name.format(split=split)) for split in SPLITS}
+        entries = {
+            split: read_list(self._lists / self._list_name.format(split=split)) for split in SPLITS
+        }
         for split in SPLITS:
             if not entries[split]:
-                raise UserError(f"{self._lists / self._list_name.format(split=split)}: names no clip")
+                raise UserError(
+                    f"{self._lists / self._list_name.format(split=split)}: names no clip"
+                )
         return entries
 
     def _classes(self, given: list[str] | None) -> list[str]:
         found = {e.label for entries in self.entries.values() for e in entries}
         classes = given or sorted(found)
         if unknown := sorted(found - set(classes)):
-            raise UserError(f"{self._lists}: class {unknown[0]!r} is not among dataset.classes ({', '.join(classes)})")
+            raise UserError(
+                f"{self._lists}: class {unknown[0]!r} is not among dataset.classes ({', '.join(classes)})"
+            )
         if len(classes) < 2:
-            raise UserError(f"{self._lists}: only the class {classes[0]!r}; a classifier needs at least two")
+            raise UserError(
+                f"{self._lists}: only the class {classes[0]!r}; a classifier needs at least two"
+            )
         return classes

@@ -1,1 +1,1 @@
-"""Defences: what a model is trained on beyond cross-entropy, and what its attacker should know."""
+"""Defenses: what a model is trained on beyond cross-entropy, and what its attacker should know."""

@@ -7,9 +7,9 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack
-from avrobust.attacks.threat import Threat
 from avrobust.defenses.base import Defense, Trained
-from avrobust.model import AVClassifier
+from avrobust.models.classifier import AVClassifier
+from avrobust.threats import Threat
 from avrobust.types import Clip, Condition
 
 
@@ -34,7 +34,9 @@ class Adversarial(Defense):
         super().__init__(match_epochs=match_epochs)
         self.attack, self.threat = attack, chosen(threat, condition)
 
-    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+    def train(
+        self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
+    ) -> Trained:
         adversarial = self.attack(model, clip, label, self.threat, generators=generators)
         logits = model(adversarial)
         return Trained(F.cross_entropy(logits, label), logits)
@@ -44,8 +46,8 @@ class Adversarial(Defense):
 class Trades(Defense):
     """Cross-entropy of clean clips + beta * KL(clean prediction || adversarial prediction). Zhang et al. 2019, TRADES.
 
-    The adversarial clips maximise that divergence, so their attack needs a random start: at the clean clip itself its
-    gradient is zero.
+    The adversarial clips maximize that divergence, so their attack needs a random start: at the
+    clean clip itself its gradient is zero.
 
     Args:
         attack: see `Adversarial`.
@@ -66,16 +68,22 @@ class Trades(Defense):
         super().__init__(match_epochs=match_epochs)
         self.attack, self.threat, self.beta = attack, chosen(threat, condition), beta
 
-    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+    def train(
+        self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
+    ) -> Trained:
         logits = model(clip)
         target = logits.detach().softmax(1)
 
         def objective(attacked: Any, near: Clip, _: Tensor) -> Tensor:
             if len(near.audio) != len(target):
-                raise ValueError("TRADES needs an attack that goes on with the whole batch, such as pgd")
+                raise ValueError(
+                    "TRADES needs an attack that goes on with the whole batch, such as pgd"
+                )
             return divergence(attacked(near), target)
 
-        adversarial = self.attack(model, clip, label, self.threat, generators=generators, objective=objective)
+        adversarial = self.attack(
+            model, clip, label, self.threat, generators=generators, objective=objective
+        )
         robust = divergence(model(adversarial), logits.softmax(1)).mean()
         return Trained(F.cross_entropy(logits, label) + self.beta * robust, logits)
 

@@ -1,4 +1,4 @@
-"""What every defence is: a training loss, and the objectives that an attacker who knows it would try."""
+"""What every defense is: a training loss, and the objectives that an attacker who knows it would try."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 from torch import Generator, Tensor, nn
 
 from avrobust.attacks.base import Objective, cross_entropy
-from avrobust.fusion.base import Fusion
-from avrobust.model import AVClassifier
+from avrobust.models.classifier import AVClassifier
+from avrobust.models.fusion.base import Fusion
 from avrobust.types import Batch, Clip
 
 
@@ -22,40 +22,46 @@ class Trained(NamedTuple):
 class Defense(ABC):
     """Trains a classifier so that attacks harm it less. Holds settings alone; model and batch come at call time.
 
-    `fusion` takes the place of the config's fusion where the defence is another model altogether (unimodal).
+    `fusion` takes the place of the config's fusion where the defense is another model altogether
+    (unimodal).
 
-    A config with a `base`, another defence, trains in two stages: it starts from the model that `base` trains, which is
-    a run of its own. `match_epochs` is the task's: true trains a defence of one stage twice as well.
+    A config with a `base`, another defense, trains in two stages: it starts from the model that
+    `base` trains, which is a run of its own. `match_epochs` is the task's: true trains a defense of
+    one stage twice as well.
 
     Args:
-        match_epochs: start from this defence's own trained model.
+        match_epochs: start from this defense's own trained model.
     """
 
     fusion: Callable[..., Fusion] | None = None
-    optimises: bool = False  # the defended model solves an optimisation problem for every answer
-    paper_objective: str = "cross_entropy"  # by which the paper would attack it, one of `objectives()`
+    optimizes: bool = False  # the defended model solves an optimization problem for every answer
+    paper_objective: str = (
+        "cross_entropy"  # by which the paper would attack it, one of `objectives()`
+    )
     begins_on: Literal["clean", "augmented"] = "clean"  # which training clips `begin` sees
 
     def __init__(self, *, match_epochs: bool = False) -> None:
         self.match_epochs = match_epochs
 
     @abstractmethod
-    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+    def train(
+        self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
+    ) -> Trained:
         """The loss of one batch, with gradient to the model.
 
         Args:
             model: in training mode.
             clip: augmented clips.
             label: true classes, (B,) int64.
-            generators: one a clip, for defences that draw at random.
+            generators: one a clip, for defenses that draw at random.
         """
 
     def objectives(self) -> dict[str, Objective]:
-        """What an adaptive attacker maximises, by name; a clip counts as robust if it withstands every one."""
+        """What an adaptive attacker maximizes, by name; a clip counts as robust if it withstands every one."""
         return {"cross_entropy": cross_entropy}
 
-    def refuse(self, model: AVClassifier) -> None:  # noqa: B027 -- most defences fit every model
-        """Raises UserError if the defence makes no sense for this model."""
+    def refuse(self, model: AVClassifier) -> None:  # noqa: B027 -- most defenses fit every model
+        """Raises UserError if the defense makes no sense for this model."""
 
     def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:
         """The denoisers that it puts between encoders and fusion, by modality."""
@@ -66,7 +72,7 @@ class Defense(ABC):
         return {}
 
     def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
-        """The optimiser's parameter groups of what is `learned`."""
+        """The optimizer's parameter groups of what is `learned`."""
         return []
 
     def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:  # noqa: B027 -- most have nothing to do

@@ -11,8 +11,8 @@ from avrobust.defenses.base import Defense, Trained
 from avrobust.defenses.restorer import Gradient, Restorer, straight_through
 from avrobust.defenses.sparse import Solver
 from avrobust.errors import UserError
-from avrobust.fusion.base import Fusion, MapFusion
-from avrobust.model import AVClassifier, embed
+from avrobust.models.classifier import AVClassifier, embed
+from avrobust.models.fusion.base import Fusion, MapFusion
 from avrobust.types import Batch, Clip, Modality
 
 
@@ -20,24 +20,27 @@ from avrobust.types import Batch, Clip, Modality
 class FeatureMemory(Defense):
     """Trains on `base`'s loss, starting from the model that `base` trained, with restored embeddings. Tian & Xu 2021.
 
-    The adaptive attacks are those of `base`, and each with gradients that go straight through the restoration.
+    The adaptive attacks are those of `base`, and each with gradients that go straight through the
+    restoration.
 
     Args:
-        base: the defence of the first stage, whose features fill the banks: none for ExFMem, minsim for MinSim+ExFMem.
+        base: the defense of the first stage, whose features fill the banks: none for ExFMem, minsim
+            for MinSim+ExFMem.
         solver: of the sparse codes.
         size: K, atoms a bank at most; None keeps every training feature. 1024 in the paper.
-        source: whether the banks hold features of centre crops in eval mode, or of one augmented pass in training mode,
-            as in the released code.
+        source: whether the banks hold features of center crops in eval mode, or of one augmented
+            pass in training mode, as in the released code.
         weight: lambda, of |a|_1; 0.1 in the paper.
         mixing: share of the restored embedding; 0.5 in the paper, 0.6 for Kinetics-Sounds.
-        gradient: how gradients pass the restoration, in training and for an attacker; see `Restorer`.
+        gradient: how gradients pass the restoration, in training and for an attacker; see
+            `Restorer`.
         match_epochs: see `Defense`.
 
     Raises:
         UserError: a setting makes no sense.
     """
 
-    optimises = True
+    optimizes = True
 
     def __init__(
         self,
@@ -58,14 +61,16 @@ class FeatureMemory(Defense):
             )
         if gradient == "implicit" and not solver.exact:
             raise UserError(
-                f"defense.gradient=implicit is the minimiser's gradient, which {type(solver).__name__} stops short of; "
+                f"defense.gradient=implicit is the minimizer's gradient, which {type(solver).__name__} stops short of; "
                 "choices: unrolled, straight_through"
             )
         self.base, self.solver, self.size, self.begins_on = base, solver, size, source
         self.weight, self.mixing, self.gradient = weight, mixing, gradient
         self.fusion, self.paper_objective = base.fusion, base.paper_objective
 
-    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+    def train(
+        self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
+    ) -> Trained:
         return self.base.train(model, clip, label, generators)
 
     def objectives(self) -> dict[str, Objective]:
@@ -78,13 +83,20 @@ class FeatureMemory(Defense):
         if isinstance(model.fusion, MapFusion):
             raise UserError(
                 "defense: a feature memory restores one embedding a clip, but fusion "
-                f"{type(model.fusion).__name__} looks at a map of them: choose another fusion or defence"
+                f"{type(model.fusion).__name__} looks at a map of them: choose another fusion or defense"
             )
 
     def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:
         dims: dict[Modality, int] = {"audio": fusion.audio_dim, "visual": fusion.visual_dim}
         return {
-            m: Restorer(m, dims[m], self.solver, weight=self.weight, mixing=self.mixing, gradient=self.gradient)
+            m: Restorer(
+                m,
+                dims[m],
+                self.solver,
+                weight=self.weight,
+                mixing=self.mixing,
+                gradient=self.gradient,
+            )
             for m in fusion.uses
         }
 

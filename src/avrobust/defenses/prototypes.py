@@ -1,4 +1,4 @@
-"""Prototype conformity loss: features gather around learnable class centres and away from the others'."""
+"""Prototype conformity loss: features gather around learnable class centers and away from the others'."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from torch.nn import functional as F
 
 from avrobust.attacks.base import Objective, cross_entropy
 from avrobust.defenses.base import Defense, Trained
-from avrobust.fusion.base import Fusion
-from avrobust.model import AVClassifier, embed
+from avrobust.models.classifier import AVClassifier, embed
+from avrobust.models.fusion.base import Fusion
 from avrobust.types import Batch, Clip, Features
 
 
 @final
-class Centres(nn.Module):
-    """One centre a class for the features of one modality: one set that pulls, and one that pushes away."""
+class Centers(nn.Module):
+    """One center a class for the features of one modality: one set that pulls, and one that pushes away."""
 
     def __init__(self, classes: int, dim: int) -> None:
         super().__init__()
@@ -41,15 +41,16 @@ class Centres(nn.Module):
 class Prototypes(Defense):
     """Cross-entropy + weight * the conformity loss of both encoders' features, from a trained model on.
 
-    Mustafa et al. 2019 (arXiv 1904.00887). The paper names two learning rates of centres, 0.1 and 1e-4; we read them as
-    those of the centres that pull and of those that push, which are separate in the method's released code. The centres
-    start as the class means of the model that the training starts from, learn without momentum and weight decay, and
-    follow the recipe's milestones.
+    Mustafa et al. 2019 (arXiv 1904.00887). The paper names two learning rates of centers, 0.1 and
+    1e-4; we read them as those of the centers that pull and of those that push, which are separate
+    in the method's released code. The centers start as the class means of the model that the
+    training starts from, learn without momentum and weight decay, and follow the recipe's
+    milestones.
 
     Args:
-        base: the defence whose trained model it starts from; none in the paper.
+        base: the defense whose trained model it starts from; none in the paper.
         weight: of the conformity loss.
-        lr_pull: learning rate of the centres that pull.
+        lr_pull: learning rate of the centers that pull.
         lr_push: of those that push.
         attack_weight: of the conformity loss in the adaptive attacker's objective.
         match_epochs: see `Defense`.
@@ -69,13 +70,19 @@ class Prototypes(Defense):
         self.rates = {"pull": lr_pull, "push": lr_push}
         self.fusion = base.fusion
 
-    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+    def train(
+        self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
+    ) -> Trained:
         features = model.encode(clip)
         logits = model.classify(features)
-        return Trained(F.cross_entropy(logits, label) + self.weight * conformity(model, features, label).mean(), logits)
+        return Trained(
+            F.cross_entropy(logits, label)
+            + self.weight * conformity(model, features, label).mean(),
+            logits,
+        )
 
     def objectives(self) -> dict[str, Objective]:
-        """Cross-entropy, and cross-entropy plus the conformity loss: away from the own centre, towards others."""
+        """Cross-entropy, and cross-entropy plus the conformity loss: away from the own center, towards others."""
         return {
             "cross_entropy": cross_entropy,
             "plus_conformity": WithConformity(self.attack_weight),
@@ -86,30 +93,38 @@ class Prototypes(Defense):
 
     def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
         dims = {"audio": fusion.audio_dim, "visual": fusion.visual_dim}
-        return {f"centres_{modality}": Centres(classes, dims[modality]) for modality in fusion.uses}
+        return {f"centers_{modality}": Centers(classes, dims[modality]) for modality in fusion.uses}
 
     def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
         return [
-            {"params": [getattr(m, name) for m in model.learned.values()], "lr": lr, "momentum": 0, "weight_decay": 0}
+            {
+                "params": [getattr(m, name) for m in model.learned.values()],
+                "lr": lr,
+                "momentum": 0,
+                "weight_decay": 0,
+            }
             for name, lr in self.rates.items()
         ]
 
     def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
-        """Puts every centre at its class mean; a class without a clip at the mean of all."""
+        """Puts every center at its class mean; a class without a clip at the mean of all."""
         features, label = embed(model, batches)
         for modality in model.fusion.uses:
-            centres = model.learned[f"centres_{modality}"]
-            assert isinstance(centres, Centres)
-            means = _class_means(getattr(features, modality), label, len(centres.pull))
+            centers = model.learned[f"centers_{modality}"]
+            assert isinstance(centers, Centers)
+            means = _class_means(getattr(features, modality), label, len(centers.pull))
             with torch.no_grad():
-                centres.pull.copy_(means)
-                centres.push.copy_(means)
+                centers.pull.copy_(means)
+                centers.push.copy_(means)
 
 
 def conformity(model: Any, features: Features, label: Tensor) -> Tensor:
     """The conformity loss of each clip, summed over modalities: (B,)."""
     pooled = features.pooled()
-    losses = [centres(getattr(pooled, name.removeprefix("centres_")), label) for name, centres in model.learned.items()]
+    losses = [
+        centers(getattr(pooled, name.removeprefix("centers_")), label)
+        for name, centers in model.learned.items()
+    ]
     return torch.stack(losses).sum(0)
 
 

@@ -17,9 +17,9 @@ Gradient = Literal["implicit", "unrolled", "straight_through"]
 class Restorer(nn.Module):
     """f' = mixing * M a(f) + (1 - mixing) * f, a(f) the sparse code of f over the bank M. Tian & Xu 2021.
 
-    Gradients pass the coding by `implicit` differentiation (exact at the minimiser; neither time nor memory grows with
-    the solver's iterations), `unrolled` (through every iteration) or `straight_through` (as if M a(f) were f: BPDA,
-    Athalye et al. 2018).
+    Gradients pass the coding by `implicit` differentiation (exact at the minimizer; neither time
+    nor memory grows with the solver's iterations), `unrolled` (through every iteration) or
+    `straight_through` (as if M a(f) were f: BPDA, Athalye et al. 2018).
 
     Args:
         modality: whose embeddings.
@@ -37,7 +37,14 @@ class Restorer(nn.Module):
     gram: Tensor  # (K, K) float64
 
     def __init__(
-        self, modality: Modality, dim: int, solver: Solver, *, weight: float, mixing: float, gradient: Gradient
+        self,
+        modality: Modality,
+        dim: int,
+        solver: Solver,
+        *,
+        weight: float,
+        mixing: float,
+        gradient: Gradient,
     ) -> None:
         super().__init__()
         self.modality, self.solver, self.weight, self.mixing = modality, solver, weight, mixing
@@ -64,7 +71,9 @@ class Restorer(nn.Module):
             RuntimeError: the bank has not been filled.
         """
         if not self.atoms.numel():
-            raise RuntimeError(f"the {self.modality} memory is empty: the defence's `begin` fills it")
+            raise RuntimeError(
+                f"the {self.modality} memory is empty: the defense's `begin` fills it"
+            )
         # The solver's duality gap is out of reach of half precision.
         with torch.autocast(embedding.device.type, enabled=False):
             embedding = embedding.to(self.atoms.dtype)
@@ -94,8 +103,8 @@ class Restorer(nn.Module):
 class _Implicit(torch.autograd.Function):
     """M a(f), whose Jacobian is the orthogonal projection on the span of the atoms in use.
 
-    On its support S the minimiser is (Ms^t Ms)^-1 (Ms^t f - lambda sign(a) / 2), and S and the signs stay as they are
-    near f. Bertrand et al. 2020 (arXiv 2002.08943).
+    On its support S the minimizer is (Ms^t Ms)^-1 (Ms^t f - lambda sign(a) / 2), and S and the
+    signs stay as they are near f. Bertrand et al. 2020 (arXiv 2002.08943).
     """
 
     @staticmethod
@@ -133,7 +142,9 @@ def project(vectors: Tensor, atoms: Tensor, gram: Tensor, support: Tensor) -> Te
     system = system + torch.diag_embed(unused + 1e-10 * gram.diagonal().mean())
     right = (vectors @ atoms).double().gather(1, index) * keep
     solved = torch.cholesky_solve(right.unsqueeze(2), torch.linalg.cholesky(system)).squeeze(2)
-    code = torch.zeros(support.shape, dtype=solved.dtype, device=solved.device).scatter(1, index, solved * keep)
+    code = torch.zeros(support.shape, dtype=solved.dtype, device=solved.device).scatter(
+        1, index, solved * keep
+    )
     return code.to(atoms.dtype) @ atoms.T
 
 

@@ -10,7 +10,7 @@ from avrobust.attacks.losses import WithCosine, cosine
 from avrobust.attacks.problem import Objective, cross_entropy
 from avrobust.defenses.base import Defense, Trained
 from avrobust.errors import UserError
-from avrobust.model import AVClassifier
+from avrobust.models.classifier import AVClassifier
 from avrobust.types import Clip
 
 
@@ -18,12 +18,14 @@ from avrobust.types import Clip
 class Similarity(Defense):
     """Cross-entropy plus (MinSim) or minus (MaxSim) `weight` times the mean cosine of f_a and f_v. Tian & Xu 2021.
 
-    The form of MaxSim is our reading of the paper, which writes out MinSim alone. The cosine is signed.
+    The form of MaxSim is our reading of the paper, which writes out MinSim alone. The cosine is
+    signed.
 
     Args:
         goal: "min" for MinSim, "max" for MaxSim.
         weight: of the cosine; 1 in the paper.
-        attack_weight: of the cosine in the adaptive attacker's objective; 1 in the paper, 0.8 for Kinetics-Sounds.
+        attack_weight: of the cosine in the adaptive attacker's objective; 1 in the paper, 0.8 for
+            Kinetics-Sounds.
         match_epochs: see `Defense`.
     """
 
@@ -39,11 +41,15 @@ class Similarity(Defense):
         super().__init__(match_epochs=match_epochs)
         self.goal, self.weight, self.attack_weight = goal, weight, attack_weight
 
-    def train(self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]) -> Trained:
+    def train(
+        self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
+    ) -> Trained:
         features = model.encode(clip)
         logits = model.classify(features)
         sign = 1 if self.goal == "min" else -1
-        return Trained(F.cross_entropy(logits, label) + sign * self.weight * cosine(features).mean(), logits)
+        return Trained(
+            F.cross_entropy(logits, label) + sign * self.weight * cosine(features).mean(), logits
+        )
 
     def objectives(self) -> dict[str, Objective]:
         """Cross-entropy alone, with the cosine added (the paper's), and with it subtracted."""

@@ -27,7 +27,10 @@ class Bank(NamedTuple):
         """The bank of these atoms, (D, K), decomposed in float64 and kept in the atoms' precision."""
         left, singular, right = torch.linalg.svd(atoms.double(), full_matrices=False)
         kept = singular > singular[0] * 1e-7
-        return cls(atoms, *(x.to(atoms.dtype).contiguous() for x in (left[:, kept], singular[kept], right[kept])))
+        return cls(
+            atoms,
+            *(x.to(atoms.dtype).contiguous() for x in (left[:, kept], singular[kept], right[kept])),
+        )
 
     def decode(self, code: Tensor) -> Tensor:
         """M a: (B, K) -> (B, D)."""
@@ -48,9 +51,11 @@ def objective(bank: Bank, features: Tensor, code: Tensor, weight: float) -> Tens
 
 
 class Solver(ABC):
-    """Minimises the objective. A clip's code depends on neither its batch mates nor their order."""
+    """Minimizes the objective. A clip's code depends on neither its batch mates nor their order."""
 
-    exact = True  # False: stops short of the minimiser, so that the minimiser's gradient is not its own
+    exact = (
+        True  # False: stops short of the minimizer, so that the minimizer's gradient is not its own
+    )
 
     @abstractmethod
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
@@ -65,8 +70,9 @@ class Solver(ABC):
 class ADMM(Solver):
     """Alternating direction method of multipliers (Boyd et al. 2011, section 6.4), to a stated duality gap.
 
-    The quadratic step is diagonal in the bank's singular vectors, so that each clip balances its own penalty
-    (section 3.4.1) without a factorisation. Stable in float32, down to a gap of about 1e-6.
+    The quadratic step is diagonal in the bank's singular vectors, so that each clip balances its
+    own penalty (section 3.4.1) without a factorization. Stable in float32, down to a gap of about
+    1e-6.
 
     Args:
         gap: a clip is done when (objective - dual bound) / objective is at most this.
@@ -78,17 +84,25 @@ class ADMM(Solver):
 
     def __init__(self, gap: float = 1e-4, max_iterations: int = 500) -> None:
         if gap <= 0 or max_iterations < 1:
-            raise ValueError(f"gap and max_iterations must be positive, not {gap} and {max_iterations}")
+            raise ValueError(
+                f"gap and max_iterations must be positive, not {gap} and {max_iterations}"
+            )
         self.gap, self.max_iterations = gap, max_iterations
 
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
         _, left, s, right = bank
         coordinates = features @ left  # (B, R)
         beyond = (features - coordinates @ left.T).square().sum(1)  # (B,) what no atom reaches
-        clips = torch.arange(len(features), device=features.device)  # those that are still worked on
+        clips = torch.arange(
+            len(features), device=features.device
+        )  # those that are still worked on
         penalty = s.median().square().expand(len(features), 1)
         sparse = dual = features.new_zeros(len(features), bank.atoms.shape[1])
-        code, gaps, iterations = sparse, beyond.new_full((len(clips),), torch.inf), torch.zeros_like(clips)
+        code, gaps, iterations = (
+            sparse,
+            beyond.new_full((len(clips),), torch.inf),
+            torch.zeros_like(clips),
+        )
         balance_at = CHECK_EVERY
         for iteration in range(1, self.max_iterations + 1):
             step = (coordinates - s * ((sparse - dual) @ right.T)) / (2 * s.square() + penalty)
@@ -100,15 +114,22 @@ class ADMM(Solver):
                 continue
             gap = _gap(bank, coordinates, beyond, sparse, penalty * step, weight)
             code = code.index_copy(0, clips, sparse)
-            gaps, iterations = gaps.index_copy(0, clips, gap), iterations.index_fill(0, clips, iteration)
+            gaps, iterations = (
+                gaps.index_copy(0, clips, gap),
+                iterations.index_fill(0, clips, iteration),
+            )
             open_ = (gap > self.gap).nonzero().squeeze(1)
             if not len(open_):
                 break
-            if iteration == balance_at:  # ever more rarely, as a penalty that keeps changing need not converge
+            if (
+                iteration == balance_at
+            ):  # ever more rarely, as a penalty that keeps changing need not converge
                 dual, penalty = _balance(dense, sparse, before, dual, penalty)
                 balance_at *= 2
             state = (clips, coordinates, beyond, penalty, sparse, dual)
-            clips, coordinates, beyond, penalty, sparse, dual = (x.index_select(0, open_) for x in state)
+            clips, coordinates, beyond, penalty, sparse, dual = (
+                x.index_select(0, open_) for x in state
+            )
         return Solution(code, gaps, iterations)
 
 
@@ -116,7 +137,8 @@ class Truncated(Solver):
     """The released code's iteration: its settings.
 
     Args:
-        step_audio: step size for the audio bank; the released ones are 1e-6 for MUSIC, 5.8e-7 for Kinetics-Sounds.
+        step_audio: step size for the audio bank; the released ones are 1e-6 for MUSIC, 5.8e-7 for
+            Kinetics-Sounds.
         step_visual: for the visual bank; 6e-6 and 2e-6.
         tolerance: on the 2-norm of a clip's change.
         max_iterations: after which a clip is left as it is.
@@ -152,8 +174,9 @@ class Truncated(Solver):
 class ReleasedISTA(Truncated):
     """The released code's truncated proximal gradient descent from 0, but with its stopping rule for each clip.
 
-    a <- soft(a + 2 step Mt (f - M a), step lambda) until |change|_2 < tolerance. The deck does not tell whether the
-    released step has the 2 of the gradient: this is the gradient of the objective as the paper writes it.
+    a <- soft(a + 2 step Mt (f - M a), step lambda) until |change|_2 < tolerance. The deck does not
+    tell whether the released step has the 2 of the gradient: this is the gradient of the objective
+    as the paper writes it.
     """
 
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
@@ -163,13 +186,18 @@ class ReleasedISTA(Truncated):
         iterations = torch.zeros_like(clips)
         for iteration in range(1, self.max_iterations + 1):
             residual = features - bank.decode(current)
-            before, current = current, F.softshrink(current + 2 * step * residual @ bank.atoms, step * weight)
+            before, current = (
+                current,
+                F.softshrink(current + 2 * step * residual @ bank.atoms, step * weight),
+            )
             code = code.index_copy(0, clips, current)
             iterations = iterations.index_fill(0, clips, iteration)
             open_ = ((current - before).detach().norm(dim=1) >= self.tolerance).nonzero().squeeze(1)
             if not len(open_):
                 break
-            clips, features, current = (x.index_select(0, open_) for x in (clips, features, current))
+            clips, features, current = (
+                x.index_select(0, open_) for x in (clips, features, current)
+            )
         return Solution(code, features.new_full((len(code),), torch.nan), iterations)
 
 
@@ -177,13 +205,15 @@ class ReleasedISTA(Truncated):
 class SpectralISTA(Truncated):
     """What the released truncated iteration comes to, in closed form: a filter of the feature in the singular vectors.
 
-    Without its shrinkage the iteration of `ReleasedISTA` is linear, and after k steps a = V diag((1 - c^k) / s) Ut f
-    with c = 1 - 2 step s^2; k follows from the length of the change, |diag(2 step s c^(k - 1)) Ut f|, which only falls.
+    Without its shrinkage the iteration of `ReleasedISTA` is linear, and after k steps a = V diag((1
+    - c^k) / s) Ut f with c = 1 - 2 step s^2; k follows from the length of the change, |diag(2 step
+      s c^(k - 1)) Ut f|, which only falls.
 
-    The shrinkage moves every coefficient by at most step lambda a step, and no step takes two codes further apart. So
-    the codes after k steps differ by at most k step lambda sqrt(K) in the 2-norm, and as no step after the last one is
-    longer than the tolerance, the released code after its own k' steps by |k - k'| tolerance more. With the released
-    steps that is little: lambda does next to nothing, and what restores is the early stop.
+    The shrinkage moves every coefficient by at most step lambda a step, and no step takes two codes
+    further apart. So the codes after k steps differ by at most k step lambda sqrt(K) in the 2-norm,
+    and as no step after the last one is longer than the tolerance, the released code after its own
+    k' steps by |k - k'| tolerance more. With the released steps that is little: lambda does next to
+    nothing, and what restores is the early stop.
     """
 
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
@@ -192,7 +222,9 @@ class SpectralISTA(Truncated):
         iterations = self._iterations(2 * step * s * coordinates.detach(), contraction)
         reached = (1 - contraction ** iterations.unsqueeze(1)) / s
         return Solution(
-            (reached * coordinates) @ bank.right, features.new_full((len(features),), torch.nan), iterations
+            (reached * coordinates) @ bank.right,
+            features.new_full((len(features),), torch.nan),
+            iterations,
         )
 
     def _iterations(self, change: Tensor, contraction: Tensor) -> Tensor:
@@ -202,7 +234,10 @@ class SpectralISTA(Truncated):
         for _ in range(self.max_iterations.bit_length()):
             middle = (low + high) // 2
             done = (change * contraction ** (middle - 1).unsqueeze(1)).norm(dim=1) < self.tolerance
-            low, high = torch.where(done, low, (middle + 1).minimum(high)), torch.where(done, middle, high)
+            low, high = (
+                torch.where(done, low, (middle + 1).minimum(high)),
+                torch.where(done, middle, high),
+            )
         return high
 
 
@@ -212,11 +247,14 @@ def _shrink(x: Tensor, threshold: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _gap(bank: Bank, coordinates: Tensor, beyond: Tensor, code: Tensor, residual: Tensor, weight: float) -> Tensor:
+def _gap(
+    bank: Bank, coordinates: Tensor, beyond: Tensor, code: Tensor, residual: Tensor, weight: float
+) -> Tensor:
     """Relative duality gap of each clip, with 2 * residual, scaled until it is feasible, as the dual point: (B,).
 
-    The dual is max theta.f - |theta|^2 / 4 over |Mt theta|_inf <= weight. Everything is in the coordinates of U; the
-    part of f that no atom reaches, of squared length `beyond`, is in every residual.
+    The dual is max theta.f - |theta|^2 / 4 over |Mt theta|_inf <= weight. Everything is in the
+    coordinates of U; the part of f that no atom reaches, of squared length `beyond`, is in every
+    residual.
     """
     reached = coordinates - bank.singular * (code @ bank.right.T)
     primal = reached.square().sum(1) + beyond + weight * code.abs().sum(1)
@@ -228,7 +266,9 @@ def _gap(bank: Bank, coordinates: Tensor, beyond: Tensor, code: Tensor, residual
 
 
 @torch.no_grad()
-def _balance(dense: Tensor, sparse: Tensor, before: Tensor, dual: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
+def _balance(
+    dense: Tensor, sparse: Tensor, before: Tensor, dual: Tensor, penalty: Tensor
+) -> tuple[Tensor, Tensor]:
     """Dual and penalty of each clip, so that the relative primal and dual residuals stay within a factor of 2.25."""
 
     def norm(x: Tensor) -> Tensor:

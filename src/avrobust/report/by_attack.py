@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from avrobust.metrics import wilson
+from avrobust.evaluation.metrics import wilson
 from avrobust.report.cells import SHORT, Table, shown, text_of
 from avrobust.report.rows import Cell, Row, rows
 from avrobust.report.scores import LEVEL, Column, Scores, Side, compare
@@ -15,18 +15,34 @@ from avrobust.types import CONDITIONS, Condition
 BY_ATTACK = "strong"
 TITLE = "Robust accuracy by attack"
 WEAK = ("fgsm", "pgd", "mim")
-STRONG = ("pgd100", "apgd_ce", "apgd_dlr", "apgd_t", "square", "av_auto")  # without one of these there is no table
+STRONG = (
+    "pgd100",
+    "apgd_ce",
+    "apgd_dlr",
+    "apgd_t",
+    "square",
+    "av_auto",
+)  # without one of these there is no table
 WEAKER = "†"  # an attack that leaves more clips than the strongest of the line, outside noise
 WORST = "worst of all"  # a clip stands if it withstands every attack of the line
-ABOUT = ("dataset", "threat", "eps", "fusion", "split", "attacker", "n", "seeds")  # in the title if all are the same
+ABOUT = (
+    "dataset",
+    "threat",
+    "eps",
+    "fusion",
+    "split",
+    "attacker",
+    "n",
+    "seeds",
+)  # in the title if all are the same
 COSTS = ("gradients", "queries", "seconds")
 
 
 def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
     """One line for each model and attacked condition, and what each attack costs; None without a strong attack.
 
-    The attacks on models trained alike on the same data, under one threat, stand side by side, for the seeds that all
-    have.
+    The attacks on models trained alike on the same data, under one threat, stand side by side, for
+    the seeds that all have.
     """
     mine = runs[runs["attack"].isin([*WEAK, *STRONG]) & runs["bounded"] & runs["average"].notna()]
     subjects = [block for _, block in mine.groupby("subject") if block["attack"].isin(STRONG).any()]
@@ -35,12 +51,16 @@ def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
         return None
     blocks.sort(key=lambda block: block.place)
     names = [name for block in blocks for name in block.attacks]
-    columns = sorted(dict.fromkeys(names), key=lambda name: ([*WEAK, *STRONG].index(name.split(" ")[0]), name))
+    columns = sorted(
+        dict.fromkeys(names), key=lambda name: ([*WEAK, *STRONG].index(name.split(" ")[0]), name)
+    )
     lines = [line for block in blocks for line in block.lines(columns)]
     tidy = pd.DataFrame([line for block in blocks for line in block.tidy()])
     text = shown(lines)
     same = [name for name in ABOUT if text[name].nunique() == 1]
-    title = f"{TITLE}: {', '.join(f'{name} {text[name].iloc[0]}' for name in same)}" if same else TITLE
+    title = (
+        f"{TITLE}: {', '.join(f'{name} {text[name].iloc[0]}' for name in same)}" if same else TITLE
+    )
     return Table(BY_ATTACK, title, text.drop(columns=same), tidy, [()] * len(lines))
 
 
@@ -59,7 +79,10 @@ class _Block:
         by_hand = dict(zip(runs["run_id"], runs["by_hand"], strict=True))
         self.attacks = {_name(row, by_hand[row.runs[0]]): row for row in rows(runs)}
         first = next(iter(self.attacks.values()))
-        self.labels = {key: first.labels[key] for key in ("dataset", "threat", "eps", "fusion", "defense", "split")}
+        self.labels = {
+            key: first.labels[key]
+            for key in ("dataset", "threat", "eps", "fusion", "defense", "split")
+        }
         self.labels["eps"] = f"{first.labels['eps']:g}"
         self.adaptive = bool((runs["task"] == "defend").all())
 
@@ -67,7 +90,13 @@ class _Block:
     def place(self) -> tuple[Any, ...]:
         """Where it stands in the table: undefended models first."""
         labels = self.labels
-        return (labels["dataset"], labels["threat"], labels["fusion"], labels["defense"] != "none", *labels.values())
+        return (
+            labels["dataset"],
+            labels["threat"],
+            labels["fusion"],
+            labels["defense"] != "none",
+            *labels.values(),
+        )
 
     def lines(self, columns: list[str]) -> Iterator[dict[str, Any]]:
         """The table's lines, as text."""
@@ -76,7 +105,9 @@ class _Block:
             **self.labels,
             "attacker": "adaptive" if self.adaptive else "plain",
             "n": ", ".join(str(n) for n in sorted({row.n for row in self.attacks.values()})),
-            "seeds": ", ".join(str(n) for n in sorted({row.seeds for row in self.attacks.values()})),
+            "seeds": ", ".join(
+                str(n) for n in sorted({row.seeds for row in self.attacks.values()})
+            ),
         }
         for condition in CONDITIONS[1:]:
             weaker, worst = self.weaker(condition), self.worst(condition)
@@ -94,8 +125,17 @@ class _Block:
             }
         for cost in COSTS:
             values = {name: self.cost(row, cost) for name, row in self.attacks.items()}
-            told = {name: "" if pd.isna(values.get(name)) else f"{values[name]:.3g}" for name in columns}
-            yield {**about, "under": f"{cost} a clip", "clean": "", **told, WORST: "", "verdict": ""}
+            told = {
+                name: "" if pd.isna(values.get(name)) else f"{values[name]:.3g}" for name in columns
+            }
+            yield {
+                **about,
+                "under": f"{cost} a clip",
+                "clean": "",
+                **told,
+                WORST: "",
+                "verdict": "",
+            }
 
     def weaker(self, condition: Condition) -> set[str]:
         """The attacks that leave more than the strongest, outside noise: McNemar's test, Bonferroni's correction."""
@@ -103,7 +143,9 @@ class _Block:
         found = set()
         for name in self.attacks:
             if name != strongest:
-                test = compare(self.scores, self.side(name, condition), self.side(strongest, condition))
+                test = compare(
+                    self.scores, self.side(name, condition), self.side(strongest, condition)
+                )
                 if test and test.difference > 0 and test.p * (len(self.attacks) - 1) <= LEVEL:
                     found.add(name)
         return found
@@ -114,7 +156,9 @@ class _Block:
     def worst(self, condition: Condition) -> Cell | None:
         """What withstands every attack, clip by clip, over the seeds that all attacks have."""
         left: dict[int, list[Column]] = {}
-        for seed, task, run in zip(*(self.runs[key].tolist() for key in ("seed", "task", "run_id")), strict=True):
+        for seed, task, run in zip(
+            *(self.runs[key].tolist() for key in ("seed", "task", "run_id")), strict=True
+        ):
             table = self.scores.of(task, run)
             if condition in table:
                 left.setdefault(seed, []).append(table[condition])
@@ -131,7 +175,11 @@ class _Block:
         if judged.empty:
             return ""
         reasons = [reason for text in judged["reasons"] for reason in str(text).splitlines()]
-        return "NOT trusted" if any(r.startswith((f"{condition}:", "model:")) for r in reasons) else "trusted"
+        return (
+            "NOT trusted"
+            if any(r.startswith((f"{condition}:", "model:")) for r in reasons)
+            else "trusted"
+        )
 
     def cost(self, row: Row, name: str) -> float:
         """Gradients or queries a clip, mean over the attacked conditions; or seconds a clip, of the whole run."""
@@ -161,10 +209,16 @@ class _Block:
 
 def _name(row: Row, by_hand: str) -> str:
     """The attack, with the settings that are not its option's own."""
-    own = by_hand or ", ".join(part for part in row.settings.split(", ") if part.startswith("attack."))
+    own = by_hand or ", ".join(
+        part for part in row.settings.split(", ") if part.startswith("attack.")
+    )
     return f"{row.labels['attack']} ({own})" if own else str(row.labels["attack"])
 
 
 def _least(columns: list[Column]) -> list[float]:
     """Of each clip that all columns have, the least: whether it stands under every attack."""
-    return [min(column[key] for column in columns) for key in columns[0] if all(key in column for column in columns)]
+    return [
+        min(column[key] for column in columns)
+        for key in columns[0]
+        if all(key in column for column in columns)
+    ]

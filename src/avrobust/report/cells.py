@@ -7,7 +7,12 @@ import pandas as pd
 from avrobust.report.rows import Cell
 from avrobust.types import Condition
 
-SHORT: dict[Condition, str] = {"clean": "clean", "audio": "xA", "visual": "xV", "audiovisual": "xAV"}
+SHORT: dict[Condition, str] = {
+    "clean": "clean",
+    "audio": "xA",
+    "visual": "xV",
+    "audiovisual": "xAV",
+}
 BEHIND = "runs"  # in a line: the ids of the runs that it comes from; not shown
 OUTSIDE = "*"  # a published number outside our 95 % interval
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from avrobust.analyses.embeddings.section import Cloud, Similarity
+from avrobust.analyses.localization.section import Point as Place
+from avrobust.analyses.strength.section import PANELS, budgets
 from avrobust.report.curves import Axis, Point
-from avrobust.report.embeddings import Cloud, Similarity
-from avrobust.report.localisation import Point as Place
-from avrobust.report.surface import PANELS, budgets
 
 
 class Frame(NamedTuple):
@@ -81,7 +81,9 @@ class Scale(NamedTuple):
     def band(self, values: list[tuple[float, float, float]]) -> str:
         """A deviation to each side of it for SVG's polygon."""
         upper = [f"{self.x(eps)},{self.y(mean + deviation)}" for eps, mean, deviation in values]
-        lower = [f"{self.x(eps)},{self.y(mean - deviation)}" for eps, mean, deviation in reversed(values)]
+        lower = [
+            f"{self.x(eps)},{self.y(mean - deviation)}" for eps, mean, deviation in reversed(values)
+        ]
         return " ".join([*upper, *lower])
 
 
@@ -120,7 +122,12 @@ def cells(content: Mapping[str, Any], name: str) -> list[Cell]:
     values, eps = content["surface"][name], budgets(content)
     most = 100 if name == "accuracy" else max(1.0, *map(max, values))
     return [
-        Cell(i, len(row) - 1 - j, round(value / most, 3), f"audio {eps[0][i]:.3g}, video {eps[1][j]:.3g}: {value:.1f}")
+        Cell(
+            i,
+            len(row) - 1 - j,
+            round(value / most, 3),
+            f"audio {eps[0][i]:.3g}, video {eps[1][j]:.3g}: {value:.1f}",
+        )
         for i, row in enumerate(values)
         for j, value in enumerate(row)
     ]
@@ -136,8 +143,10 @@ class Contour(NamedTuple):
 
 
 def contours(content: Mapping[str, Any], name: str) -> list[Contour]:
-    """The labelled contours of a surface, in the squares of `cells`."""
-    from contourpy import contour_generator  # comes with matplotlib, which draws its contours with it
+    """The labeled contours of a surface, in the squares of `cells`."""
+    from contourpy import (
+        contour_generator,
+    )  # comes with matplotlib, which draws its contours with it
 
     values = content["surface"][name]
     last = len(values) - 1

@@ -7,7 +7,16 @@ import pandas as pd
 
 from avrobust.report.cells import SHORT
 from avrobust.report.paper import EPS, UNIMODAL
-from avrobust.report.scores import AVERAGE, SUM, Comparison, Scores, Side, Verdict, compare, together
+from avrobust.report.scores import (
+    AVERAGE,
+    SUM,
+    Comparison,
+    Scores,
+    Side,
+    Verdict,
+    compare,
+    together,
+)
 from avrobust.types import CONDITIONS, Condition
 
 ATTACKS = ("fgsm", "pgd", "mim")  # bounded, from the weakest
@@ -70,7 +79,7 @@ class Place:
         return self.side(f"{fusion}, {title}", column, attack=attack, fusion=fusion, defense="none")
 
     def unimodal(self, attack: str, column: Condition, fusion: str) -> Side | None:
-        """A unimodal model, run by itself or as a "defence"."""
+        """A unimodal model, run by itself or as a "defense"."""
         name = f"{ONLY[fusion]}, {'clean' if column == 'clean' else f'{attack} {SHORT[column]}'}"
         defense = {fusion: defense for defense, fusion in UNIMODAL.items()}[fusion]
         if (self.runs["defense"] == defense).any() and not (self.runs["fusion"] == fusion).any():
@@ -82,7 +91,11 @@ class Place:
         if defended is None:
             return None
         found = self.every[self.every["run_id"].isin(defended.runs["against"])]
-        return Side(defended.name.replace(defended.name.partition(",")[0], "none", 1), found, defended.column)
+        return Side(
+            defended.name.replace(defended.name.partition(",")[0], "none", 1),
+            found,
+            defended.column,
+        )
 
     def expect(self, better: Side | None, worse: Side | None, *, or_equal: bool = False) -> None:
         """The paper has the first side above the second one."""
@@ -97,7 +110,11 @@ class Place:
     @property
     def attacks(self) -> list[str]:
         """The bounded attacks on the joint model that there are."""
-        here = set(self.runs.loc[self.runs["fusion"].isin(JOINT) & (self.runs["defense"] == "none"), "attack"])
+        here = set(
+            self.runs.loc[
+                self.runs["fusion"].isin(JOINT) & (self.runs["defense"] == "none"), "attack"
+            ]
+        )
         return [attack for attack in ATTACKS if attack in here] or ["fgsm"]
 
 
@@ -127,9 +144,13 @@ def _order(place: Place) -> None:
 
 def _every_fusion(place: Place) -> None:
     here = place.runs[place.runs["defense"] == "none"]
-    attack = max(place.attacks, key=lambda name: here.loc[here["attack"] == name, "fusion"].nunique())
+    attack = max(
+        place.attacks, key=lambda name: here.loc[here["attack"] == name, "fusion"].nunique()
+    )
     for fusion in JOINT:
-        place.expect(place.joint(attack, "clean", fusion), place.joint(attack, "audiovisual", fusion))
+        place.expect(
+            place.joint(attack, "clean", fusion), place.joint(attack, "audiovisual", fusion)
+        )
 
 
 def _defenses(place: Place) -> None:
@@ -137,7 +158,9 @@ def _defenses(place: Place) -> None:
     attack = str(here["attack"].iloc[0]) if len(here) else "fgsm"
 
     def side(defense: str) -> Side | None:
-        return place.side(f"{defense}, {attack} clean + Avg", SUM, attack=attack, fusion="concat", defense=defense)
+        return place.side(
+            f"{defense}, {attack} clean + Avg", SUM, attack=attack, fusion="concat", defense=defense
+        )
 
     sides = {defense: side(defense) for defense in dict.fromkeys((*DEFENSES, *here["defense"]))}
     for defense in DEFENSES:
@@ -152,8 +175,12 @@ def _unimodal_defenses(place: Place) -> None:
     missed: dict[str, Condition] = {"audio_only": "visual", "visual_only": "audio"}
     for attack in place.attacks:
         for fusion in ONLY:
-            place.expect(place.unimodal(attack, missed[fusion], fusion), place.joint(attack, missed[fusion]))
-            place.expect(place.unimodal(attack, "clean", fusion), place.unimodal(attack, hit[fusion], fusion))
+            place.expect(
+                place.unimodal(attack, missed[fusion], fusion), place.joint(attack, missed[fusion])
+            )
+            place.expect(
+                place.unimodal(attack, "clean", fusion), place.unimodal(attack, hit[fusion], fusion)
+            )
 
 
 class _Finding(NamedTuple):
@@ -206,10 +233,17 @@ FINDINGS = (
 
 def claims(runs: pd.DataFrame, scores: Scores) -> list[Claim]:
     """The seven findings on these runs of `collect`; unbounded and untrusted attacks of the test split are left out."""
-    mine = runs[(runs["split"] == "test") & runs["average"].notna() & runs["bounded"] & runs["trusted"]]
+    mine = runs[
+        (runs["split"] == "test") & runs["average"].notna() & runs["bounded"] & runs["trusted"]
+    ]
     places = [] if mine.empty else list(_places(_one_model_each(mine)))
     return [
-        Claim(number, finding.text, finding.rule, [_try(finding, name, here, mine, scores) for name, here in places])
+        Claim(
+            number,
+            finding.text,
+            finding.rule,
+            [_try(finding, name, here, mine, scores) for name, here in places],
+        )
         for number, finding in enumerate(FINDINGS, start=1)
     ]
 
@@ -227,12 +261,20 @@ def _places(runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f"{dataset}, threat {threat}, eps {eps:g}", here.loc[here["eps"] == eps, NEEDED]
 
 
-def _try(finding: _Finding, name: str, runs: pd.DataFrame, every: pd.DataFrame, scores: Scores) -> Trial:
+def _try(
+    finding: _Finding, name: str, runs: pd.DataFrame, every: pd.DataFrame, scores: Scores
+) -> Trial:
     place = Place(runs, every, scores)
     finding.try_on(place)
     missing = list(dict.fromkeys(place.missing))
     verdict = together(place.comparisons, missing=bool(missing), anyone=finding.anyone)
-    return Trial(name, verdict, place.comparisons, missing, _deciding(place.comparisons, verdict, finding.anyone))
+    return Trial(
+        name,
+        verdict,
+        place.comparisons,
+        missing,
+        _deciding(place.comparisons, verdict, finding.anyone),
+    )
 
 
 def _deciding(comparisons: list[Comparison], verdict: Verdict, anyone: bool) -> Comparison | None:

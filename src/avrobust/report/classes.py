@@ -19,7 +19,9 @@ class Confusion(NamedTuple):
     run: str
     title: str
     classes: list[str]
-    counts: dict[str, list[int]]  # by condition: class, prediction and number of clips, one after the other
+    counts: dict[
+        str, list[int]
+    ]  # by condition: class, prediction and number of clips, one after the other
 
 
 class Confusions(NamedTuple):
@@ -29,7 +31,9 @@ class Confusions(NamedTuple):
     of: int
 
 
-def confusions(runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int = MOST) -> Confusions:
+def confusions(
+    runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int = MOST
+) -> Confusions:
     """The confusions of as many runs as the page can hold, joint models at the paper's eps first.
 
     Args:
@@ -40,7 +44,9 @@ def confusions(runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int
     """
     shown: list[Confusion] = []
     marked = runs.assign(far=runs["eps"] != EPS, other=runs["fusion"] != "concat")
-    for row in marked.sort_values(["far", "eps", "dataset", "other", "fusion", "defense", "attack"]).itertuples():
+    for row in marked.sort_values(
+        ["far", "eps", "dataset", "other", "fusion", "defense", "attack"]
+    ).itertuples():
         path = root / str(row.task) / str(row.run_id) / "examples.csv"
         if path.is_file():
             one = _confusion(path, str(row.run_id), titles[str(row.run_id)])

@@ -9,19 +9,28 @@ from typing import Any
 import pandas as pd
 
 from avrobust.errors import UserError
+from avrobust.experiments.identity import attack_name, science, split_name
 from avrobust.report.command import flat
 from avrobust.report.paper import published
-from avrobust.science import attack_name, science, split_name
 from avrobust.types import CONDITIONS
 
-LABELS = ["dataset", "threat", "attack", "fusion", "defense", "eps", "split"]  # what a row is called
+LABELS = [
+    "dataset",
+    "threat",
+    "attack",
+    "fusion",
+    "defense",
+    "eps",
+    "split",
+]  # what a row is called
 SORT = [*LABELS, "settings", "seed"]
 
 
 def collect(runs: Path) -> pd.DataFrame:
     """One row a finished attack: what it was, accuracies in percent with 95 % intervals, and the published ones.
 
-    `settings` names what differs between runs that are otherwise called the same, for example "attack.steps=20".
+    `settings` names what differs between runs that are otherwise called the same, for example
+    "attack.steps=20".
 
     Raises:
         UserError: there is no finished attack under `runs`.
@@ -40,7 +49,9 @@ def read_results(runs: Path) -> list[dict[str, Any]]:
     """
     results = [*_results(runs / "attack"), *_results(runs / "defend")]
     if not results:
-        raise UserError(f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER")
+        raise UserError(
+            f"{runs}: no finished attack; run python attack.py first, or give --runs FOLDER"
+        )
     return results
 
 
@@ -49,7 +60,9 @@ def _results(folder: Path) -> Iterator[dict[str, Any]]:
         try:
             yield json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise UserError(f"{path}: not a result ({error}); delete it and run its command again") from None
+            raise UserError(
+                f"{path}: not a result ({error}); delete it and run its command again"
+            ) from None
 
 
 def _row(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +105,9 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
 def _by_hand(config: Mapping[str, Any]) -> str:
     """The attack's settings that the command named, for example "queries=500, steps=50"."""
     own = (override.lstrip("+") for override in config.get("overrides", ()))
-    return ", ".join(sorted(text.removeprefix("attack.") for text in own if text.startswith("attack.")))
+    return ", ".join(
+        sorted(text.removeprefix("attack.") for text in own if text.startswith("attack."))
+    )
 
 
 def _cost(result: Mapping[str, Any]) -> dict[str, float]:
@@ -115,7 +130,11 @@ def _discordant(result: Mapping[str, Any]) -> dict[str, float]:
     pairs = result.get("discordant", {})
     nothing = (float("nan"), float("nan"))
     counts = {c: pairs.get(c, nothing) for c in CONDITIONS}
-    return {f"only_{who}_{c}": counts[c][i] for c in CONDITIONS for i, who in enumerate(("ours", "theirs"))}
+    return {
+        f"only_{who}_{c}": counts[c][i]
+        for c in CONDITIONS
+        for i, who in enumerate(("ours", "theirs"))
+    }
 
 
 def dataset_name(config: Mapping[str, Any]) -> str:
@@ -142,5 +161,13 @@ def _settings(table: pd.DataFrame, results: list[dict[str, Any]]) -> list[str]:
 def _flat(result: Mapping[str, Any]) -> dict[str, str]:
     """What can tell apart two runs of the same labels: their science, flat, without the seed."""
     config = result["config"]
-    kept = {key: value for key, value in flat(science(result["task"], config)) if key != "seed" and "._" not in key}
-    return {**kept, "data": str(result.get("data", ""))[:8], "adaptive": config.get("adaptive", "no")}
+    kept = {
+        key: value
+        for key, value in flat(science(result["task"], config))
+        if key != "seed" and "._" not in key
+    }
+    return {
+        **kept,
+        "data": str(result.get("data", ""))[:8],
+        "adaptive": config.get("adaptive", "no"),
+    }

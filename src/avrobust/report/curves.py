@@ -11,7 +11,11 @@ from avrobust.report.rows import Row
 from avrobust.report.tables import strength
 from avrobust.types import CONDITIONS, Condition
 
-TITLES: dict[Condition, str] = {"audio": "audio attacked", "visual": "video attacked", "audiovisual": "both attacked"}
+TITLES: dict[Condition, str] = {
+    "audio": "audio attacked",
+    "visual": "video attacked",
+    "audiovisual": "both attacked",
+}
 NAMES = {"concat": "joint", "audio_only": "only A", "visual_only": "only V"}
 
 
@@ -55,7 +59,11 @@ def strengths(runs: pd.DataFrame) -> list[Strength]:
     for row in strength(runs[runs["split"] == "test"].dropna(subset="average")):
         key = (*(str(row.labels[name]) for name in ("dataset", "threat", "attack")), row.settings)
         groups.setdefault(key, []).append(row)
-    found = [_strength(key, rows) for key, rows in sorted(groups.items()) if len({r.labels["eps"] for r in rows}) > 1]
+    found = [
+        _strength(key, rows)
+        for key, rows in sorted(groups.items())
+        if len({r.labels["eps"] for r in rows}) > 1
+    ]
     return [one for one in found if one.panels[0].curves]
 
 
@@ -63,7 +71,9 @@ def _strength(key: tuple[str, ...], rows: list[Row]) -> Strength:
     dataset, threat, attack, settings = key
     title = f"{dataset}, {attack}, threat {threat}{f', {settings}' if settings else ''}"
     panels = [Panel(title, _curves(rows, condition)) for condition, title in TITLES.items()]
-    which = hashlib.sha256(settings.encode()).hexdigest()[:6] if settings else ""  # settings may be very long
+    which = (
+        hashlib.sha256(settings.encode()).hexdigest()[:6] if settings else ""
+    )  # settings may be very long
     name = "-".join(filter(None, ("fig3", dataset, attack, threat, which)))
     return Strength(title, name, min(row.n for row in rows), panels)
 
@@ -74,7 +84,9 @@ def _curves(rows: list[Row], condition: Condition) -> list[Curve]:
         mine = [row for row in rows if row.labels["fusion"] == fusion]
         if len({row.labels["eps"] for row in mine}) > 1:
             points = [_point(row, condition, float(row.labels["eps"])) for row in mine]
-            found.append(Curve(fusion, name, sorted([_point(mine[0], CONDITIONS[0], 0.0), *points])))
+            found.append(
+                Curve(fusion, name, sorted([_point(mine[0], CONDITIONS[0], 0.0), *points]))
+            )
     return found
 
 
@@ -105,4 +117,8 @@ class Axis(NamedTuple):
 
 def axis(panels: Sequence[Panel]) -> Axis:
     """The axis that panels side by side share."""
-    return Axis(sorted({p.eps for panel in panels for curve in panel.curves for p in curve.points if p.eps > 0}))
+    return Axis(
+        sorted(
+            {p.eps for panel in panels for curve in panel.curves for p in curve.points if p.eps > 0}
+        )
+    )

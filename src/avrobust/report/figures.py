@@ -1,4 +1,4 @@
-"""The figures on paper, as PDF and PNG: accuracy over eps (Fig. 3), fusions and defences, embeddings, strengths."""
+"""The figures on paper, as PDF and PNG: accuracy over eps (Fig. 3), fusions and defenses, embeddings, strengths."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from avrobust.analyses.embeddings.figures import draw_clouds, draw_cosines
+from avrobust.analyses.embeddings.section import comparisons
+from avrobust.analyses.strength.section import draw_surface, surfaces
 from avrobust.report.cells import SHORT
-from avrobust.report.clouds import draw_clouds, draw_cosines
 from avrobust.report.curves import Axis, Panel, Strength, axis, strengths
-from avrobust.report.embeddings import comparisons
 from avrobust.report.rows import Row
 from avrobust.report.style import BARS, CURVES, Wanted, save_all
-from avrobust.report.surface import draw_surface, surfaces
 from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol
 from avrobust.types import CONDITIONS
 
@@ -37,8 +37,12 @@ def write_figures(runs: pd.DataFrame, root: Path, folder: Path) -> None:
         root: the folder of all runs.
         folder: of the figures.
     """
-    wanted: list[Wanted] = [(strength.name, strength, _draw_strength) for strength in strengths(runs)]
-    wanted += [(bars.name, bars, _draw_bars) for layout in (TABLE2, TABLE3) for bars in _bars(runs, layout)]
+    wanted: list[Wanted] = [
+        (strength.name, strength, _draw_strength) for strength in strengths(runs)
+    ]
+    wanted += [
+        (bars.name, bars, _draw_bars) for layout in (TABLE2, TABLE3) for bars in _bars(runs, layout)
+    ]
     for comparison in comparisons(runs, root).shown:
         wanted.append((f"tsne-{comparison.name}", comparison, draw_clouds))
         if comparison.similarities:
@@ -50,12 +54,20 @@ def write_figures(runs: pd.DataFrame, root: Path, folder: Path) -> None:
 def _bars(runs: pd.DataFrame, layout: Layout) -> Iterator[Bars]:
     """The rows of a table by data set and threat, where two at least are finished."""
     found = protocol(layout, runs)
-    for dataset, threat in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
-        here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == (dataset, threat)]
+    for dataset, threat in dict.fromkeys(
+        (row.labels["dataset"], row.labels["threat"]) for row in found
+    ):
+        here = [
+            row
+            for row in found
+            if (row.labels["dataset"], row.labels["threat"]) == (dataset, threat)
+        ]
         order = layout.fusions if layout.axis == "fusion" else layout.defenses
         named = [(name, row) for name in order for row in here if row.labels[layout.axis] == name]
         if len(named) > 1:
-            title = f"{dataset}, fgsm, threat {threat}, eps {here[0].labels['eps']:g}, n = {here[0].n}"
+            title = (
+                f"{dataset}, fgsm, threat {threat}, eps {here[0].labels['eps']:g}, n = {here[0].n}"
+            )
             yield Bars(f"{layout.axis}s-{dataset}-{threat}", title, named)
 
 
@@ -74,12 +86,17 @@ def _draw_strength(strength: Strength) -> "Figure":
 
 def _draw_panel(place: "Axes", panel: Panel, along: Axis) -> None:
     for curve in panel.curves:
-        colour, mark = CURVES[curve.fusion]
+        color, mark = CURVES[curve.fusion]
         x = [along.at(point.eps) for point in curve.points]
         place.fill_between(
-            x, [p.low for p in curve.points], [p.high for p in curve.points], color=colour, alpha=0.13, lw=0
+            x,
+            [p.low for p in curve.points],
+            [p.high for p in curve.points],
+            color=color,
+            alpha=0.13,
+            lw=0,
         )
-        place.plot(x, [p.mean for p in curve.points], mark, ls="-", color=colour, label=curve.name)
+        place.plot(x, [p.mean for p in curve.points], mark, ls="-", color=color, label=curve.name)
     ticks = [0.0, *along.ticks]
     place.set_xticks([along.at(eps) for eps in ticks], [f"{1000 * eps:g}" for eps in ticks])
     place.set(ylim=(0, 100), title=panel.title, xlabel="eps × 1000")
@@ -94,10 +111,23 @@ def _draw_bars(group: Bars) -> "Figure":
         cells = [row.cells[condition] for _, row in group.rows]
         x = [i + 0.2 * (number - 1.5) for i in range(len(cells))]
         below_above = [[c.mean - c.low for c in cells], [c.high - c.mean for c in cells]]
-        colour, hatch = BARS[condition]
-        bars: Any = {"width": 0.19, "color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.4}
+        color, hatch = BARS[condition]
+        bars: Any = {
+            "width": 0.19,
+            "color": color,
+            "hatch": hatch,
+            "edgecolor": "white",
+            "linewidth": 0.4,
+        }
         error = {"elinewidth": 0.7, "capsize": 1.5, "ecolor": "#333333"}
-        place.bar(x, [c.mean for c in cells], yerr=below_above, label=SHORT[condition], error_kw=error, **bars)
+        place.bar(
+            x,
+            [c.mean for c in cells],
+            yerr=below_above,
+            label=SHORT[condition],
+            error_kw=error,
+            **bars,
+        )
     place.set_xticks(range(len(group.rows)), [_told(name, row) for name, row in group.rows])
     place.set(ylim=(0, 100), ylabel="accuracy in %")
     figure.legend(loc="outside right upper")

@@ -33,12 +33,16 @@ class Card(NamedTuple):
     after: str
     after_confidence: float
     outcome: str  # fooled, kept, or wrong before
-    frames: list[str]  # clean, attacked, change; the clean one alone where the frame was left untouched
+    frames: list[
+        str
+    ]  # clean, attacked, change; the clean one alone where the frame was left untouched
     factor: float  # by which the change of the frame is magnified; 0 where it was left untouched
     sounds: list[str]  # clean, attacked
     wave: str
     wave_change: str
-    wave_factor: float  # by which the change of the waveform is magnified; 0 where it was left untouched
+    wave_factor: (
+        float  # by which the change of the waveform is magnified; 0 where it was left untouched
+    )
     mel: str
     snr: float | None
     psnr: float | None
@@ -81,7 +85,9 @@ def gallery(runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int) -
         cards += new
         found.update(more)
         shown += 1
-    cards.sort(key=lambda card: (card.dataset, card.key, card.run))  # and the conditions in their order
+    cards.sort(
+        key=lambda card: (card.dataset, card.key, card.run)
+    )  # and the conditions in their order
     return Gallery(cards, found, shown, len(kept))
 
 
@@ -106,7 +112,9 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
     answers = said(one.path.with_name("examples.csv"), key)
     clips = {c: change(arrays, i, one.place) for i, c in enumerate(conditions)}
     audio, frame = arrays["audio"][one.place] / 32767, arrays["frames"][one.place] / 255
-    clean = _clean(arrays["audio"][one.place].tobytes(), arrays["frames"][one.place].tobytes(), frame.shape)
+    clean = _clean(
+        arrays["audio"][one.place].tobytes(), arrays["frames"][one.place].tobytes(), frame.shape
+    )
     found: dict[str, str] = {}
 
     def name(uri: str) -> str:
@@ -136,11 +144,16 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
                 outcome=_outcome(before, after),
                 frames=[name(uri) for uri in (clean.picture, *attacked)],
                 factor=factor,
-                sounds=[name(uri) for uri in (clean.sound, *([media.sound(audio + heard)] if wave_factor else []))],
+                sounds=[
+                    name(uri)
+                    for uri in (clean.sound, *([media.sound(audio + heard)] if wave_factor else []))
+                ],
                 wave=clean.wave,
                 wave_change=media.outline(wave_factor * heard / clean.peak) if wave_factor else "",
                 wave_factor=wave_factor,
-                mel=name(media.mel_change(clean.mel, media.mel(audio + heard))) if wave_factor else "",
+                mel=name(media.mel_change(clean.mel, media.mel(audio + heard)))
+                if wave_factor
+                else "",
                 snr=media.snr(audio, heard),
                 psnr=media.psnr(seen),
             )
@@ -167,7 +180,9 @@ def _clean(audio: bytes, frame: bytes, shape: tuple[int, ...]) -> _Clean:
     return _Clean(picture, media.sound(heard), media.outline(heard / peak), media.mel(heard), peak)
 
 
-def change(arrays: dict[str, NDArray[Any]], condition: int, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def change(
+    arrays: dict[str, NDArray[Any]], condition: int, index: int
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """How the sound (S,) and the frame (3, H, W) of a clip were changed, by the arrays of an examples.npz."""
     place = (condition, index)
     heard = arrays["audio_change"][place] * arrays["audio_scale"][place]
@@ -180,7 +195,9 @@ def said(path: Path, key: str) -> dict[str, dict[str, str]]:
         rows = csv.reader(file)
         columns = next(rows)
         place = columns.index("key")
-        found = [dict(zip(columns, row, strict=False)) for row in rows if row[place] == key]  # older rows are shorter
+        found = [
+            dict(zip(columns, row, strict=False)) for row in rows if row[place] == key
+        ]  # older rows are shorter
     return {row["condition"]: row for row in found}
 
 

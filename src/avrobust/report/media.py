@@ -20,7 +20,7 @@ SMALL = 128  # pixels a side
 COLUMNS = 120  # of a waveform's picture
 WINDOW = 512  # samples of a spectrum
 BANDS = 48  # of mel
-DECIBELS = 30.0  # a change of the log-mel picture that is drawn in full colour
+DECIBELS = 30.0  # a change of the log-mel picture that is drawn in full color
 UP, DOWN = (213, 94, 0), (0, 103, 165)  # more and less energy
 
 
@@ -30,7 +30,7 @@ def picture(frame: Array) -> str:
 
 
 def magnified(change: Array, factor: float) -> str:
-    """A change of a frame times a factor, round a middle grey."""
+    """A change of a frame times a factor, round a middle gray."""
     return encoded(_pixels(0.5 + factor * change), "PNG")
 
 
@@ -53,13 +53,17 @@ def sound(audio: Array) -> str:
 def wave_factor(clean: Array, change: Array) -> float:
     """1, 10, 100 and so on: what a change of a waveform is multiplied by to be seen beside it; 0 if there is none."""
     most, peak = float(np.abs(change).max()), float(np.abs(clean).max())
-    return 0.0 if most == 0 else max(1.0, 10.0 ** math.ceil(math.log10(max(0.05 * peak, 1e-9) / most)))
+    return (
+        0.0 if most == 0 else max(1.0, 10.0 ** math.ceil(math.log10(max(0.05 * peak, 1e-9) / most)))
+    )
 
 
 def outline(audio: Array) -> str:
     """The envelope of a waveform as points of an SVG polygon, 240 wide and from -30 to 30 high."""
     starts = np.arange(COLUMNS) * len(audio) // COLUMNS
-    high, low = (extreme.reduceat(audio.clip(-1, 1), starts) for extreme in (np.maximum, np.minimum))
+    high, low = (
+        extreme.reduceat(audio.clip(-1, 1), starts) for extreme in (np.maximum, np.minimum)
+    )
     x = [240 * i / (COLUMNS - 1) for i in range(COLUMNS)]
     upper = [f"{a:.0f},{-30 * value:.1f}" for a, value in zip(x, high, strict=True)]
     lower = [f"{a:.0f},{-30 * value:.1f}" for a, value in zip(x, low, strict=True)]
@@ -88,7 +92,9 @@ def mel(audio: Array) -> Array:
 def _filters() -> Array:
     """Triangles, evenly spaced in mel: (BANDS, WINDOW // 2 + 1)."""
     nyquist = SAMPLE_RATE / 2
-    edges = 700 * (10 ** (np.linspace(0, 2595 * math.log10(1 + nyquist / 700), BANDS + 2) / 2595) - 1)
+    edges = 700 * (
+        10 ** (np.linspace(0, 2595 * math.log10(1 + nyquist / 700), BANDS + 2) / 2595) - 1
+    )
     tones = np.linspace(0, nyquist, WINDOW // 2 + 1)
     rising = (tones - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - tones) / (edges[2:] - edges[1:-1])[:, None]

@@ -9,7 +9,9 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from avrobust.files import whole
+from avrobust.analyses.embeddings.section import comparisons
+from avrobust.analyses.localization.section import HEAD, NAMES, sources
+from avrobust.analyses.strength.section import PANELS, surfaces, words
 from avrobust.report import charts
 from avrobust.report.cells import Table
 from avrobust.report.claims import claims
@@ -17,20 +19,28 @@ from avrobust.report.classes import as_json, confusions
 from avrobust.report.collect import dataset_name
 from avrobust.report.command import command, flat
 from avrobust.report.curves import TITLES, axis, strengths
-from avrobust.report.embeddings import comparisons
 from avrobust.report.gallery import gallery
-from avrobust.report.localisation import HEAD, NAMES, sources
 from avrobust.report.paper import EPS
 from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
-from avrobust.report.surface import PANELS, surfaces, words
 from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL
 from avrobust.report.write import latex, markdown
+from avrobust.utils.files import whole
 
 SIZE = 20_000_000  # bytes
 FRAME = 50_000  # bytes of the page without its sections
 SOURCES = 0.15  # of the page's size, at most
-SECTIONS = ("claims", "tables", "curves", "strength", "embeddings", "classes", "gallery", "sources", "runs")
+SECTIONS = (
+    "claims",
+    "tables",
+    "curves",
+    "strength",
+    "embeddings",
+    "classes",
+    "gallery",
+    "sources",
+    "runs",
+)
 
 
 class Line(NamedTuple):
@@ -80,12 +90,16 @@ def write_page(
         "unimodal": _unimodal(runs),
         "confusions": confusions(runs, titles, root),
         "sources": sources(titles, root, int(SOURCES * size)),
-        "runs": [_run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))],
+        "runs": [
+            _run(result) for result in sorted(results, key=lambda result: str(result["run_id"]))
+        ],
     }
     made = _environment()
     sections = {name: _section(made, name, content) for name in SECTIONS if name != "gallery"}
     left = size - FRAME - sum(len(section.encode()) for section in sections.values())
-    content["gallery"] = gallery(runs, titles, root, left)  # the one part that can be had in any size
+    content["gallery"] = gallery(
+        runs, titles, root, left
+    )  # the one part that can be had in any size
     sections["gallery"] = _section(made, "gallery", content)
     content["sections"] = [sections[name] for name in SECTIONS]
     with whole(path) as aside:
@@ -98,8 +112,16 @@ def _section(made: Environment, name: str, content: Mapping[str, Any]) -> Markup
 
 def _environment() -> Environment:
     loader = PackageLoader("avrobust.report")
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    made.globals.update(entries=entries, axis=axis, charts=charts, frame=charts.FRAME, panels=PANELS, titles=TITLES)
+    made = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(
+        entries=entries, axis=axis, charts=charts, frame=charts.FRAME, panels=PANELS, titles=TITLES
+    )
     made.globals.update(source_head=HEAD, source_names=NAMES)
     made.filters.update(
         markdown=markdown,
@@ -121,7 +143,9 @@ def _run(result: Mapping[str, Any]) -> dict[str, Any]:
         "command": command(result),
         "exact": "overrides" in result["config"],
         "config": flat({key: value for key, value in result["config"].items() if key != "choices"}),
-        "facts": [(name, str(result.get(name))) for name in ("n", "seconds", "model", "data", "git")],
+        "facts": [
+            (name, str(result.get(name))) for name in ("n", "seconds", "model", "data", "git")
+        ],
         "versions": result.get("versions", {}),
     }
 
@@ -146,7 +170,9 @@ def entries(table: Table) -> list[Entry]:
     found: list[Entry] = []
     for row, behind in zip(table.shown.to_dict("records"), table.runs, strict=True):
         source = str(row.get("source", "ours"))
-        cells = [(str(name), *_parts(str(value))) for name, value in row.items() if name != "source"]
+        cells = [
+            (str(name), *_parts(str(value))) for name, value in row.items() if name != "source"
+        ]
         line = Line(cells, source, behind)
         if source == "ours" or not found:
             found.append(Entry([line]))

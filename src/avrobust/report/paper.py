@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from avrobust.science import attack_name, split_name
+from avrobust.experiments.identity import attack_name, split_name
 from avrobust.types import CONDITIONS
 
 EPS = 0.006  # of every published row; Table 1 takes twice that where one modality is attacked alone
 
 
-UNIMODAL = {"unimodal_audio": "audio_only", "unimodal_visual": "visual_only"}  # as a "defence" is a fusion of its own
+UNIMODAL = {
+    "unimodal_audio": "audio_only",
+    "unimodal_visual": "visual_only",
+}  # as a "defense" is a fusion of its own
 
 
 class Published(NamedTuple):
@@ -32,7 +35,8 @@ def _rows() -> pd.DataFrame:
 def published(config: Mapping[str, Any]) -> Published | None:
     """The published row that a run's config corresponds to, if there is one.
 
-    The released code's MIM made the published MIM rows, so `mim` and `mim_released` both stand beside them.
+    The released code's MIM made the published MIM rows, so `mim` and `mim_released` both stand
+    beside them.
     """
     if config["eps"] != EPS or split_name(config) != "test":
         return None

@@ -7,13 +7,21 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from avrobust.console import out
-from avrobust.metrics import average, average_with_clean
+from avrobust.evaluation.metrics import average, average_with_clean
+from avrobust.experiments.identity import attack_name, split_name
 from avrobust.report.paper import Published, published
-from avrobust.science import attack_name, split_name
 from avrobust.types import CONDITIONS
+from avrobust.utils.console import out
 
-HEADINGS = ("clean", "xA", "xV", "xAV", "Avg 3", "Avg 4", "n")  # Avg 4 counts clean in, as Table 2 does
+HEADINGS = (
+    "clean",
+    "xA",
+    "xV",
+    "xAV",
+    "Avg 3",
+    "Avg 4",
+    "n",
+)  # Avg 4 counts clean in, as Table 2 does
 
 
 def print_result(result: Mapping[str, Any], runs: Path) -> None:
@@ -23,7 +31,9 @@ def print_result(result: Mapping[str, Any], runs: Path) -> None:
 
 
 def _print_training(result: Mapping[str, Any]) -> None:
-    table = Table("split", "accuracy %", "n", title=f"{result['run_id']}, {result['epochs']} epochs")
+    table = Table(
+        "split", "accuracy %", "n", title=f"{result['run_id']}, {result['epochs']} epochs"
+    )
     for split, accuracy in result["accuracy"].items():
         table.add_row(split, f"{accuracy:.2f}", str(result["n"][split]))
     out.print(table)
@@ -65,7 +75,9 @@ def notes(result: Mapping[str, Any]) -> list[str]:
     """Remarks without which the row would mislead."""
     found = []
     if "ri" in result:
-        rows = (f"{name} {average(accuracy):.2f}" for name, accuracy in result["objectives"].items())
+        rows = (
+            f"{name} {average(accuracy):.2f}" for name, accuracy in result["objectives"].items()
+        )
         epochs = f"{result['epochs']} epochs against its {result['against']['epochs']}"
         found.append(f"RI {result['ri']:+.2f} against the undefended model, trained for {epochs}")
         found.append(f"attacked on ({result['config']['adaptive']}): Avg {', '.join(rows)}")
@@ -76,7 +88,9 @@ def notes(result: Mapping[str, Any]) -> list[str]:
         found.append(f"NOT eps-bounded: this attack moved {moved} in the units of eps")
     if result["skipped"]:
         first = result["skipped"][0]
-        found.append(f"{len(result['skipped'])} clips could not be read, first {first['key']}: {first['reason']}")
+        found.append(
+            f"{len(result['skipped'])} clips could not be read, first {first['key']}: {first['reason']}"
+        )
     return found
 
 
@@ -97,7 +111,10 @@ def _transfer(result: Mapping[str, Any]) -> list[str]:
     own = result["white_box"]
     return [
         f"clips made on {result['source']}; made on the attacked model itself: Avg {average(own['accuracy']):.2f}",
-        *(f"the white-box attack ({own['run_id']}) is NOT trusted: {text}" for text in own["reasons"]),
+        *(
+            f"the white-box attack ({own['run_id']}) is NOT trusted: {text}"
+            for text in own["reasons"]
+        ),
     ]
 
 
@@ -105,7 +122,9 @@ def _verdict(result: Mapping[str, Any]) -> list[str]:
     """What felled the clips, and whether the attack is to be trusted; nothing for attacks that do not say."""
     found = []
     for condition, counts in result.get("felled", {}).items():
-        found.append(f"{condition} felled by {', '.join(f'{name} {count}' for name, count in counts.items())}")
+        found.append(
+            f"{condition} felled by {', '.join(f'{name} {count}' for name, count in counts.items())}"
+        )
     found += [f"left out: {reason}" for reason in result.get("left_out", [])]
     verdict = result.get("verdict")
     if verdict is None:

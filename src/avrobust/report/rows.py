@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from avrobust.metrics import average, average_with_clean, mcnemar, wilson
+from avrobust.evaluation.metrics import average, average_with_clean, mcnemar, wilson
 from avrobust.report.collect import LABELS
 from avrobust.types import CONDITIONS, Condition
 
@@ -42,7 +42,9 @@ class Row(NamedTuple):
     runs: tuple[str, ...]  # the ids of its runs, by seed
     paper: dict[Condition, float] | None  # the published accuracies
     ri: Gain | None = None  # against the undefended model; None where that was not asked
-    mcnemar: Mapping[Condition, float] | None = None  # p of being equally good, over the clips of all seeds
+    mcnemar: Mapping[Condition, float] | None = (
+        None  # p of being equally good, over the clips of all seeds
+    )
     epochs: str = ""  # that the model was trained for, all stages together
 
     @property
@@ -78,19 +80,25 @@ def _row(group: list[dict[str, Any]]) -> Row:
         bounded=bool(first["bounded"]),
         trusted=all(run["trusted"] for run in group),
         runs=tuple(run["run_id"] for run in group),
-        paper=None if math.isnan(first["paper_clean"]) else {c: float(first[f"paper_{c}"]) for c in CONDITIONS},
+        paper=None
+        if math.isnan(first["paper_clean"])
+        else {c: float(first[f"paper_{c}"]) for c in CONDITIONS},
         **_gain(group),
     )
 
 
 def _gain(group: list[dict[str, Any]]) -> dict[str, Any]:
     """What a comparison with the undefended model adds to a row."""
-    epochs = ", ".join(str(int(e)) for e in sorted({run["epochs"] for run in group if not math.isnan(run["epochs"])}))
+    epochs = ", ".join(
+        str(int(e))
+        for e in sorted({run["epochs"] for run in group if not math.isnan(run["epochs"])})
+    )
     gains = [run["ri"] for run in group]
     if any(map(math.isnan, gains)):
         return {"epochs": epochs}
     p = {
-        c: mcnemar(*(_total(run[f"only_{who}_{c}"] for run in group) for who in ("ours", "theirs"))) for c in CONDITIONS
+        c: mcnemar(*(_total(run[f"only_{who}_{c}"] for run in group) for who in ("ours", "theirs")))
+        for c in CONDITIONS
     }
     return {"ri": Gain(fmean(gains), _deviation(gains)), "mcnemar": p, "epochs": epochs}
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, final
 
 import pandas as pd
 
-from avrobust.metrics import mcnemar
+from avrobust.evaluation.metrics import mcnemar
 from avrobust.types import CONDITIONS
 
 LEVEL = 0.05  # a difference with a larger p-value is within noise
@@ -72,7 +72,9 @@ class Comparison(NamedTuple):
     verdict: Verdict
 
 
-def compare(scores: Scores, better: Side, worse: Side, *, or_equal: bool = False) -> Comparison | None:
+def compare(
+    scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
+) -> Comparison | None:
     """The sign test over clips, with each clip's mean over the seeds that both have; with one seed, McNemar's.
 
     Args:
@@ -88,7 +90,9 @@ def compare(scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
         _less(_column(scores.of(*mine), better.column), _column(scores.of(*theirs), worse.column))
         for mine, theirs in _pairs(better, worse)
     ]
-    common = [key for key in changes[0] if all(key in change for change in changes)] if changes else []
+    common = (
+        [key for key in changes[0] if all(key in change for change in changes)] if changes else []
+    )
     if not common:
         return None
     each = [round(sum(change[key] for change in changes) / len(changes), 9) for key in common]
@@ -133,13 +137,17 @@ def _column(columns: Columns, name: str) -> Column:
         return {}
     clean, *attacked = (columns[c] for c in CONDITIONS)
     average = {key: sum(of[key] for of in attacked) / len(attacked) for key in clean}
-    return average if name == AVERAGE else {key: clean[key] + value for key, value in average.items()}
+    return (
+        average if name == AVERAGE else {key: clean[key] + value for key, value in average.items()}
+    )
 
 
 def _scores(path: Path) -> Columns:
     columns: Columns = {}
     for key, condition, correct in read_examples(path, "key", "condition", "correct"):
-        columns.setdefault(condition, {})[sys.intern(key)] = float(correct == "True")  # one string for all runs
+        columns.setdefault(condition, {})[sys.intern(key)] = float(
+            correct == "True"
+        )  # one string for all runs
     return columns
 
 
@@ -170,5 +178,9 @@ def together(comparisons: Sequence[Comparison], *, missing: bool, anyone: bool =
     if missing or not comparisons:
         return "not enough data"
     if anyone:
-        return "does not hold" if all(c.verdict == "does not hold" for c in comparisons) else "within noise"
+        return (
+            "does not hold"
+            if all(c.verdict == "does not hold" for c in comparisons)
+            else "within noise"
+        )
     return "holds" if all(held) else "within noise"

@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 
-from avrobust.sweeps import Job, State, Sweep
+from avrobust.experiments.sweeps import Job, State, Sweep
 
 SHOWN: tuple[State, ...] = ("done", "running", "failed", "interrupted", "left")
 
@@ -14,7 +14,14 @@ def lines(sweep: Sweep) -> list[str]:
     count = Counter(job.state for job in jobs)
     states = ", ".join(f"{count[state]} {state}" for state in SHOWN if count[state])
     head = f"{sweep.folder.name}: {len(jobs)} jobs, {states}{_ending(jobs)}"
-    return [head, *(f"  {describe(job)}" for job in jobs if job.state in ("running", "failed", "interrupted"))]
+    return [
+        head,
+        *(
+            f"  {describe(job)}"
+            for job in jobs
+            if job.state in ("running", "failed", "interrupted")
+        ),
+    ]
 
 
 def describe(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""What the figures on paper have in common: colours that the colour-blind can tell apart, one style, two formats."""
+"""What the figures on paper have in common: colors that the color-blind can tell apart, one style, two formats."""
 
 import hashlib
 from collections.abc import Callable, Iterable
@@ -19,15 +19,20 @@ if TYPE_CHECKING:
 DPI = 200
 MADE_OF = "Source"  # the PNG keyword under which a figure keeps a hash of its content
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; marks and hatches tell the same in grey.
-CURVES = {"concat": ("#0072B2", "o"), "audio_only": ("#D55E00", "s"), "visual_only": ("#009E73", "^")}
+# Okabe and Ito's colors, which the color-blind can tell apart; marks and hatches tell the same in
+# gray.
+CURVES = {
+    "concat": ("#0072B2", "o"),
+    "audio_only": ("#D55E00", "s"),
+    "visual_only": ("#009E73", "^"),
+}
 BARS: dict[Condition, tuple[str, str]] = {
     "clean": ("#BBBBBB", ""),
     "audio": ("#D55E00", "//"),
     "visual": ("#009E73", "\\\\"),
     "audiovisual": ("#0072B2", ""),
 }
-# One a class; those of the same colour have another mark. The yellow is too pale on white.
+# One a class; those of the same color have another mark. The yellow is too pale on white.
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A7F00")
 MARKS = ("o", "^", "s", "x")
 STYLE: Any = {  # matplotlib types the names of its settings one by one
@@ -61,7 +66,10 @@ def save_all(wanted: Iterable[Wanted], folder: Path) -> None:
         # Names from disk become plain file names.
         path = folder / "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
         digest = hashlib.sha256(f"{_code()} {name} {content!r}".encode()).hexdigest()
-        if path.with_name(f"{path.name}.pdf").is_file() and _digest(path.with_name(f"{path.name}.png")) == digest:
+        if (
+            path.with_name(f"{path.name}.pdf").is_file()
+            and _digest(path.with_name(f"{path.name}.png")) == digest
+        ):
             continue
         import matplotlib
 

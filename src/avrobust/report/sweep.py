@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from avrobust import sweeps
-from avrobust.console import err, out
+from avrobust.experiments import sweeps
+from avrobust.experiments.sweeps import Job
 from avrobust.report.status import describe
-from avrobust.sweeps import Job
+from avrobust.utils.console import err, out
 
 
 def conclude() -> int:
@@ -17,7 +17,10 @@ def conclude() -> int:
     jobs = sweep.progress()
     _print_tables(sweep.name, jobs)
     unfinished = [job for job in jobs if job.state != "done"]
-    out.print(f"{sweep.name}: {len(jobs) - len(unfinished)} of {len(jobs)} jobs done ({sweep.folder})", markup=False)
+    out.print(
+        f"{sweep.name}: {len(jobs) - len(unfinished)} of {len(jobs)} jobs done ({sweep.folder})",
+        markup=False,
+    )
     for job in unfinished:
         err.print(describe(job), style="red", markup=False)
     return 1 if unfinished else 0
@@ -33,11 +36,17 @@ def _print_tables(name: str, jobs: list[Job]) -> None:
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown
 
-    folders = [Path(job.folder) for job in jobs if job.folder and Path(job.folder).parent.name != "train"]
+    folders = [
+        Path(job.folder) for job in jobs if job.folder and Path(job.folder).parent.name != "train"
+    ]
     if not folders:
         return
-    results = [json.loads((folder / "result.json").read_text(encoding="utf-8")) for folder in folders]
-    wanted = {r["run_id"] for r in results} | {r["against"]["run_id"] for r in results if "against" in r}
+    results = [
+        json.loads((folder / "result.json").read_text(encoding="utf-8")) for folder in folders
+    ]
+    wanted = {r["run_id"] for r in results} | {
+        r["against"]["run_id"] for r in results if "against" in r
+    }
     root = folders[0].parent.parent
     runs = collect(root)
     mine = runs[runs["run_id"].isin(wanted)]

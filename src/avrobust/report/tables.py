@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from avrobust.metrics import robustness_improvement
+from avrobust.evaluation.metrics import robustness_improvement
 from avrobust.report.by_attack import by_attack
 from avrobust.report.cells import BEHIND, OUTSIDE, SHORT, Table, behind, shown, text_of
 from avrobust.report.paper import EPS, find
@@ -50,7 +50,7 @@ TABLE2 = Layout(
 )
 TABLE3 = Layout(
     "table3",
-    "Table 3: defences under adaptive FGSM (Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
+    "Table 3: defenses under adaptive FGSM (Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
     3,
     attacks=("fgsm",),
     fusions=("concat",),
@@ -70,7 +70,9 @@ TABLE3 = Layout(
         "trades",
     ),
 )
-TABLE3_PGD = TABLE3._replace(name="table3_pgd", title=TABLE3.title.replace("FGSM", "PGD"), attacks=("pgd",))
+TABLE3_PGD = TABLE3._replace(
+    name="table3_pgd", title=TABLE3.title.replace("FGSM", "PGD"), attacks=("pgd",)
+)
 LAYOUTS = (TABLE1, TABLE2, TABLE3, TABLE3_PGD)
 FIGURE3 = "fig3"
 FIGURE3_TITLE = "Fig. 3: accuracy over eps, attacked on audio, video or both"
@@ -80,7 +82,9 @@ def tables(runs: pd.DataFrame, scores: Scores) -> list[Table]:
     """The paper's tables and that of strong attacks, as far as these runs fill them; empty ones are left out."""
     tested = runs[(runs["split"] == "test") & runs["average"].notna()]
     found = [_table(layout, tested) for layout in LAYOUTS]
-    return [table for table in (*found, _figure3(tested), by_attack(runs, scores)) if table is not None]
+    return [
+        table for table in (*found, _figure3(tested), by_attack(runs, scores)) if table is not None
+    ]
 
 
 def overview(runs: pd.DataFrame, title: str = "All finished attacks") -> Table:
@@ -102,24 +106,34 @@ def _table(layout: Layout, runs: pd.DataFrame) -> Table | None:
     lines = []
     for place in dict.fromkeys((row.labels["dataset"], row.labels["threat"]) for row in found):
         here = [row for row in found if (row.labels["dataset"], row.labels["threat"]) == place]
-        lines += _block(layout, place, here, _unimodal(place[0], undefended) if layout.number == 1 else {})
+        lines += _block(
+            layout, place, here, _unimodal(place[0], undefended) if layout.number == 1 else {}
+        )
     return Table(layout.name, layout.title, shown(lines), _tidy(found), behind(lines))
 
 
 def protocol(layout: Layout, runs: pd.DataFrame) -> list[Row]:
-    """The rows of a table that are finished; none if there is no defence in a table of defences."""
+    """The rows of a table that are finished; none if there is no defense in a table of defenses."""
     mine = _budget(layout, runs)
     mine = mine[mine["fusion"].isin(layout.fusions) & mine["defense"].isin(layout.defenses)]
-    return [] if mine.empty or (layout.axis == "defense" and mine["ri"].isna().all()) else rows(mine)
+    return (
+        [] if mine.empty or (layout.axis == "defense" and mine["ri"].isna().all()) else rows(mine)
+    )
 
 
 def _budget(layout: Layout, runs: pd.DataFrame) -> pd.DataFrame:
     """The runs under a table's attacks and budgets, whatever the model."""
-    same = (runs["eps"] == EPS) & (runs["single"] == layout.single) & runs["attack"].isin(layout.attacks)
+    same = (
+        (runs["eps"] == EPS)
+        & (runs["single"] == layout.single)
+        & runs["attack"].isin(layout.attacks)
+    )
     return runs[same & (runs["split"] == "test") & runs["average"].notna()]
 
 
-def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[str, dict[str, str]]) -> list[Any]:
+def _block(
+    layout: Layout, place: tuple[str, str], found: list[Row], more: dict[str, dict[str, str]]
+) -> list[Any]:
     """The lines of one data set and threat, in the paper's order; a row that nobody has run is marked as missing."""
     axis = layout.axis
     wanted = {"attack": layout.attacks, "fusion": layout.fusions, "defense": layout.defenses}[axis]
@@ -128,7 +142,10 @@ def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[
     for name in wanted:
         labels = {"dataset": place[0], "threat": place[1], axis: name}
         here = [row for row in found if row.labels[axis] == name]
-        lines += [_ours(row, labels, _average(row, layout.with_clean), most, more.get("ours", {})) for row in here]
+        lines += [
+            _ours(row, labels, _average(row, layout.with_clean), most, more.get("ours", {}))
+            for row in here
+        ]
         paper = _published(layout, place, name)
         if not here:
             lines.append({**labels, "source": "ours", "notes": "missing"})
@@ -140,10 +157,21 @@ def _block(layout: Layout, place: tuple[str, str], found: list[Row], more: dict[
     return lines
 
 
-def _ours(row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]) -> dict[str, Any]:
+def _ours(
+    row: Row, labels: dict[str, Any], average: str, most_seeds: int, more: dict[str, str]
+) -> dict[str, Any]:
     cells = {SHORT[c]: text_of(row.cells[c]) for c in CONDITIONS}
     about = {"n": str(row.n), "seeds": str(row.seeds), "notes": _notes(row, most_seeds)}
-    return {**labels, "source": "ours", **cells, "Avg": average, **_gain(row), **more, **about, BEHIND: row.runs}
+    return {
+        **labels,
+        "source": "ours",
+        **cells,
+        "Avg": average,
+        **_gain(row),
+        **more,
+        **about,
+        BEHIND: row.runs,
+    }
 
 
 def _gain(row: Row) -> dict[str, str]:
@@ -155,7 +183,9 @@ def _gain(row: Row) -> dict[str, str]:
     return {"RI": f"{row.ri.mean:+.2f}{deviation}", **sure, "epochs": row.epochs}
 
 
-def _theirs(labels: dict[str, Any], paper: dict[Condition, float], with_clean: bool, more: dict[str, str]) -> Any:
+def _theirs(
+    labels: dict[str, Any], paper: dict[Condition, float], with_clean: bool, more: dict[str, str]
+) -> Any:
     cells = {SHORT[c]: f"{paper[c]:.2f}" for c in CONDITIONS}
     counted = CONDITIONS if with_clean else CONDITIONS[1:]
     average = sum(paper[c] for c in counted) / len(counted)
@@ -167,7 +197,11 @@ def _difference(labels: dict[str, Any], row: Row, paper: dict[Condition, float])
         difference = round(cell.mean - value, 2) + 0.0  # no "-0.00"
         return f"{difference:+.2f}{'' if cell.low <= value <= cell.high else OUTSIDE}"
 
-    return {**labels, "source": "difference", **{SHORT[c]: text(row.cells[c], paper[c]) for c in CONDITIONS}}
+    return {
+        **labels,
+        "source": "difference",
+        **{SHORT[c]: text(row.cells[c], paper[c]) for c in CONDITIONS},
+    }
 
 
 def _average(row: Row, with_clean: bool) -> str:
@@ -187,7 +221,11 @@ def _notes(row: Row, most_seeds: int) -> str:
 
 def _published(layout: Layout, place: tuple[str, str], name: str) -> dict[Condition, float] | None:
     """The paper's row of a line of this table."""
-    others = {"attack": layout.attacks[0], "fusion": layout.fusions[0], "defense": layout.defenses[0]}
+    others = {
+        "attack": layout.attacks[0],
+        "fusion": layout.fusions[0],
+        "defense": layout.defenses[0],
+    }
     found = find(**{**others, "dataset": place[0], "threat": place[1], layout.axis: name})
     # The paper's Table 2 has the undefended row of its Table 3.
     tables = (2, 3) if layout.axis == "defense" else (layout.number,)
@@ -207,7 +245,9 @@ def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
     """Clean accuracy of the unimodal models: ours and the paper's."""
     found: dict[str, dict[str, str]] = {"ours": {}, "paper": {}}
     for fusion, heading in UNIMODAL.items():
-        ours = runs[(runs["dataset"] == dataset) & (runs["fusion"] == fusion)].drop_duplicates("seed")["clean"]
+        ours = runs[(runs["dataset"] == dataset) & (runs["fusion"] == fusion)].drop_duplicates(
+            "seed"
+        )["clean"]
         paper = find(dataset=dataset, fusion=fusion, defense="none", attack="fgsm", threat="paper")
         found["ours"][heading] = "missing" if ours.empty else f"{ours.mean():.2f}"
         found["paper"][heading] = f"{paper.accuracy['clean']:.2f}" if paper else ""
@@ -217,7 +257,9 @@ def _unimodal(dataset: str, runs: pd.DataFrame) -> dict[str, dict[str, str]]:
 def strength(runs: pd.DataFrame) -> list[Row]:
     """What Fig. 3 is drawn from: the joint and the unimodal models, undefended, at every eps."""
     fusions = ("concat", *UNIMODAL)
-    mine = runs[(runs["single"] == 1.0) & runs["fusion"].isin(fusions) & (runs["defense"] == "none")]
+    mine = runs[
+        (runs["single"] == 1.0) & runs["fusion"].isin(fusions) & (runs["defense"] == "none")
+    ]
     return rows(mine) if len(mine) else []
 
 
@@ -227,7 +269,12 @@ def _figure3(runs: pd.DataFrame) -> Table | None:
     lines: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in found:
         for condition in CONDITIONS[1:]:
-            key = (row.labels["dataset"], row.labels["threat"], row.labels["attack"], SHORT[condition])
+            key = (
+                row.labels["dataset"],
+                row.labels["threat"],
+                row.labels["attack"],
+                SHORT[condition],
+            )
             labels = dict(zip(("dataset", "threat", "attack", "condition"), key, strict=True))
             line = (*key, row.labels["fusion"], row.settings)
             about = {**labels, "fusion": row.labels["fusion"], "settings": row.settings}
@@ -235,13 +282,17 @@ def _figure3(runs: pd.DataFrame) -> Table | None:
             deviation = "" if cell.deviation is None else f" ± {cell.deviation:.2f}"
             start = {**about, "clean": f"{row.cells['clean'].mean:.2f}"}
             lines.setdefault(line, start)[f"{row.labels['eps']:g}"] = f"{cell.mean:.2f}{deviation}"
-    curves = {key: line for key, line in sorted(lines.items()) if len(line) > 8}  # two points at least
+    curves = {
+        key: line for key, line in sorted(lines.items()) if len(line) > 8
+    }  # two points at least
     if not curves:
         return None
     text = pd.DataFrame(list(curves.values())).fillna("")
     names = [str(column) for column in text]
     grid = sorted(filter(_is_number, names), key=float)
-    front = [name for name in names if name not in grid and (name != "settings" or text[name].any())]
+    front = [
+        name for name in names if name not in grid and (name != "settings" or text[name].any())
+    ]
     return Table(FIGURE3, FIGURE3_TITLE, text[[*front, *grid]], _tidy(found), [()] * len(text))
 
 

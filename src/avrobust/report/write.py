@@ -19,13 +19,17 @@ def markdown(table: Table) -> str:
     """The table with its title; pipes in names are escaped."""
     shown = table.shown.map(lambda value: str(value).replace("|", "\\|"))
     text = str(shown.to_markdown(index=False, disable_numparse=True))
-    footnote = UNITS + (STAR if OUTSIDE in text else "") + (DAGGER if table.name == BY_ATTACK else "")
+    footnote = (
+        UNITS + (STAR if OUTSIDE in text else "") + (DAGGER if table.name == BY_ATTACK else "")
+    )
     return f"**{table.title}**\n\n{text}\n\n{footnote}\n"
 
 
 def latex(table: Table) -> str:
     """The table as a LaTeX tabular; names are escaped."""
-    text = table.shown.to_latex(index=False, escape=True, caption=_escaped(table.title), label=table.name)
+    text = table.shown.to_latex(
+        index=False, escape=True, caption=_escaped(table.title), label=table.name
+    )
     return text.replace("ε", r"$\epsilon$").replace("±", r"$\pm$").replace(WEAKER, r"$\dagger$")
 
 

@@ -8,26 +8,33 @@ from typing import Any
 
 import torch
 
+from avrobust.analyses.verdict.compute import Context, judge
 from avrobust.attacks.base import Attack, Objective, cross_entropy
 from avrobust.attacks.targeted import Targeted
-from avrobust.attacks.threat import Threat
 from avrobust.attacks.transfer import Transfer
-from avrobust.config import build
-from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import cost, evaluate, felled, reached, summarise
-from avrobust.loggers import publish
-from avrobust.model import AVClassifier
-from avrobust.runs import Run, provenance, run_for
-from avrobust.science import Task, source_of
+from avrobust.evaluation.evaluate import cost, evaluate, felled, reached, summarize
+from avrobust.experiments.config import build
+from avrobust.experiments.identity import Task, source_of
+from avrobust.experiments.runs import Run, provenance, run_for
+from avrobust.models.classifier import AVClassifier
 from avrobust.tasks.examples import Examples
 from avrobust.tasks.loaded import Loaded, Shortcuts, loaded
-from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts, evaluating, report_overlaps
+from avrobust.tasks.parts import (
+    Config,
+    EvaluationBatches,
+    Parts,
+    build_parts,
+    evaluating,
+    report_overlaps,
+)
 from avrobust.tasks.source import beside_white_box, source_model
 from avrobust.tasks.train import trained
+from avrobust.threats import Threat
+from avrobust.tracking.loggers import publish
 from avrobust.types import Condition, Record
-from avrobust.verdict import Context, judge
+from avrobust.utils.console import track
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -39,11 +46,15 @@ def main(config: Config) -> dict[str, Any]:
             plain = {**config, "force": False}
             model_run = trained(plain, parts)
             if other := source_of(plain):
-                own = main({**plain, "source": None})  # without it nobody could tell what a transferred row is worth
+                own = main(
+                    {**plain, "source": None}
+                )  # without it nobody could tell what a transferred row is worth
                 source_run, source = source_model(other)
             started = time.monotonic()
             with evaluating(config) as device:
-                target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
+                target = loaded(
+                    model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts
+                )
                 if other:
                     attacker.attack = Transfer(attacker.attack, source.to(device))
                 examples = attacker.examples(parts)
@@ -82,7 +93,9 @@ class Attacker:
         self.suite: dict[Condition, Threat] = build("threat", config["threat"])
         for threat in self.suite.values():
             self.attack.refuse_norm(threat)
-        self.shortcuts = Shortcuts(amp=config.get("amp", False), compile=config.get("compile", False))
+        self.shortcuts = Shortcuts(
+            amp=config.get("amp", False), compile=config.get("compile", False)
+        )
         self.skipped: list[dict[str, str]] = []  # clips that could not be read
 
     def examples(self, parts: Parts) -> Examples:
@@ -104,7 +117,9 @@ class Attacker:
     ) -> list[Record]:
         """What the model says of every clip, clean and attacked."""
         config, batches = self.config, self.batches(parts)
-        title = " ".join(filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"])))
+        title = " ".join(
+            filter(None, (config["choices"]["attack"], name, "on", config["choices"]["fusion"]))
+        )
         shown = track(batches, title, len(batches))
         found = evaluate(
             target.model,
@@ -121,14 +136,20 @@ class Attacker:
         return found
 
     def judged(
-        self, model: AVClassifier, parts: Parts, device: torch.device, records: list[Record], *, adaptive: bool = False
+        self,
+        model: AVClassifier,
+        parts: Parts,
+        device: torch.device,
+        records: list[Record],
+        *,
+        adaptive: bool = False,
     ) -> dict[str, Any]:
         """What the attack left out, and its verdict on the numbers, if it ends with one."""
         left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
         if not self.attack.judged:
             return {"left_out": left_out}
         batches = self.batches(parts)
-        context = Context(optimises=parts.defense.optimises, adaptive=adaptive)
+        context = Context(optimizes=parts.defense.optimizes, adaptive=adaptive)
         shown = track(batches, "verdict", len(batches))
         verdict = judge(model, shown, self.suite, records, context=context, device=device)
         return {"left_out": left_out, "verdict": verdict._asdict()}
@@ -144,7 +165,7 @@ class Attacker:
             "model": model_run.run_id,
             "epochs": (model_run.result() or {})["epochs"],
             "bounded": self.attack.bounded,
-            **summarise(records)._asdict(),
+            **summarize(records)._asdict(),
             "largest_distance": {
                 "audio": max(r.audio_distance for r in records),
                 "visual": max(r.visual_distance for r in records),
@@ -157,7 +178,12 @@ class Attacker:
 
 
 def finish(
-    run: Run, config: Config, records: list[Record], parts: Parts, row: dict[str, Any], examples: Examples
+    run: Run,
+    config: Config,
+    records: list[Record],
+    parts: Parts,
+    row: dict[str, Any],
+    examples: Examples,
 ) -> dict[str, Any]:
     """Writes the files of a finished run, the result last."""
     result = {**row, **provenance()}
@@ -174,8 +200,9 @@ def _csv(records: Iterable[Record], classes: list[str]) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(Record._fields)
     for record in records:
-        named: Any = record._replace(label=classes[record.label], prediction=classes[record.prediction])  # type: ignore[arg-type]
-        if record.target is not None:
-            named = named._replace(target=classes[record.target])
-        table.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in named])
+        row: dict[str, Any] = record._asdict()
+        for column in ("label", "prediction", "target"):
+            if row[column] is not None:
+                row[column] = classes[row[column]]
+        table.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in row.values()])
     return text.getvalue()

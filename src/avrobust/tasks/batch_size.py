@@ -6,7 +6,7 @@ from torch import Tensor
 
 from avrobust.data.layout import Format
 from avrobust.errors import UserError
-from avrobust.model import AVClassifier, frozen
+from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.types import Clip
 
 SHARE = 0.5  # of the free memory: other processes, the allocator's gaps and the convolutions' workspace need some too
@@ -39,14 +39,20 @@ def chosen(given: object, model: AVClassifier, form: Format, accelerator: str) -
 def bytes_of_a_clip(model: AVClassifier, form: Format) -> int:
     """What the gradient of one clip keeps in memory: the activations saved for the backward pass, and the attack's own.
 
-    Counted in the encoders, on a clip of zeros, on the CPU; the activations' gradients are taken to need as much again.
+    Counted in the encoders, on a clip of zeros, on the CPU; the activations' gradients are taken to
+    need as much again.
 
     Raises:
         RuntimeError: the model cannot take clips of this size.
     """
     shape = (1, form.frames, 3, form.image_size, form.image_size)
-    clip = Clip(torch.zeros(1, 1, form.audio_samples, requires_grad=True), torch.zeros(shape, requires_grad=True))
-    weights = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    clip = Clip(
+        torch.zeros(1, 1, form.audio_samples, requires_grad=True),
+        torch.zeros(shape, requires_grad=True),
+    )
+    weights = {
+        tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())
+    }
     saved: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:

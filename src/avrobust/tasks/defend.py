@@ -1,4 +1,4 @@
-"""Trains a defended model and attacks it with what an attacker who knows the defence would try."""
+"""Trains a defended model and attacks it with what an attacker who knows the defense would try."""
 
 import csv
 import time
@@ -10,16 +10,16 @@ from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.base import Attack, Objective, cross_entropy
 from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
-from avrobust.evaluation import summarise, worst
-from avrobust.loggers import publish
-from avrobust.metrics import mcnemar, robustness_improvement
-from avrobust.science import source_of
+from avrobust.evaluation.evaluate import summarize, worst
+from avrobust.evaluation.metrics import mcnemar, robustness_improvement
+from avrobust.experiments.identity import source_of
 from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import Attacker, begin, finish
 from avrobust.tasks.examples import worst_of
 from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import Config, Parts, evaluating
 from avrobust.tasks.train import trained
+from avrobust.tracking.loggers import publish
 from avrobust.types import CONDITIONS, Record
 
 ADAPTIVE = ("worst", "paper")
@@ -28,16 +28,23 @@ ADAPTIVE = ("worst", "paper")
 def main(config: Config) -> dict[str, Any]:
     """What `python defend.py` does: the defended model's row under the adaptive attack, with RI and McNemar's test.
 
-    Both are against the undefended model of the same config, which is trained and attacked first if it is not there.
+    Both are against the undefended model of the same config, which is trained and attacked first if
+    it is not there.
     """
     if config["adaptive"] not in ADAPTIVE:
         raise UserError(f"adaptive={config['adaptive']}: choices: {', '.join(ADAPTIVE)}")
     if config["choices"]["defense"] == "none":
-        raise UserError("defense=none: what it is compared with is python attack.py; choose a defence")
+        raise UserError(
+            "defense=none: what it is compared with is python attack.py; choose a defense"
+        )
     if source_of(config):
-        raise UserError("source: defend.py attacks the defended model itself; transfer is a matter of attack.py")
+        raise UserError(
+            "source: defend.py attacks the defended model itself; transfer is a matter of attack.py"
+        )
     if config.get("target"):
-        raise UserError("target: what a defence declares leads to no class; python attack.py attacks it with a target")
+        raise UserError(
+            "target: what a defense declares leads to no class; python attack.py attacks it with a target"
+        )
     attacker, parts, run = begin("defend", config)
     with run.claim(force=config["force"]) as result:
         if result is None:
@@ -48,17 +55,26 @@ def main(config: Config) -> dict[str, Any]:
             declared = adaptive(config, parts.defense)
             attacker.attack, objectives = informed(attacker.attack, declared)
             with evaluating(config) as device:
-                target = loaded(model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts)
+                target = loaded(
+                    model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts
+                )
                 kept = {name: attacker.examples(parts) for name in objectives}
-                found = {n: attacker.records(target, parts, device, kept[n], o, n) for n, o in objectives.items()}
+                found = {
+                    n: attacker.records(target, parts, device, kept[n], o, n)
+                    for n, o in objectives.items()
+                }
                 hardest = worst(list(found.values()))
                 records = with_all_costs(hardest, list(found.values()))
-                judged = attacker.judged(target.model, parts, device, records, adaptive=len(declared) > 1)
+                judged = attacker.judged(
+                    target.model, parts, device, records, adaptive=len(declared) > 1
+                )
             row = {**attacker.row(records, parts, run, model_run), **judged}
             comparison = {
-                "objectives": {name: summarise(r).accuracy for name, r in found.items()},
+                "objectives": {name: summarize(r).accuracy for name, r in found.items()},
                 "ri": robustness_improvement(row["accuracy"], against["accuracy"]),
-                "against": {name: against[name] for name in ("run_id", "accuracy", "average", "epochs")},
+                "against": {
+                    name: against[name] for name in ("run_id", "accuracy", "average", "epochs")
+                },
                 **_compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
                 "seconds": round(time.monotonic() - started, 1),
             }
@@ -76,17 +92,22 @@ def adaptive(config: Config, defense: Defense) -> dict[str, Objective]:
     return objectives
 
 
-def informed(attack: Attack, declared: Mapping[str, Objective]) -> tuple[Attack, Mapping[str, Objective]]:
-    """What an attacker who knows a defence runs, and on which objectives, one after the other.
+def informed(
+    attack: Attack, declared: Mapping[str, Objective]
+) -> tuple[Attack, Mapping[str, Objective]]:
+    """What an attacker who knows a defense runs, and on which objectives, one after the other.
 
-    An ensemble is told of all of them and runs once: each of its members goes on with what still stands.
+    An ensemble is told of all of them and runs once: each of its members goes on with what still
+    stands.
     """
     if isinstance(attack, AVAuto):
         return attack.knowing(declared), {"together": cross_entropy}
     return attack, declared
 
 
-def attacked_by(folder: Path, attacker: Attacker, parts: Parts) -> tuple[Attack, Mapping[str, Objective]]:
+def attacked_by(
+    folder: Path, attacker: Attacker, parts: Parts
+) -> tuple[Attack, Mapping[str, Objective]]:
     """The attack that the finished run in a folder was made with, and its objectives."""
     if folder.resolve().parent.name == "defend":
         return informed(attacker.attack, adaptive(attacker.config, parts.defense))
@@ -94,7 +115,7 @@ def attacked_by(folder: Path, attacker: Attacker, parts: Parts) -> tuple[Attack,
 
 
 def _undefended(config: Config) -> Config:
-    """The same without a defence; trained twice as well if the defence's config says so."""
+    """The same without a defense; trained twice as well if the defense's config says so."""
     match = config["defense"]["match_epochs"]
     choices = {k: v for k, v in config["choices"].items() if not k.startswith("defense")}
     none = {"_target_": "avrobust.defenses.none.Undefended", "match_epochs": match}
@@ -107,13 +128,17 @@ def with_all_costs(records: list[Record], found: list[list[Record]]) -> list[Rec
 
 
 def _priced(record: Record, same: Sequence[Record]) -> Record:
-    return record._replace(**{name: sum(getattr(r, name) for r in same) for name in ("gradients", "queries", "shared")})
+    return record._replace(
+        **{name: sum(getattr(r, name) for r in same) for name in ("gradients", "queries", "shared")}
+    )
 
 
 def _compare(records: list[Record], against: Path) -> dict[str, Any]:
     """On the same clips: how many one model alone has right, and McNemar's p of both being equally good."""
     with (against / "examples.csv").open(newline="", encoding="utf-8") as file:
-        theirs = {(row["key"], row["condition"]): row["correct"] == "True" for row in csv.DictReader(file)}
+        theirs = {
+            (row["key"], row["condition"]): row["correct"] == "True" for row in csv.DictReader(file)
+        }
     found: dict[str, tuple[int, int]] = {}
     for condition in CONDITIONS:
         pairs = [(r.correct, theirs[r.key, condition]) for r in records if r.condition == condition]

@@ -1,7 +1,8 @@
 """The few clips that a run keeps as they were attacked, for people to look at and listen to; no number depends on them.
 
 examples.npz  keys (K), conditions (C); frames (K,3,H,W) uint8, the middle frame; audio (K,S) int16;
-    visual_change (C,K,3,H,W) and audio_change (C,K,S) int8, to be multiplied by visual_scale and audio_scale (C,K)
+    visual_change (C,K,3,H,W) and audio_change (C,K,S) int8, to be multiplied by visual_scale and
+    audio_scale (C,K)
 """
 
 import hashlib
@@ -13,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrobust.data.sampling import middle_of
-from avrobust.files import whole
-from avrobust.runs import Run
+from avrobust.experiments.runs import Run
 from avrobust.types import CONDITIONS, Batch, Clip, Condition, Record
+from avrobust.utils.files import whole
 
 Array = NDArray[np.float32]
 
@@ -28,15 +29,22 @@ class Examples:
     """
 
     def __init__(self, keys: Iterable[str], count: int) -> None:
-        self.keys = heapq.nsmallest(count, keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest())
-        self.clips: dict[tuple[str, Condition], tuple[Array, Array]] = {}  # sound (S,) and frame (3, H, W)
+        self.keys = heapq.nsmallest(
+            count, keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest()
+        )
+        self.clips: dict[
+            tuple[str, Condition], tuple[Array, Array]
+        ] = {}  # sound (S,) and frame (3, H, W)
 
     def keep(self, batch: Batch, condition: Condition, clip: Clip) -> None:
         """Takes the chosen clips out of a batch."""
         for i, key in enumerate(batch.key):
             if key in self.keys:
                 frame = clip.visual[i, middle_of(clip.visual.shape[1])]
-                self.clips[key, condition] = (clip.audio[i, 0].cpu().numpy().copy(), frame.cpu().numpy().copy())
+                self.clips[key, condition] = (
+                    clip.audio[i, 0].cpu().numpy().copy(),
+                    frame.cpu().numpy().copy(),
+                )
 
     def write(self, run: Run) -> None:
         """Writes the run's examples.npz; nothing if no clip was kept."""
@@ -46,7 +54,9 @@ class Examples:
             return
         clean = [np.stack(x) for x in zip(*(self.clips[key, "clean"] for key in keys), strict=True)]
         changed = [zip(*(self.clips[key, c] for key in keys), strict=True) for c in conditions]
-        audio, visual = (np.stack(x) - c for x, c in zip(zip(*changed, strict=True), clean, strict=True))
+        audio, visual = (
+            np.stack(x) - c for x, c in zip(zip(*changed, strict=True), clean, strict=True)
+        )
         with whole(run.folder / "examples.npz") as aside, aside.open("wb") as file:
             np.savez_compressed(
                 file,
@@ -59,7 +69,9 @@ class Examples:
             )
 
 
-def worst_of(kept: Sequence[Examples], found: Sequence[list[Record]], records: list[Record]) -> Examples:
+def worst_of(
+    kept: Sequence[Examples], found: Sequence[list[Record]], records: list[Record]
+) -> Examples:
     """Of one model's evaluations under several objectives, the clips that the worst records are about."""
     chosen = Examples((), 0)
     chosen.keys = kept[0].keys
@@ -74,4 +86,7 @@ def _coded(name: str, change: Array) -> dict[str, Any]:
     """A change as eight bits of its own range: it may be far below one level of a picture."""
     scale = np.abs(change).max(axis=tuple(range(2, change.ndim)), keepdims=True) / 127
     coded = (change / np.where(scale > 0, scale, 1)).round().astype(np.int8)
-    return {f"{name}_change": coded, f"{name}_scale": scale.reshape(change.shape[:2]).astype(np.float32)}
+    return {
+        f"{name}_change": coded,
+        f"{name}_scale": scale.reshape(change.shape[:2]).astype(np.float32),
+    }

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from avrobust.errors import UserError
-from avrobust.files import whole
 from avrobust.tasks.parts import Config
+from avrobust.utils.files import whole
 
 
 def config_of(folder: Path) -> Config:
-    """The config of a finished attack or defence, whose folder may have moved since.
+    """The config of a finished attack or defense, whose folder may have moved since.
 
     Raises:
         UserError: there is none in `folder`, or its clips were made on another model.
@@ -19,8 +19,14 @@ def config_of(folder: Path) -> Config:
         raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
     result = json.loads(path.read_text(encoding="utf-8"))
     if "white_box" in result:
-        raise UserError(f"{folder}: its clips were made on another model; give a run that attacks the model itself")
-    here = {"runs": str(folder.resolve().parents[1]), "force": False, "logger": None}  # nothing new to follow
+        raise UserError(
+            f"{folder}: its clips were made on another model; give a run that attacks the model itself"
+        )
+    here = {
+        "runs": str(folder.resolve().parents[1]),
+        "force": False,
+        "logger": None,
+    }  # nothing new to follow
     return {**result["config"], **here}
 
 

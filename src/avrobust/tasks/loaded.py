@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import torch
 
-from avrobust.evaluation import Known
-from avrobust.folding import folded
-from avrobust.model import AVClassifier
-from avrobust.runs import Run
+from avrobust.evaluation.evaluate import Known
+from avrobust.experiments.runs import Run
+from avrobust.models.classifier import AVClassifier
+from avrobust.models.folding import folded
 from avrobust.tasks.parts import EvaluationBatches
 from avrobust.tasks.train import load_trained
 
@@ -30,7 +30,11 @@ _last: tuple[tuple[object, ...], Loaded] | None = None
 
 
 def loaded(
-    run: Run, model: AVClassifier, batches: EvaluationBatches, device: torch.device, shortcuts: Shortcuts
+    run: Run,
+    model: AVClassifier,
+    batches: EvaluationBatches,
+    device: torch.device,
+    shortcuts: Shortcuts,
 ) -> Loaded:
     """A finished training's model on a device; the same object as last time if nothing about it has changed.
 

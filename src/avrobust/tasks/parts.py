@@ -6,28 +6,28 @@ from typing import Any, NamedTuple
 
 import torch
 
-from avrobust.config import build
-from avrobust.console import warn
 from avrobust.data.clips import Clips, LoadedBatch
 from avrobust.data.layout import Format, Split
 from avrobust.data.prepared import Prepared
 from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
-from avrobust.fusion.base import Fusion
-from avrobust.gpu import lease
-from avrobust.lit import EpochSampler, loader
-from avrobust.model import AVClassifier, eval_mode
-from avrobust.randomness import seed_for
-from avrobust.recipe import Recipe
+from avrobust.experiments.config import build
+from avrobust.models.classifier import AVClassifier, eval_mode
+from avrobust.models.fusion.base import Fusion
 from avrobust.tasks.batch_size import chosen
+from avrobust.training.lightning import EpochSampler, loader
+from avrobust.training.recipe import Recipe
 from avrobust.types import Batch, Clip, Sample
+from avrobust.utils.console import warn
+from avrobust.utils.gpus import lease
+from avrobust.utils.randomness import seed_for
 
 Config = Mapping[str, Any]
 KEPT_BYTES = 2**30  # of a split that is kept in memory
 
 
 class Parts(NamedTuple):
-    """Data, untrained model, recipe and defence of one config, and how many clips it evaluates at once."""
+    """Data, untrained model, recipe and defense of one config, and how many clips it evaluates at once."""
 
     data: Prepared
     model: AVClassifier
@@ -45,12 +45,16 @@ def build_parts(config: Config) -> Parts:
     recipe = build_recipe(config["training"])
     defense: Defense = build("defense", config["defense"])
     model = None
-    if config["dataset"].get("classes"):  # known without touching the data: a wrong model is refused at once
+    if config["dataset"].get(
+        "classes"
+    ):  # known without touching the data: a wrong model is refused at once
         model = build_model(config, len(config["dataset"]["classes"]), defense)
     data: Prepared = build("dataset", config["dataset"])
     model = model or build_model(config, len(data.classes), defense)
     with _clips_that_fit(data.form):
-        batch_size = chosen(config["batch_size"], model, data.form, config["trainer"]["accelerator"])
+        batch_size = chosen(
+            config["batch_size"], model, data.form, config["trainer"]["accelerator"]
+        )
     return Parts(data, model, recipe, defense, batch_size)
 
 
@@ -134,7 +138,9 @@ def try_one_clip(model: AVClassifier, clips: Clips) -> None:
             return _try(model, sample, clips)
         reasons.append(sample)
     first = reasons[0]
-    raise UserError(f"{clips.root}: none of {len(reasons)} clips can be read; the first, {first.key}: {first.reason}")
+    raise UserError(
+        f"{clips.root}: none of {len(reasons)} clips can be read; the first, {first.key}: {first.reason}"
+    )
 
 
 def _try(model: AVClassifier, sample: Sample, clips: Clips) -> None:
@@ -158,17 +164,27 @@ def _clips_that_fit(form: Format) -> Iterator[None]:
 class EvaluationBatches:
     """The batches of one split in order, and afterwards the clips that could not be read; of `count` clips if given.
 
-    A split that fits in memory is read once for all passes over it in one process: conditions, objectives, jobs.
+    A split that fits in memory is read once for all passes over it in one process: conditions,
+    objectives, jobs.
     """
 
-    def __init__(self, config: Config, parts: Parts, split: Split, count: int | None = None) -> None:
+    def __init__(
+        self, config: Config, parts: Parts, split: Split, count: int | None = None
+    ) -> None:
         data, clips, size = parts.data, parts.data.clips(split), parts.batch_size
         clips = clips.few(count) if count else clips
         self.keys = [entry.key for entry in clips.entries]
         sampler = EpochSampler(len(clips), shuffle=False)
         self.loader = loader(clips, sampler, size, config["workers"])
         self.skipped: list[dict[str, str]] = []
-        self.name = (data.fingerprint(), str(data.root), clips.form, split, count, size)  # of what is kept
+        self.name = (
+            data.fingerprint(),
+            str(data.root),
+            clips.form,
+            split,
+            count,
+            size,
+        )  # of what is kept
         self.fits = 4 * clips.form.values * len(clips) <= KEPT_BYTES
 
     def __len__(self) -> int:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avrobust.folding import folded
-from avrobust.model import AVClassifier
-from avrobust.runs import Run
+from avrobust.analyses.verdict.compute import compare_transfer
+from avrobust.experiments.runs import Run
+from avrobust.models.classifier import AVClassifier
+from avrobust.models.folding import folded
 from avrobust.tasks.parts import Config, build_parts
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import CONDITIONS, Record
-from avrobust.verdict import compare_transfer
 
 
 def source_model(config: Config) -> tuple[Run, AVClassifier]:
@@ -19,7 +19,9 @@ def source_model(config: Config) -> tuple[Run, AVClassifier]:
     return run, folded(load_trained(run, parts.model))
 
 
-def beside_white_box(records: Sequence[Record], source: Run, own: Mapping[str, Any]) -> dict[str, Any]:
+def beside_white_box(
+    records: Sequence[Record], source: Run, own: Mapping[str, Any]
+) -> dict[str, Any]:
     """What a result of transferred clips says beside its own numbers.
 
     Args:

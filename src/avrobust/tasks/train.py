@@ -8,18 +8,13 @@ from typing import Any
 
 import torch
 
-from avrobust.console import track
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation import evaluate, summarise
-from avrobust.files import whole
-from avrobust.lit import LitClassifier
-from avrobust.loggers import publish
-from avrobust.metrics import compactness
-from avrobust.model import AVClassifier, embed
-from avrobust.runs import Run, provenance, run_for
-from avrobust.science import stage_before
-from avrobust.tasks.fit import fit
+from avrobust.evaluation.evaluate import evaluate, summarize
+from avrobust.evaluation.metrics import compactness
+from avrobust.experiments.identity import stage_before
+from avrobust.experiments.runs import Run, provenance, run_for
+from avrobust.models.classifier import AVClassifier, embed
 from avrobust.tasks.parts import (
     Config,
     EvaluationBatches,
@@ -30,6 +25,11 @@ from avrobust.tasks.parts import (
     report_overlaps,
     try_one_clip,
 )
+from avrobust.tracking.loggers import publish
+from avrobust.training.fit import fit
+from avrobust.training.lightning import LitClassifier
+from avrobust.utils.console import track
+from avrobust.utils.files import whole
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -44,11 +44,14 @@ def main(config: Config) -> dict[str, Any]:
 def trained(config: Config, parts: Parts) -> Run:
     """The finished training run of this config; trains it if there is none, waits if another process is at it.
 
-    A run of several stages needs the run of the stage before, which it looks for, and trains, in the same way.
+    A run of several stages needs the run of the stage before, which it looks for, and trains, in
+    the same way.
     """
     data, earlier = parts.data.fingerprint(), stage_before(config)
     run = run_for("train", config, data)
-    if rank := int(os.environ.get("LOCAL_RANK", 0)):  # a process that Lightning's DDP started: its parent has the run
+    if rank := int(
+        os.environ.get("LOCAL_RANK", 0)
+    ):  # a process that Lightning's DDP started: its parent has the run
         before = run_for("train", earlier, data) if earlier else None
         device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
         fit(config, parts, run, _lit(config, parts, before, device), device)
@@ -66,13 +69,15 @@ def _stage(config: Config, data: str) -> Run:
     """The finished run of an earlier stage.
 
     Raises:
-        UserError: it would have to be trained on several devices, as Lightning's DDP starts the whole command again in
-            every process, which then could not tell the stages apart.
+        UserError: it would have to be trained on several devices, as Lightning's DDP starts the
+            whole command again in every process, which then could not tell the stages apart.
     """
     run = run_for("train", config, data)
     if run.result() is None and config["trainer"].get("devices") != 1:
         defense = config["choices"]["defense"]
-        raise UserError(f"on several devices train the stage before first: python train.py defense={defense} ...")
+        raise UserError(
+            f"on several devices train the stage before first: python train.py defense={defense} ..."
+        )
     return trained({**config, "force": False}, build_parts(config))
 
 
@@ -89,7 +94,11 @@ def load_trained(run: Run, model: AVClassifier, *, but: tuple[str, ...] = ()) ->
     """
     try:
         state = torch.load(run.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        added = {k: v for k, v in model.state_dict().items() if k.startswith(but) and k not in state} if but else {}
+        added = (
+            {k: v for k, v in model.state_dict().items() if k.startswith(but) and k not in state}
+            if but
+            else {}
+        )
         model.load_state_dict({**state, **added})
     except Exception as error:  # torch.load raises many kinds for a damaged file
         reason = " ".join(str(error).split())[:160]
@@ -100,7 +109,9 @@ def load_trained(run: Run, model: AVClassifier, *, but: tuple[str, ...] = ()) ->
     return model
 
 
-def _train(config: Config, parts: Parts, run: Run, before: Run | None, device: torch.device) -> None:
+def _train(
+    config: Config, parts: Parts, run: Run, before: Run | None, device: torch.device
+) -> None:
     started = time.monotonic()
     run.write_config(config)
     lit = _lit(config, parts, before, device)
@@ -134,7 +145,7 @@ def _train(config: Config, parts: Parts, run: Run, before: Run | None, device: t
 
 
 def _lit(config: Config, parts: Parts, before: Run | None, device: torch.device) -> LitClassifier:
-    """The module to train, its defence's state prepared; a killed run's own state is loaded over that afterwards."""
+    """The module to train, its defense's state prepared; a killed run's own state is loaded over that afterwards."""
     model, defense = parts.model, parts.defense
     if before:
         load_trained(before, model, but=("restorers.", "learned."))
@@ -143,19 +154,25 @@ def _lit(config: Config, parts: Parts, before: Run | None, device: torch.device)
     return LitClassifier(model.to("cpu"), parts.recipe, defense, seed=config["seed"])
 
 
-def _accuracies(config: Config, parts: Parts, model: AVClassifier, device: torch.device) -> dict[str, Any]:
-    """Accuracy on the centre crop of every split, in percent, and the clips that could not be read."""
+def _accuracies(
+    config: Config, parts: Parts, model: AVClassifier, device: torch.device
+) -> dict[str, Any]:
+    """Accuracy on the center crop of every split, in percent, and the clips that could not be read."""
     accuracy, skipped, n = {}, [], {}
     for split in SPLITS:
         batches = EvaluationBatches(config, parts, split)
-        records = evaluate(model, track(batches, f"accuracy on {split}", len(batches)), device=device)
-        summary = summarise(records)
+        records = evaluate(
+            model, track(batches, f"accuracy on {split}", len(batches)), device=device
+        )
+        summary = summarize(records)
         accuracy[split], n[split] = summary.accuracy["clean"], summary.n
         skipped += batches.skipped
     return {"accuracy": accuracy, "n": n, "skipped": skipped}
 
 
-def _compactness(config: Config, parts: Parts, model: AVClassifier) -> dict[str, dict[str, float] | None]:
+def _compactness(
+    config: Config, parts: Parts, model: AVClassifier
+) -> dict[str, dict[str, float] | None]:
     """Of each modality's embeddings of the test clips."""
     features, label = embed(model, EvaluationBatches(config, parts, "test"))
     arrays = {m: getattr(features, m).cpu().numpy() for m in model.fusion.uses}
@@ -164,6 +181,11 @@ def _compactness(config: Config, parts: Parts, model: AVClassifier) -> dict[str,
 
 def _save(run: Run, model: AVClassifier, config: Config, classes: list[str], epoch: int) -> None:
     """Keeps the best epoch's weights, with what is needed to build the model again; plain values and tensors alone."""
-    state = {"state_dict": model.state_dict(), "config": dict(config), "classes": classes, "epoch": epoch}
+    state = {
+        "state_dict": model.state_dict(),
+        "config": dict(config),
+        "classes": classes,
+        "epoch": epoch,
+    }
     with whole(run.checkpoint) as aside:
         torch.save(state, aside)

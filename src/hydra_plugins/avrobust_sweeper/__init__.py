@@ -13,7 +13,9 @@ class OnceSweeper(BasicSweeper):
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Composes every job, so that a wrong override ends the sweep before it begins."""
-        if type(self.launcher).__name__ != "BasicLauncher":  # by name, as Hydra may load its plugins' modules twice
+        if (
+            type(self.launcher).__name__ != "BasicLauncher"
+        ):  # by name, as Hydra may load its plugins' modules twice
             super().validate_batch_is_legal(batch)
             return
         assert self.hydra_context is not None
@@ -32,5 +34,9 @@ class OnceSweeper(BasicSweeper):
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="once",
-    node={"_target_": "hydra_plugins.avrobust_sweeper.OnceSweeper", "max_batch_size": None, "params": None},
+    node={
+        "_target_": "hydra_plugins.avrobust_sweeper.OnceSweeper",
+        "max_batch_size": None,
+        "params": None,
+    },
 )

@@ -1,0 +1,1 @@
+"""Where a model puts clips, clean and attacked."""

@@ -1,0 +1,1 @@
+"""Where a model takes the sound to come from."""

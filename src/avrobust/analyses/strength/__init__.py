@@ -1,0 +1,1 @@
+"""The smallest budgets that fool each clip."""

@@ -1,0 +1,1 @@
+"""Is a robust accuracy to be trusted?"""

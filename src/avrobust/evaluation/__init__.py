@@ -1,0 +1,1 @@
+"""Evaluates a model on clips, clean and under conditions."""

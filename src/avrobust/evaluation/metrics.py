@@ -1,0 +1,82 @@
+"""Accuracy in percent, its confidence interval, and the averages of the paper's tables."""
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Any
+
+
+def percent(correct: int, n: int) -> float:
+    """Accuracy in percent.
+
+    Raises:
+        ValueError: n is 0, so there is no accuracy.
+    """
+    if n == 0:
+        raise ValueError("no clip was evaluated, so there is no accuracy")
+    return 100 * correct / n
+
+
+def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """The Wilson score interval of an accuracy, in percent. Wilson 1927.
+
+    Written out, as importing scipy.stats takes longer than all else that showing a finished row
+    needs.
+    """
+    z, p = NormalDist().inv_cdf((1 + level) / 2), correct / n
+    center, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low, high = ((center + sign * half) / (1 + z**2 / n) for sign in (-1, 1))
+    return 100 * low if correct else 0.0, 100 * high if correct < n else 100.0
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """The exact p-value of two models being equally good, from the clips that one alone has right. McNemar 1947.
+
+    Written out for the same reason.
+    """
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
+
+
+def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
+    """How close the embeddings of a class lie together: smaller ratio and larger silhouette are more compact.
+
+    Args:
+        embeddings: (N, D) array.
+        labels: (N,) array.
+
+    Returns:
+        "intra_over_inter": mean distance of a clip from its class mean over the mean distance
+        between class means; "silhouette": mean silhouette coefficient in [-1, 1] (Rousseeuw 1987).
+        None where there are fewer than two classes or no class has two clips.
+    """
+    from scipy.spatial.distance import pdist
+    from sklearn.metrics import silhouette_score
+
+    classes = sorted(set(labels.tolist()))
+    if not 1 < len(classes) < len(labels):
+        return None
+    means = {c: embeddings[labels == c].mean(0) for c in classes}
+    intra = [
+        float(((x - means[int(y)]) ** 2).sum() ** 0.5)
+        for x, y in zip(embeddings, labels, strict=True)
+    ]
+    ratio = sum(intra) / len(intra) / float(pdist([means[c] for c in classes]).mean())
+    return {"intra_over_inter": ratio, "silhouette": float(silhouette_score(embeddings, labels))}
+
+
+def robustness_improvement(model: Mapping[str, float], undefended: Mapping[str, float]) -> float:
+    """RI = (cAV_m + Avg_m) - (cAV_n + Avg_n), in points. Tian & Xu 2021."""
+    return model["clean"] + average(model) - undefended["clean"] - average(undefended)
+
+
+def average(accuracy: Mapping[str, float]) -> float:
+    """(xA + xV + xAV) / 3: Avg in the paper's Tables 1 and 3."""
+    return (accuracy["audio"] + accuracy["visual"] + accuracy["audiovisual"]) / 3
+
+
+def average_with_clean(accuracy: Mapping[str, float]) -> float:
+    """(cAV + xA + xV + xAV) / 4: Avg in the paper's Table 2."""
+    return (
+        accuracy["clean"] + accuracy["audio"] + accuracy["visual"] + accuracy["audiovisual"]
+    ) / 4

@@ -1,0 +1,1 @@
+"""Checked configs, run identities, run folders, results, sweeps."""

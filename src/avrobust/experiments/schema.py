@@ -1,0 +1,83 @@
+"""The root of the configs: its keys and their types. Imports nothing heavy, so that --help answers at once."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from avrobust.training.recipe import Recipe
+
+
+@dataclass
+class TrainConfig:
+    """Keys of `python train.py`. Groups are checked against the signature of what they build (see `config`)."""
+
+    dataset: Any = MISSING
+    audio: Any = MISSING
+    visual: Any = MISSING
+    fusion: Any = MISSING
+    defense: Any = MISSING
+    training: Recipe = field(default_factory=Recipe)
+    trainer: Any = MISSING
+    logger: Any = None
+    seed: int = 0
+    runs: str = "runs"  # where results go
+    name: str | None = None  # a label of your own, kept in the result
+    tags: list[str] = field(default_factory=list)
+    force: bool = False  # do it again even if a finished run is there
+    workers: int = 0  # processes that load clips beside the main one
+    batch_size: Any = 32  # of evaluation, or auto: what memory allows; changes no number
+    jobs_per_gpu: int = 1  # of a sweep with hydra/launcher=joblib
+    experiment: Any = None
+    sweep: Any = None
+
+
+@dataclass
+class SourceConfig:
+    """In what the model that clips are made on differs from the one that is attacked; null: in nothing."""
+
+    audio: Any = None
+    visual: Any = None
+    fusion: Any = None
+    defense: Any = None
+    seed: int | None = None
+
+
+@dataclass
+class AttackConfig(TrainConfig):
+    """Keys of `python attack.py`."""
+
+    attack: Any = MISSING
+    threat: Any = MISSING
+    eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
+    split: str = "test"  # whose clips are attacked
+    clips: int | None = (
+        None  # so many of them, drawn by their names, the same ones for every run; null: all
+    )
+    target: str | None = (
+        None  # the wrong class that the attacker wants: least_likely, random, next; null: any
+    )
+    source: SourceConfig = field(
+        default_factory=SourceConfig
+    )  # another model that the clips are made on
+    amp: bool = False  # bfloat16 where torch deems it safe; may turn a few verdicts: docs/speed.md
+    compile: bool = False  # torch.compile for the encoders; pays on long attacks
+    examples: int = 4  # clips that a run keeps as attacked, to look at and listen to in the report
+
+
+@dataclass
+class DefendConfig(AttackConfig):
+    """Keys of `python defend.py`."""
+
+    adaptive: str = (
+        "worst"  # the attacker's objectives: worst of all that the defense declares, or the paper's
+    )
+
+
+def register() -> None:
+    """Makes the schemas known to Hydra under the names that the primary configs list."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="attack_schema", node=AttackConfig)
+    store.store(name="defend_schema", node=DefendConfig)

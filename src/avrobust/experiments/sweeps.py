@@ -1,0 +1,201 @@
+"""What a multirun leaves on disk about itself, so that anyone can see what is done, running, failed and left.
+
+    <runs>/sweeps/<name>-<hash of its jobs>/  sweep.json (its jobs), 0.json, 1.json ... (what became of each),
+        0.txt ... (where a job broke off, if that was not the user's mistake)
+
+The same command has the same folder. The numbers are not here: a job's record names the folder of
+its run.
+"""
+
+import gc
+import hashlib
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, final
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from avrobust.errors import UserError
+from avrobust.utils.console import err, out
+from avrobust.utils.files import whole
+from avrobust.utils.system import side_by_side
+
+State = Literal["done", "running", "failed", "interrupted", "left"]
+# Not what a sweep is.
+BOOKKEEPING = (
+    "runs=",
+    "force=",
+    "name=",
+    "tags=",
+    "workers=",
+    "batch_size=",
+    "examples=",
+    "logger=",
+    "logger.",
+)
+
+
+class Job(NamedTuple):
+    """What became of one job of a sweep."""
+
+    number: int
+    overrides: tuple[str, ...]
+    state: State = "left"
+    reason: str = ""  # why it failed, in one line
+    folder: str = ""  # of its run
+    started: float = 0.0  # seconds since the epoch
+    seconds: float = 0.0
+    host: str = ""
+    pid: int = 0
+
+
+class Sweep(NamedTuple):
+    """One multirun: where its records are, and what it is made of."""
+
+    folder: Path
+    name: str  # of its file in sweeps/, or "sweep"
+    command: str
+    jobs: tuple[tuple[str, ...], ...]  # the overrides of each
+
+    def progress(self) -> list[Job]:
+        """Every job, in order, with what became of it."""
+        return [self._job(number) for number in range(len(self.jobs))]
+
+    def fresh(self, number: int) -> Job:
+        """A job of which nothing is known; of its overrides those that not every job has."""
+        shared = set.intersection(*map(set, self.jobs)) if len(self.jobs) > 1 else set()
+        return Job(number, tuple(o for o in self.jobs[number] if o not in shared))
+
+    def _job(self, number: int) -> Job:
+        job, path = self.fresh(number), self.folder / f"{number}.json"
+        if not path.is_file():
+            return job
+        job = Job(**{**json.loads(path.read_text(encoding="utf-8")), "overrides": job.overrides})
+        return (
+            job._replace(state="interrupted") if job.state == "running" and not _alive(job) else job
+        )
+
+
+def read_sweep(folder: Path) -> Sweep:
+    """The sweep whose records lie in a folder."""
+    content = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+    jobs = tuple(tuple(overrides) for overrides in content["jobs"])
+    return Sweep(folder, content["name"], content["command"], jobs)
+
+
+def read_sweeps(runs: Path) -> list[Sweep]:
+    """All sweeps under a folder of runs, the one begun last at the end."""
+    found = sorted((runs / "sweeps").glob("*/sweep.json"), key=lambda path: path.stat().st_mtime)
+    return [read_sweep(path.parent) for path in found]
+
+
+current: Sweep | None = None  # the one that this process has begun
+
+
+@final
+class Records(Callback):
+    """Hydra's callback: writes down what a multirun is made of before its first job, and tells its jobs where."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        global current
+        jobs = expand(config.hydra)
+        name = str(OmegaConf.select(config, "hydra.runtime.choices.sweep") or "sweep")
+        kept = [
+            [Path(sys.argv[0]).name, *(o for o in job if not o.startswith(BOOKKEEPING))]
+            for job in jobs
+        ]
+        digest = hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:8]
+        folder = Path(str(config.runs)) / "sweeps" / f"{name}-{digest}"
+        command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+        current = Sweep(folder, name, command, jobs)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "sweep.json", {"name": name, "command": command, "jobs": jobs})
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        with read_write(config.hydra), open_dict(config.hydra):
+            if (
+                config.hydra.launcher.get("n_jobs") == -1
+            ):  # joblib's default: a job for every core, whatever the GPUs
+                config.hydra.launcher.n_jobs = side_by_side(config.jobs_per_gpu)
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+
+
+def record(
+    work: Callable[[], dict[str, Any]],
+    folder: Path,
+    number: int,
+    explain: Callable[[Exception], str],
+) -> None:
+    """Runs one job of a multirun and writes down what became of it; its failure is kept there and stops no other."""
+    sweep = read_sweep(folder)
+    job = sweep.fresh(number)._replace(state="running", started=time.time())
+    job = job._replace(host=socket.gethostname(), pid=os.getpid())
+    path, title = folder / f"{number}.json", f"{sweep.name} {number + 1}/{len(sweep.jobs)}"
+    _write(path, job._asdict())
+    try:
+        result = work()
+    except KeyboardInterrupt:
+        _write(path, job._replace(state="interrupted", seconds=_since(job))._asdict())
+        raise
+    except Exception as error:
+        reason = explain(error)
+        if not isinstance(error, UserError):
+            trace = path.with_suffix(".txt")
+            trace.write_text(traceback.format_exc(), encoding="utf-8")
+            reason = f"{type(error).__name__}: {reason} (where: {trace})"
+        _write(path, job._replace(state="failed", reason=reason, seconds=_since(job))._asdict())
+        err.print(
+            f"{title} failed ({' '.join(job.overrides)}): {reason}", style="red", markup=False
+        )
+        return
+    # Not the `runs` in the result's config: the folder may have moved since that run was made.
+    run = str(folder.parents[1] / result["task"] / result["run_id"])
+    _write(path, job._replace(state="done", folder=run, seconds=_since(job))._asdict())
+    out.print(f"{title} {_line(result)}", markup=False)
+    if "torch" in sys.modules:  # else the job was found finished
+        gc.collect()  # the next job in this process starts with the memory of this one given back
+
+
+def expand(hydra: DictConfig) -> tuple[tuple[str, ...], ...]:
+    """The overrides of every job, as Hydra's sweeper will make them."""
+    axes = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
+    parsed = OverridesParser.create().parse_overrides([*axes, *hydra.overrides.task])
+    return tuple(
+        tuple(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch
+    )
+
+
+def _line(result: dict[str, Any]) -> str:
+    accuracy = "  ".join(f"{name} {value:.2f}" for name, value in result["accuracy"].items())
+    return f"{result['run_id']}  {accuracy}"
+
+
+def _since(job: Job) -> float:
+    return round(time.time() - job.started, 2)
+
+
+def _alive(job: Job) -> bool:
+    """Whether the job's process is there; of another host's nobody here can tell."""
+    if job.host != socket.gethostname():
+        return True
+    try:
+        os.kill(job.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with whole(path) as aside:
+        aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The classifier, its encoders and its fusions."""

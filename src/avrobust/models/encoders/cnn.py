@@ -1,0 +1,21 @@
+"""A small visual net that trains on a CPU in a minute."""
+
+from typing import final
+
+from torch import Tensor
+
+from avrobust.models.encoders.base import VisualEncoder
+from avrobust.models.encoders.blocks import conv_stack
+
+
+@final
+class CNN(VisualEncoder):
+    """Blocks of [Conv 3x3, BatchNorm, ReLU, MaxPool 2]; mean over the picture."""
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 512)) -> None:
+        super().__init__()
+        self.dim = widths[-1]
+        self.stack = conv_stack(3, widths)
+
+    def map_frames(self, frames: Tensor) -> Tensor:
+        return self.stack(frames)  # type: ignore[no-any-return]

@@ -1,0 +1,49 @@
+"""What every fusion is: a module from the embeddings of both modalities to the one feature that is classified."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from avrobust.errors import UserError
+from avrobust.types import MODALITIES, Features, Modality
+
+
+class Fusion(nn.Module, ABC):
+    """Features of sizes (B, audio_dim) and (B, visual_dim) to (B, out_dim)."""
+
+    uses: ClassVar[tuple[Modality, ...]] = (
+        MODALITIES  # a modality that is not used is not encoded either
+    )
+    out_dim: int
+
+    def __init__(self, audio_dim: int, visual_dim: int) -> None:
+        super().__init__()
+        self.audio_dim, self.visual_dim = audio_dim, visual_dim
+
+    @abstractmethod
+    def forward(self, features: Features) -> Tensor:
+        """(B, audio_dim), (B, visual_dim) -> (B, out_dim)."""
+
+
+class MapFusion(Fusion, ABC):
+    """A fusion that gets the visual map (B, T, visual_dim, h, w), not its mean, and can say where it looks."""
+
+    @abstractmethod
+    def response(self, features: Features) -> Tensor:
+        """(B, audio_dim), (B, T, visual_dim, h, w) -> (B, T, h, w): larger where the sound's source is taken to be."""
+
+
+def same_dim(fusion: Fusion) -> int:
+    """The embeddings' common size.
+
+    Raises:
+        UserError: the two sizes differ, and this fusion adds or gates them element by element.
+    """
+    if fusion.audio_dim != fusion.visual_dim:
+        name = type(fusion).__name__
+        raise UserError(
+            f"fusion {name} needs embeddings of one size, but audio has {fusion.audio_dim} and visual "
+            f"{fusion.visual_dim}: choose encoders of equal dim, or fusion=concat or film"
+        )
+    return fusion.audio_dim

@@ -1,0 +1,25 @@
+"""Each modality gated by the other, then summed."""
+
+from typing import final
+
+from torch import Tensor
+
+from avrobust.models.fusion.base import Fusion, same_dim
+from avrobust.types import Features
+
+
+@final
+class GatedSum(Fusion):
+    """sigmoid(f_a) * f_v + sigmoid(f_v) * f_a. Tian & Xu 2021, Table 2.
+
+    Whether the paper's gates hold linear layers is uncertain; like its slides, these are the bare
+    sigmoid.
+    """
+
+    def __init__(self, audio_dim: int, visual_dim: int) -> None:
+        super().__init__(audio_dim, visual_dim)
+        self.out_dim = same_dim(self)
+
+    def forward(self, features: Features) -> Tensor:
+        audio, visual = features
+        return audio.sigmoid() * visual + visual.sigmoid() * audio

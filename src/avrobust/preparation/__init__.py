@@ -1,0 +1,1 @@
+"""Raw videos to the prepared layout: `avrobust prepare`."""

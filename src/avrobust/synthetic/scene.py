@@ -1,0 +1,181 @@
+"""Everything around the instrument: colors, background, the player's figure, what passes in front, the camera."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from avrobust.synthetic.difficulty import Difficulty
+from avrobust.synthetic.score import Floats
+from avrobust.synthetic.sprite import Color, Look, Sprite
+
+_MARGIN = 0.125  # how much the background reaches beyond each edge of the frame: room for the camera to move
+
+# Families of colors: each class draws mostly from its own, sometimes from another's.
+_BODIES: Mapping[str, tuple[Color, ...]] = {
+    "wood": (
+        (150, 82, 36),
+        (182, 118, 60),
+        (116, 56, 30),
+        (205, 158, 98),
+        (88, 48, 32),
+        (140, 60, 38),
+    ),
+    "metal": (
+        (206, 172, 84),
+        (196, 198, 204),
+        (188, 140, 72),
+        (222, 196, 120),
+        (150, 152, 160),
+        (120, 96, 60),
+    ),
+    "black": ((44, 42, 46), (70, 50, 42), (60, 62, 70), (98, 62, 44), (34, 36, 44)),
+    "lacquer": (
+        (160, 34, 40),
+        (40, 40, 48),
+        (206, 200, 188),
+        (40, 70, 130),
+        (150, 86, 44),
+        (60, 110, 80),
+    ),
+    "bars": (
+        (182, 118, 60),
+        (140, 70, 44),
+        (196, 198, 204),
+        (205, 158, 98),
+        (110, 60, 50),
+        (206, 172, 84),
+    ),
+}
+_SKINS: tuple[Color, ...] = ((236, 196, 168), (206, 156, 122), (160, 110, 80), (104, 70, 52))
+
+
+def random_look(palette: str, rng: np.random.Generator) -> Look:
+    """Draws a clip's colors."""
+    family = palette if rng.random() < 0.75 else str(rng.choice(list(_BODIES)))
+    body = _near(_pick(_BODIES[family], rng), rng, 22)
+    dark = _near((34, 26, 24), rng, 14)
+    return Look(
+        body=body,
+        dark=dark,
+        light=_near(_towards(body, 255, 0.6), rng, 10),
+        detail=_near(_pick(_BODIES[str(rng.choice(list(_BODIES)))], rng), rng, 25),
+        skin=_near(_pick(_SKINS, rng), rng, 12),
+        sleeve=_any(rng),
+        slim=float(np.exp(0.12 * rng.normal())),
+    )
+
+
+def margin(size: int) -> int:
+    """How many pixels the background reaches beyond each edge of the frame."""
+    return round(_MARGIN * size)
+
+
+def background(size: int, rng: np.random.Generator, hard: Difficulty) -> Image.Image:
+    """A room or a stage: a smooth texture with shapes, reaching `margin(size)` beyond each edge of the frame."""
+    side = size + 2 * margin(size)
+    picture = _texture(side, rng)
+    draw = ImageDraw.Draw(picture)
+    for _ in range(rng.integers(*hard.shapes, endpoint=True)):
+        _shape(draw, side, rng)
+    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5) * size / 112)).convert(
+        "RGBA"
+    )
+
+
+def _texture(side: int, rng: np.random.Generator) -> Image.Image:
+    """Smooth noise of three sizes on a gradient between two colors."""
+    ramp = np.linspace(0, 1, side)
+    slope = rng.uniform(-0.7, 0.7, 2)
+    blend = np.clip(
+        0.5 + slope[0] * (ramp[None, :] - 0.5) + slope[1] * (ramp[:, None] - 0.5), 0, 1
+    )[..., None]
+    first, second = np.array(_any(rng)), np.array(_any(rng))
+    picture = first + blend * (second - first)
+    for cells, strength in ((3, 24.0), (9, 14.0), (36, 8.0)):
+        picture = picture + rng.uniform(0.3, 1.3) * strength * _cloud(side, cells, rng)
+    return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+
+
+def _cloud(side: int, cells: int, rng: np.random.Generator) -> Floats:
+    """(side, side, 1) smooth noise with values about -1 to 1."""
+    coarse = Image.fromarray(rng.uniform(-1, 1, (cells, cells)).astype(np.float32))
+    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), float)[..., None]
+
+
+def _shape(draw: ImageDraw.ImageDraw, side: int, rng: np.random.Generator) -> None:
+    """One thing in the room: a box, a ball, a pole, a shard, a row of stripes."""
+    x, y = rng.uniform(-0.1, 1.1, 2) * side
+    w, h = rng.uniform(0.04, 0.3, 2) * side
+    kind, fill = rng.integers(5), _any(rng)
+    if kind == 0:
+        draw.rectangle((x, y, x + w, y + h), fill)
+    elif kind == 1:
+        draw.ellipse((x, y, x + w, y + w), fill, outline=_any(rng))
+    elif kind == 2:
+        draw.line((x, y, *(rng.uniform(0, 1, 2) * side)), fill, int(rng.integers(1, 5)))
+    elif kind == 3:
+        draw.polygon(
+            [(x + float(a), y + float(b)) for a, b in rng.uniform(-1, 1, (4, 2)) * (w, h)], fill
+        )
+    else:
+        for step in np.arange(0, 1, 0.2):
+            draw.line((x + step * w, y, x + step * w, y + 2 * h), fill, 2)
+
+
+def figure(
+    picture: Image.Image,
+    center: tuple[float, float],
+    unit: float,
+    look: Look,
+    rng: np.random.Generator,
+) -> None:
+    """Draws a player's head and shoulders behind the instrument, into the background."""
+    draw = ImageDraw.Draw(picture)
+    x, y = center[0] + unit * rng.normal(0, 0.25), center[1] + unit * rng.normal(0, 0.2)
+    w, head = unit * rng.uniform(0.7, 1.0), unit * rng.uniform(0.26, 0.36)
+    draw.polygon(
+        [
+            (x - 0.5 * w, y - 0.5 * unit),
+            (x + 0.5 * w, y - 0.5 * unit),
+            (x + w, y + 1.8 * unit),
+            (x - w, y + 1.8 * unit),
+        ],
+        look.sleeve,
+    )
+    draw.ellipse((x - 0.62 * w, y - 0.65 * unit, x + 0.62 * w, y + 0.3 * unit), look.sleeve)
+    top = y - 0.62 * unit - head
+    draw.rectangle((x - 0.3 * head, top, x + 0.3 * head, y - 0.5 * unit), look.skin)
+    draw.ellipse((x - 0.8 * head, top - head, x + 0.8 * head, top + head), look.skin)
+    draw.chord(
+        (x - 0.85 * head, top - 1.1 * head, x + 0.85 * head, top + 0.7 * head), 180, 360, look.dark
+    )
+
+
+def stand(s: Sprite, rng: np.random.Generator) -> None:
+    """Draws a pole, sometimes with sheet music on it."""
+    s.line([(0, -1.5 * rng.random()), (0, 1.6)], rng.uniform(0.06, 0.2), _any(rng))
+    if rng.random() < 0.5:
+        w, h = rng.uniform(0.15, 0.35), rng.uniform(0.12, 0.3)
+        s.polygon([(-w, -h), (w, -h), (w, h), (-w, h)], _any(rng), (30, 30, 30))
+
+
+def _pick(colors: tuple[Color, ...], rng: np.random.Generator) -> Color:
+    return colors[rng.integers(len(colors))]
+
+
+def _any(rng: np.random.Generator) -> Color:
+    """Any color, mostly a muted one: rooms and clothes are."""
+    return _near((int(rng.uniform(30, 225)),) * 3, rng, rng.choice((12, 25, 60)))
+
+
+def _near(color: Color, rng: np.random.Generator, spread: float) -> Color:
+    r, g, b = (
+        int(np.clip(c + d, 0, 255)) for c, d in zip(color, rng.normal(0, spread, 3), strict=True)
+    )
+    return r, g, b
+
+
+def _towards(color: Color, target: int, share: float) -> Color:
+    r, g, b = (round(c + (target - c) * share) for c in color)
+    return r, g, b

@@ -1,0 +1,175 @@
+"""Training on Lightning: the module, the data module and the order in which samples come."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any, final
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Sampler
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from avrobust.data.clips import Clips, LoadedBatch, Skipped, collate
+from avrobust.data.prepared import Prepared
+from avrobust.defenses.base import Defense
+from avrobust.models.classifier import AVClassifier
+from avrobust.training.recipe import Recipe
+from avrobust.utils.randomness import generator
+
+
+@final
+class LitClassifier(pl.LightningModule):
+    """Trains an AVClassifier as its defense says; logs loss and accuracy (percent) of train and val once an epoch."""
+
+    def __init__(self, model: AVClassifier, recipe: Recipe, defense: Defense, *, seed: int) -> None:
+        super().__init__()
+        self.model, self.recipe, self.defense, self.seed = model, recipe, defense, seed
+        self.skipped: set[Skipped] = set()
+        classes = model.head.out_features
+        metrics = MetricCollection({"accuracy": MulticlassAccuracy(classes, average="micro")})
+        self.train_metrics = metrics.clone(prefix="train/")
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+
+    def training_step(self, loaded: LoadedBatch, index: int) -> Tensor | None:
+        batch = self._note(loaded)
+        if len(batch.key) < 2:  # the others could not be read
+            return None
+        generators = [generator(self.seed, "defense", self.current_epoch, key) for key in batch.key]
+        step = self.defense.train(self.model, batch.clip, batch.label, generators)
+        self.train_loss.update(step.loss.detach(), len(batch.key))
+        self.train_metrics.update(step.logits.detach(), batch.label)
+        return step.loss
+
+    def validation_step(self, loaded: LoadedBatch, index: int) -> None:
+        batch = self._note(loaded)
+        if batch.key:
+            logits = self.model(batch.clip)
+            self.val_loss.update(F.cross_entropy(logits, batch.label), len(batch.key))
+            self.val_metrics.update(logits, batch.label)
+
+    def on_train_epoch_end(self) -> None:
+        self._log("train", self.train_metrics, self.train_loss)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log("val", self.val_metrics, self.val_loss)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        recipe, model = self.recipe, self.model
+        head = [*model.fusion.parameters(), *model.head.parameters()]
+        parts = [(model.audio, recipe.lr_audio), (model.visual, recipe.lr_visual)]
+        groups: list[dict[str, Any]] = [
+            {"params": list(net.parameters()), "lr": lr} for net, lr in parts if net
+        ]
+        groups += [{"params": head, "lr": recipe.lr_head}, *self.defense.groups(model)]
+        sgd = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        schedule = torch.optim.lr_scheduler.MultiStepLR(sgd, list(recipe.milestones))
+        return {"optimizer": sgd, "lr_scheduler": schedule}
+
+    def _note(self, loaded: LoadedBatch) -> Any:
+        self.skipped.update(loaded.skipped)
+        return loaded.batch
+
+    def _log(self, split: str, metrics: MetricCollection, loss: MeanMetric) -> None:
+        values = {name: 100 * value for name, value in metrics.compute().items()}
+        # The metrics are of all devices already; sync_dist only tells Lightning so.
+        self.log_dict({**values, f"{split}/loss": loss.compute()}, prog_bar=True, sync_dist=True)
+        metrics.reset()
+        loss.reset()
+
+
+@final
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Yields (epoch, position), shuffled by (seed, epoch) alone, so that a resumed run goes on in the same order.
+
+    Under DDP each rank takes every world-th position, in training as many as the others (a rank
+    that runs dry would hang the rest); Lightning tells the epoch through `set_epoch`.
+    """
+
+    def __init__(
+        self, size: int, *, shuffle: bool, seed: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self.size, self.shuffle, self.seed = size, shuffle, seed
+        self.rank, self.world, self.epoch = rank, world, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = list(range(self.size))
+        if self.shuffle:
+            order = torch.randperm(
+                self.size, generator=generator(self.seed, "shuffle", self.epoch)
+            ).tolist()
+        return iter([(self.epoch, order[i]) for i in self._mine()])
+
+    def __len__(self) -> int:
+        return len(self._mine())
+
+    def _mine(self) -> range:
+        end = self.size - self.size % self.world if self.shuffle else self.size
+        return range(self.rank, end, self.world)
+
+
+@final
+class LitData(pl.LightningDataModule):
+    """The loaders of a prepared data set. `batch_size` is that of the whole step, divided among the devices."""
+
+    def __init__(
+        self, data: Prepared, *, batch_size: int, eval_batch_size: int, workers: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.data, self.batch_size, self.eval_batch_size = data, batch_size, eval_batch_size
+        self.workers, self.seed = workers, seed
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        clips = self.data.clips("train", training=True, seed=self.seed)
+        world = self.trainer.world_size if self.trainer else 1
+        return self._loader(clips, max(2, self.batch_size // world), shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return self._loader(self.data.clips("val"), self.eval_batch_size, shuffle=False)
+
+    def _loader(self, clips: Clips, batch_size: int, *, shuffle: bool) -> DataLoader[Any]:
+        rank, world = (
+            (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        )
+        sampler = EpochSampler(len(clips), shuffle=shuffle, seed=self.seed, rank=rank, world=world)
+        # BatchNorm cannot learn from one clip, so an epoch does not end on one.
+        return loader(
+            clips,
+            sampler,
+            batch_size,
+            self.workers,
+            drop_last=shuffle and len(sampler) % batch_size == 1,
+        )
+
+
+def loader(
+    clips: Clips, sampler: EpochSampler, batch_size: int, workers: int, *, drop_last: bool = False
+) -> DataLoader[Any]:
+    """A loader of LoadedBatch; memory is pinned where there is a GPU to copy to."""
+    return DataLoader(
+        clips,  # indexed by (epoch, position)
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        drop_last=drop_last,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+        worker_init_fn=_leave_signals_to_the_job,
+    )
+
+
+def _leave_signals_to_the_job(worker: int) -> None:
+    """Slurm signals every process of a job; a worker would end, or queue the job again as the main process does."""
+    if "SUBMITIT_EXECUTOR" in os.environ:
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,1 @@
+"""What every layer uses: console, random generators, atomic files, GPUs."""
