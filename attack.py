@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from avrobust.cli.scripts import job, run
+from avrobust.cli.job import job
+from avrobust.cli.scripts import run
 
 # Nothing heavy is imported up here, so that --help and completion answer at once.
 

@@ -22,6 +22,20 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
+class ConditionInfo(NamedTuple):
+    """One way in which clips reach a model, as results and tables name it."""
+
+    name: str  # unique in an evaluation, for example "audio"
+    title: str  # as a table's heading, for example "xA"
+    modalities: tuple[Modality, ...]  # that the condition may change
+    adversarial: bool  # whether it is an attack
+
+    @property
+    def clean(self) -> bool:
+        """Whether the clips are as they were recorded."""
+        return not self.modalities
+
+
 class Clip(NamedTuple):
     """A batch of clips as a model sees them, or one clip without the leading batch dimension."""
 

@@ -1,14 +1,12 @@
 """What each class is taken for, before and after an attack: confusion counts of runs, for the page."""
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from avrobust.report.paper import EPS
-from avrobust.report.scores import read_examples
-from avrobust.types import CONDITIONS
+from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
+from avrobust.report.load import Entry
+from avrobust.report.paper import EPS, published_names
 
 MOST = 400_000  # how many numbers of confusions the page holds
 
@@ -19,54 +17,64 @@ class Confusion(NamedTuple):
     run: str
     title: str
     classes: list[str]
-    counts: dict[
-        str, list[int]
-    ]  # by condition: class, prediction and number of clips, one after the other
+    conditions: dict[str, str]  # the title of each condition
+    counts: dict[str, list[int]]  # by condition: class, prediction and number of clips, one after the other
 
 
 class Confusions(NamedTuple):
-    """Those that the page shows."""
+    """Those that the page shows, and of how many."""
 
     shown: list[Confusion]
-    of: int
+    total: int
 
 
-def confusions(
-    runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int = MOST
-) -> Confusions:
+def confusions(entries: Sequence[Entry], most: int = MOST) -> Confusions:
     """The confusions of as many runs as the page can hold, joint models at the paper's eps first.
 
     Args:
-        runs: of `collect`.
-        titles: what each run is called, by its id.
-        root: the folder of all runs.
+        entries: all runs.
         most: how many numbers may be used.
     """
     shown: list[Confusion] = []
-    marked = runs.assign(far=runs["eps"] != EPS, other=runs["fusion"] != "concat")
-    for row in marked.sort_values(
-        ["far", "eps", "dataset", "other", "fusion", "defense", "attack"]
-    ).itertuples():
-        path = root / str(row.task) / str(row.run_id) / "examples.csv"
-        if path.is_file():
-            one = _confusion(path, str(row.run_id), titles[str(row.run_id)])
-            most -= sum(map(len, one.counts.values()))
-            if most < 0:
-                break
-            shown.append(one)
-    return Confusions(shown, len(runs))
+    for entry in sorted(entries, key=_order):
+        if not (entry.folder / RECORDS_FILE).is_file():
+            continue
+        confusion = _confusion(entry)
+        most -= sum(len(counts) for counts in confusion.counts.values())
+        if most < 0:
+            break
+        shown.append(confusion)
+    return Confusions(shown, len(entries))
 
 
-def _confusion(path: Path, run: str, title: str) -> Confusion:
-    clips = Counter(read_examples(path, "condition", "label", "prediction"))
-    classes = sorted({name for _, *names in clips for name in names})
-    place = {name: i for i, name in enumerate(classes)}
-    counts: dict[str, list[int]] = {}
-    for (condition, label, prediction), count in clips.items():
-        counts.setdefault(condition, []).extend((place[label], place[prediction], count))
-    return Confusion(run, title, classes, {c: counts[c] for c in CONDITIONS if c in counts})
-
-
-def as_json(found: Confusions) -> list[dict[str, Any]]:
+def as_json(confusions: Confusions) -> list[dict[str, Any]]:
     """For the page's script."""
-    return [one._asdict() for one in found.shown]
+    return [confusion._asdict() for confusion in confusions.shown]
+
+
+def _order(entry: Entry) -> tuple[Any, ...]:
+    labels = entry.labels
+    joint = labels.fusion in published_names(1, "fusion")
+    return (
+        labels.eps != EPS,
+        labels.eps,
+        labels.dataset,
+        not joint,
+        labels.fusion,
+        labels.defense,
+        labels.attack,
+    )
+
+
+def _confusion(entry: Entry) -> Confusion:
+    clips = Counter(read_columns(entry.folder / RECORDS_FILE, "condition", "label", "prediction"))
+    names: set[str] = set()
+    for _, label, prediction in clips:
+        names |= {label, prediction}
+    classes = sorted(names)
+    position = {name: i for i, name in enumerate(classes)}
+    titles = {condition.name: condition.title for condition in entry.result.conditions}
+    counts: dict[str, list[int]] = {name: [] for name in titles}
+    for (condition, label, prediction), count in clips.items():
+        counts[condition] += [position[label], position[prediction], count]
+    return Confusion(entry.run_id, entry.title, classes, titles, counts)

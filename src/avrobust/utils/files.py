@@ -7,8 +7,14 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yields where to write a file; it takes its place once it is finished, and never if writing it failed."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    yield aside
-    aside.replace(path)
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, which takes the place of `path` once it is written.
+
+    If writing fails, `path` stays as it was and the temporary file is removed.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

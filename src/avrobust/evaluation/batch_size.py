@@ -1,11 +1,12 @@
-"""How many clips an evaluation takes at once: as told, or as many as memory allows."""
+"""How many clips an evaluation takes at once: a given number, or as many as memory allows."""
+
+from typing import Literal
 
 import psutil
 import torch
 from torch import Tensor
 
 from avrobust.data.layout import Format
-from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.types import Clip
 
@@ -14,22 +15,19 @@ COPIES = 12  # of the clips in an iterative attack: clean, adversarial, gradient
 LARGEST = {"cpu": 32, "cuda": 1024}  # more gains nothing
 
 
-def chosen(given: object, model: AVClassifier, form: Format, accelerator: str) -> int:
-    """The batch size of a config.
+def choose_batch_size(
+    wanted: int | Literal["auto"], model: AVClassifier, form: Format, accelerator: str
+) -> int:
+    """How many clips to evaluate at once.
 
     Args:
-        given: a number, or "auto".
+        wanted: a number; or "auto", as many as memory allows.
         model: not on the GPU yet.
         form: the size of its clips.
-        accelerator: the trainer's; "cpu" leaves GPUs alone.
-
-    Raises:
-        UserError: `given` is neither.
+        accelerator: of the trainer; "cpu" leaves GPUs alone.
     """
-    if given != "auto":
-        if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-            raise UserError(f"batch_size={given}: must be a whole number of at least 1, or auto")
-        return given
+    if wanted != "auto":
+        return wanted
     on_gpu = accelerator != "cpu" and torch.cuda.is_available()
     free = torch.cuda.mem_get_info()[0] if on_gpu else psutil.virtual_memory().available
     fit = int(SHARE * free / bytes_of_a_clip(model, form))

@@ -1,0 +1,156 @@
+"""What every analysis of a finished run is: what it computes, its command and its section of the page."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, final
+
+from markupsafe import Markup
+
+from avrobust.charts.figure import Chart
+
+if TYPE_CHECKING:  # the page and --help import this without torch
+    import torch
+
+    from avrobust.attacks.base import Attack, Objective
+    from avrobust.data.batches import SplitBatches
+    from avrobust.data.prepared import Prepared
+    from avrobust.evaluation.conditions import Condition
+    from avrobust.experiments.results import EvaluationResult
+    from avrobust.models.classifier import AVClassifier
+    from avrobust.threats import Threat
+
+Settings = TypeVar("Settings")
+Outcome = TypeVar("Outcome")
+
+
+@final
+@dataclass(frozen=True)
+class Subject:
+    """A finished run with everything that its attack was made of, for an analysis to attack its model again.
+
+    Args:
+        folder: of the run.
+        result: of the run.
+        model: ready to be attacked, on `device`.
+        batches: the clips that the run attacked; they can be gone through several times.
+        data: the data set.
+        attack: as the run attacked: of a defended model the attack that knows the defense.
+        suite: the threats by the name of their condition.
+        objectives: what the attack maximizes, by name; of several the worst outcome counts.
+        paper_objective: the one of the model's objectives by which the paper would attack.
+        device: where the model is.
+        cache: for `evaluate`; None where the split is too large to be kept.
+    """
+
+    folder: Path
+    result: "EvaluationResult"
+    model: "AVClassifier"
+    batches: "SplitBatches"
+    data: "Prepared"
+    attack: "Attack"
+    suite: "dict[str, Threat]"
+    objectives: "dict[str, Objective]"
+    paper_objective: "tuple[str, Objective]"
+    device: "torch.device"
+    cache: Any
+
+    @property
+    def seed(self) -> int:
+        """Of the attack's random draws."""
+        return self.result.experiment.model.seed
+
+    @property
+    def eps(self) -> float:
+        """The budget, in the units of the threat."""
+        return self.result.settings.eps
+
+
+class Analyzed(NamedTuple, Generic[Outcome]):
+    """What an analysis found about one finished run."""
+
+    result: "EvaluationResult"
+    title: str  # of the run: what was attacked and how
+    folder: Path
+    outcome: Outcome
+
+
+class NamedChart(NamedTuple):
+    """A chart with the name of its files."""
+
+    name: str
+    chart: Chart
+
+
+class Section(NamedTuple):
+    """A section of the page."""
+
+    id: str  # the page's anchor
+    title: str  # in the page's navigation
+    html: Markup
+
+
+class Render(Protocol):
+    """Fills a template of the page; what comes from disk is escaped."""
+
+    def __call__(self, template: Path, /, **content: object) -> Markup: ...
+
+
+class Analysis(ABC, Generic[Settings, Outcome]):
+    """Computes something more of a finished run: `avrobust <name> RUN`.
+
+    An analysis is a folder of `avrobust.analyses` whose module `analysis` has an object `ANALYSIS`. That module imports
+    nothing heavy: `compute` imports what it needs.
+
+    Attributes:
+        name: the command, and the name of its file: <name>.json in the run's folder.
+        help: what the command does, in one line.
+        settings: a frozen dataclass whose fields are the command's options. Each has a type, a default and
+            `field(metadata={"help": ...})`. Its constructor raises ValueError for a value that makes no sense, in a
+            message that begins with the name of the field.
+        outcome: a frozen dataclass, what the file holds.
+        several: whether the command takes several runs.
+    """
+
+    name: ClassVar[str]
+    help: ClassVar[str]
+    settings: ClassVar[type[Any]]
+    outcome: ClassVar[type[Any]]
+    several: ClassVar[bool] = False
+
+    @abstractmethod
+    def validate(self, result: "EvaluationResult") -> None:
+        """Refuses a run that the analysis does not fit, before any work.
+
+        Raises:
+            UserError: with the reason.
+        """
+
+    @abstractmethod
+    def compute(self, subject: Subject, settings: Settings) -> Outcome:
+        """Does the work; files beside <name>.json are written into the subject's folder.
+
+        Raises:
+            UserError: the model or the data do not fit.
+        """
+
+    @abstractmethod
+    def summary(self, analyzed: Analyzed[Outcome]) -> list[str]:
+        """The lines that the command prints."""
+
+    @abstractmethod
+    def charts(self, analyzed: Sequence[Analyzed[Outcome]]) -> list[NamedChart]:
+        """The charts of these runs, for the page and as files."""
+
+    @abstractmethod
+    def section(
+        self, analyzed: Sequence[Analyzed[Outcome]], render: Render, most: int
+    ) -> Section | None:
+        """The section of the page; None without anything to show.
+
+        Args:
+            analyzed: the runs that were analyzed.
+            render: fills the analysis's template.
+            most: about how many bytes the section may have.
+        """

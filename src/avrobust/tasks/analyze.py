@@ -1,0 +1,95 @@
+"""Runs an analysis on a finished run: what `avrobust surface RUN` and its like do."""
+
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from avrobust.analyses.base import Analysis, Analyzed, Subject
+from avrobust.analyses.discover import write_outcome
+from avrobust.attacks.base import cross_entropy
+from avrobust.charts.files import write_chart
+from avrobust.errors import UserError
+from avrobust.experiments.results import EvaluationResult, ResultError, read_result
+from avrobust.report.row import title
+from avrobust.tasks.defend import declared_objectives
+from avrobust.tasks.evaluation import Evaluation
+from avrobust.tasks.loaded import load_for_evaluation
+from avrobust.tasks.setup import evaluating
+from avrobust.tasks.train import trained
+
+
+def run(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
+    """Analyzes one finished run, writes what came out into its folder and prints it.
+
+    Raises:
+        UserError: there is no finished attack in `folder`, or the analysis does not fit it.
+    """
+    result = finished_evaluation(folder)
+    analysis.validate(result)
+    with ExitStack() as stack:
+        subject = _subject(folder, result, stack)
+        outcome = analysis.compute(subject, settings)
+    path = write_outcome(analysis, folder, outcome)
+    analyzed = Analyzed(result, title(result), folder, outcome)
+    for chart in analysis.charts([analyzed]):
+        write_chart(chart.chart, folder, chart.name)
+    for line in analysis.summary(analyzed):
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"written: {path}; avrobust report draws it\n")
+
+
+def finished_evaluation(folder: Path) -> EvaluationResult:
+    """The result of a finished attack or defense, whose folder may have moved since.
+
+    Raises:
+        UserError: there is none in `folder`, or its clips were made on another model.
+    """
+    try:
+        result = read_result(folder)
+    except ResultError as error:
+        raise UserError(f"{folder}: {error}") from None
+    if not isinstance(result, EvaluationResult):
+        raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
+    if result.white_box is not None:
+        raise UserError(
+            f"{folder}: its clips were made on another model; give a run that attacks the model itself"
+        )
+    return result
+
+
+def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subject:
+    """The finished run's model and attack; the model is trained again if its run is gone."""
+    runs = str(folder.resolve().parents[1])
+    # Nothing new is to be followed, so that no logger is wanted.
+    execution = replace(result.experiment.execution, runs=runs, force=False, logger=None)
+    experiment = replace(result.experiment, execution=execution)
+    evaluation = Evaluation(experiment)
+    defense, settings = evaluation.parts.defense, experiment.evaluation
+    attack, objectives = evaluation.attack, {"cross_entropy": cross_entropy}
+    paper_objective = ("cross_entropy", cross_entropy)
+    if experiment.task == "defend":
+        declared = declared_objectives(defense, settings.adaptive)
+        attack, objectives = evaluation.attack.adaptive_attack(declared)
+        name = defense.paper_objective
+        paper_objective = (name, defense.objectives()[name])
+    run = trained(experiment, evaluation.parts)
+    batches = evaluation.batches()
+    device = stack.enter_context(evaluating(execution, amp=settings.amp))
+    loaded = load_for_evaluation(
+        run, evaluation.parts.model, batches, device, compiled=settings.compile
+    )
+    return Subject(
+        folder=folder,
+        result=result,
+        model=loaded.model,
+        batches=batches,
+        data=evaluation.parts.data,
+        attack=attack,
+        suite=evaluation.suite,
+        objectives=dict(objectives),
+        paper_objective=paper_objective,
+        device=device,
+        cache=loaded.known,
+    )
