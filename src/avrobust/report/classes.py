@@ -1,80 +1,96 @@
-"""What each class is taken for, before and after an attack: confusion counts of runs, for the page."""
+"""What each class is taken for, before and after an attack, and the accuracy of each class."""
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from markupsafe import Markup
+
+from avrobust.charts.matrix import MatrixPanel, matrix_chart
 from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
 from avrobust.report.load import Entry
 from avrobust.report.paper import EPS, published_names
+from avrobust.report.words import condition_words
 
-MOST = 400_000  # how many numbers of confusions the page holds
+Counts = list[list[int]]  # [class][prediction]
 
 
-class Confusion(NamedTuple):
-    """One run's clips by class, prediction and condition."""
+class ClassAccuracy(NamedTuple):
+    """One class of one run."""
+
+    name: str
+    n: int
+    accuracies: list[float]  # in percent, by condition
+
+
+class RunClasses(NamedTuple):
+    """What the page shows of one run."""
 
     run: str
     title: str
-    classes: list[str]
-    conditions: dict[str, str]  # the title of each condition
-    counts: dict[str, list[int]]  # by condition: class, prediction and number of clips, one after the other
+    conditions: list[str]  # in words
+    chart: Markup
+    classes: list[ClassAccuracy]
 
 
-class Confusions(NamedTuple):
+class ClassConfusions(NamedTuple):
     """Those that the page shows, and of how many."""
 
-    shown: list[Confusion]
+    shown: list[RunClasses]
     total: int
 
 
-def confusions(entries: Sequence[Entry], most: int = MOST) -> Confusions:
-    """The confusions of as many runs as the page can hold, joint models at the paper's eps first.
+def class_confusions(entries: Sequence[Entry], most: int) -> ClassConfusions:
+    """The classes of as many runs as the page can hold, joint models at the paper's eps first.
 
     Args:
         entries: all runs.
-        most: how many numbers may be used.
+        most: bytes that may be used.
     """
-    shown: list[Confusion] = []
+    shown: list[RunClasses] = []
     for entry in sorted(entries, key=_order):
         if not (entry.folder / RECORDS_FILE).is_file():
             continue
-        confusion = _confusion(entry)
-        most -= sum(len(counts) for counts in confusion.counts.values())
+        classes = _run_classes(entry)
+        most -= len(classes.chart.encode())
         if most < 0:
             break
-        shown.append(confusion)
-    return Confusions(shown, len(entries))
+        shown.append(classes)
+    return ClassConfusions(shown, len(entries))
 
 
-def as_json(confusions: Confusions) -> list[dict[str, Any]]:
-    """For the page's script."""
-    return [confusion._asdict() for confusion in confusions.shown]
-
-
-def _order(entry: Entry) -> tuple[Any, ...]:
+def _order(entry: Entry) -> tuple[object, ...]:
     labels = entry.labels
     joint = labels.fusion in published_names(1, "fusion")
-    return (
-        labels.eps != EPS,
-        labels.eps,
-        labels.dataset,
-        not joint,
-        labels.fusion,
-        labels.defense,
-        labels.attack,
-    )
+    names = (labels.dataset, not joint, labels.fusion, labels.defense, labels.attack)
+    return labels.eps != EPS, labels.eps, *names
 
 
-def _confusion(entry: Entry) -> Confusion:
-    clips = Counter(read_columns(entry.folder / RECORDS_FILE, "condition", "label", "prediction"))
-    names: set[str] = set()
-    for _, label, prediction in clips:
-        names |= {label, prediction}
-    classes = sorted(names)
-    position = {name: i for i, name in enumerate(classes)}
-    titles = {condition.name: condition.title for condition in entry.result.conditions}
-    counts: dict[str, list[int]] = {name: [] for name in titles}
-    for (condition, label, prediction), count in clips.items():
-        counts[condition] += [position[label], position[prediction], count]
-    return Confusion(entry.run_id, entry.title, classes, titles, counts)
+def _run_classes(entry: Entry) -> RunClasses:
+    names, counts = _read_counts(entry)
+    conditions = entry.result.conditions
+    panels = []
+    words = []
+    for condition in conditions:
+        words.append(condition_words(condition.info))
+        panels.append(MatrixPanel(words[-1], counts[condition.name]))
+    classes = []
+    for i, name in enumerate(names):
+        rows = [counts[condition.name][i] for condition in conditions]
+        accuracies = [100 * row[i] / sum(row) if sum(row) else 0.0 for row in rows]
+        classes.append(ClassAccuracy(name, sum(rows[0]), accuracies))
+    chart = matrix_chart(entry.title, names, panels).html()
+    return RunClasses(entry.run_id, entry.title, words, chart, classes)
+
+
+def _read_counts(entry: Entry) -> tuple[list[str], dict[str, Counts]]:
+    """The classes, and by condition how many clips of each class were taken for each class."""
+    path = entry.folder / RECORDS_FILE
+    rows = list(read_columns(path, "condition", "label", "prediction"))
+    names = sorted({name for _, label, prediction in rows for name in (label, prediction)})
+    position = {name: i for i, name in enumerate(names)}
+    counts: dict[str, Counts] = {}
+    for condition in entry.result.conditions:
+        counts[condition.name] = [[0] * len(names) for _ in names]
+    for condition_name, label, prediction in rows:
+        counts[condition_name][position[label]][position[prediction]] += 1
+    return names, counts
