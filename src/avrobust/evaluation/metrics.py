@@ -1,9 +1,11 @@
 """Accuracy in percent, its confidence interval, and the averages of the paper's tables."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
+
+from avrobust.types import STANDARD_CONDITIONS, ConditionInfo
 
 
 def percent(correct: int, n: int) -> float:
@@ -65,18 +67,37 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
     return {"intra_over_inter": ratio, "silhouette": float(silhouette_score(embeddings, labels))}
 
 
-def robustness_improvement(model: Mapping[str, float], undefended: Mapping[str, float]) -> float:
-    """RI = (cAV_m + Avg_m) - (cAV_n + Avg_n), in points. Tian & Xu 2021."""
-    return model["clean"] + average(model) - undefended["clean"] - average(undefended)
+def robustness_improvement(
+    model: Mapping[str, float],
+    undefended: Mapping[str, float],
+    *,
+    conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS,
+) -> float:
+    """RI = (cAV_m + Avg_m) - (cAV_n + Avg_n), in points. Tian & Xu 2021.
+
+    Args:
+        model: accuracies of the defended model m in percent, by condition.
+        undefended: accuracies of the undefended model n.
+        conditions: those that the accuracies are of, one of them clean.
+    """
+    clean = next(condition.name for condition in conditions if condition.clean)
+    defended = model[clean] + average(model, conditions)
+    return defended - undefended[clean] - average(undefended, conditions)
 
 
-def average(accuracy: Mapping[str, float]) -> float:
-    """(xA + xV + xAV) / 3: Avg in the paper's Tables 1 and 3."""
-    return (accuracy["audio"] + accuracy["visual"] + accuracy["audiovisual"]) / 3
+def average(
+    accuracy: Mapping[str, float], conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS
+) -> float:
+    """Avg in the paper's Tables 1 and 3, (xA + xV + xAV) / 3: the mean over the attacks."""
+    return _mean([accuracy[c.name] for c in conditions if c.adversarial])
 
 
-def average_with_clean(accuracy: Mapping[str, float]) -> float:
-    """(cAV + xA + xV + xAV) / 4: Avg in the paper's Table 2."""
-    return (
-        accuracy["clean"] + accuracy["audio"] + accuracy["visual"] + accuracy["audiovisual"]
-    ) / 4
+def average_with_clean(
+    accuracy: Mapping[str, float], conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS
+) -> float:
+    """Avg in the paper's Table 2, (cAV + xA + xV + xAV) / 4: over the attacks and clean clips."""
+    return _mean([accuracy[c.name] for c in conditions if c.adversarial or c.clean])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

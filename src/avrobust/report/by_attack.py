@@ -10,7 +10,7 @@ from avrobust.evaluation.metrics import wilson
 from avrobust.report.cells import SHORT, Table, shown, text_of
 from avrobust.report.rows import Cell, Row, rows
 from avrobust.report.scores import LEVEL, Column, Scores, Side, compare
-from avrobust.types import CONDITIONS, Condition
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 BY_ATTACK = "strong"
 TITLE = "Robust accuracy by attack"
@@ -137,7 +137,7 @@ class _Block:
                 "verdict": "",
             }
 
-    def weaker(self, condition: Condition) -> set[str]:
+    def weaker(self, condition: str) -> set[str]:
         """The attacks that leave more than the strongest, outside noise: McNemar's test, Bonferroni's correction."""
         strongest = min(self.attacks, key=lambda name: self.attacks[name].cells[condition].mean)
         found = set()
@@ -150,10 +150,10 @@ class _Block:
                     found.add(name)
         return found
 
-    def side(self, name: str, condition: Condition) -> Side:
+    def side(self, name: str, condition: str) -> Side:
         return Side(name, self.runs[self.runs["run_id"].isin(self.attacks[name].runs)], condition)
 
-    def worst(self, condition: Condition) -> Cell | None:
+    def worst(self, condition: str) -> Cell | None:
         """What withstands every attack, clip by clip, over the seeds that all attacks have."""
         left: dict[int, list[Column]] = {}
         for seed, task, run in zip(
@@ -169,7 +169,7 @@ class _Block:
         mean, deviation = fmean(each), stdev(each) if len(each) > 1 else None
         return Cell(mean, deviation, *wilson(round(mean / 100 * n), n))
 
-    def verdict(self, condition: Condition) -> str:
+    def verdict(self, condition: str) -> str:
         """What the attacks that judge themselves say of this condition; nothing where none did."""
         judged = self.runs[self.runs["judged"]]
         if judged.empty:

@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from avrobust.report.rows import Cell
-from avrobust.types import Condition
 
-SHORT: dict[Condition, str] = {
+SHORT: dict[str, str] = {
     "clean": "clean",
     "audio": "xA",
     "visual": "xV",

@@ -17,7 +17,7 @@ from avrobust.report.scores import (
     compare,
     together,
 )
-from avrobust.types import CONDITIONS, Condition
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 ATTACKS = ("fgsm", "pgd", "mim")  # bounded, from the weakest
 JOINT = ("sum", "concat", "film", "gated_sum", "gated_concat")
@@ -75,10 +75,10 @@ class Place:
 
     def joint(self, attack: str, column: str, fusion: str = "concat") -> Side | None:
         """The undefended joint model."""
-        title = "clean" if column == "clean" else f"{attack} {SHORT.get(column, 'Avg')}"  # type: ignore[call-overload]
+        title = "clean" if column == "clean" else f"{attack} {SHORT.get(column, 'Avg')}"
         return self.side(f"{fusion}, {title}", column, attack=attack, fusion=fusion, defense="none")
 
-    def unimodal(self, attack: str, column: Condition, fusion: str) -> Side | None:
+    def unimodal(self, attack: str, column: str, fusion: str) -> Side | None:
         """A unimodal model, run by itself or as a "defense"."""
         name = f"{ONLY[fusion]}, {'clean' if column == 'clean' else f'{attack} {SHORT[column]}'}"
         defense = {fusion: defense for defense, fusion in UNIMODAL.items()}[fusion]
@@ -171,8 +171,8 @@ def _defenses(place: Place) -> None:
 
 
 def _unimodal_defenses(place: Place) -> None:
-    hit: dict[str, Condition] = {"audio_only": "audio", "visual_only": "visual"}
-    missed: dict[str, Condition] = {"audio_only": "visual", "visual_only": "audio"}
+    hit: dict[str, str] = {"audio_only": "audio", "visual_only": "visual"}
+    missed: dict[str, str] = {"audio_only": "visual", "visual_only": "audio"}
     for attack in place.attacks:
         for fusion in ONLY:
             place.expect(

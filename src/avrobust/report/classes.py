@@ -8,7 +8,7 @@ import pandas as pd
 
 from avrobust.report.paper import EPS
 from avrobust.report.scores import read_examples
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 MOST = 400_000  # how many numbers of confusions the page holds
 

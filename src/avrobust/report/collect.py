@@ -12,7 +12,7 @@ from avrobust.errors import UserError
 from avrobust.experiments.identity import attack_name, science, split_name
 from avrobust.report.command import flat
 from avrobust.report.paper import published
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 LABELS = [
     "dataset",
@@ -75,7 +75,7 @@ def _row(result: Mapping[str, Any]) -> dict[str, Any]:
         "eps": config["eps"],
         "split": split_name(config),
         "seed": config["seed"],
-        "single": config["threat"].get("single", 1.0),
+        "single": config["threat"].get("single_modality_factor", 1.0),
         "n": result["n"],
         "skipped": len(result["skipped"]),
         "bounded": result["bounded"],

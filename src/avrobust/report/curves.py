@@ -9,9 +9,9 @@ import pandas as pd
 
 from avrobust.report.rows import Row
 from avrobust.report.tables import strength
-from avrobust.types import CONDITIONS, Condition
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
-TITLES: dict[Condition, str] = {
+TITLES: dict[str, str] = {
     "audio": "audio attacked",
     "visual": "video attacked",
     "audiovisual": "both attacked",
@@ -78,7 +78,7 @@ def _strength(key: tuple[str, ...], rows: list[Row]) -> Strength:
     return Strength(title, name, min(row.n for row in rows), panels)
 
 
-def _curves(rows: list[Row], condition: Condition) -> list[Curve]:
+def _curves(rows: list[Row], condition: str) -> list[Curve]:
     found = []
     for fusion, name in NAMES.items():
         mine = [row for row in rows if row.labels["fusion"] == fusion]
@@ -90,7 +90,7 @@ def _curves(rows: list[Row], condition: Condition) -> list[Curve]:
     return found
 
 
-def _point(row: Row, condition: Condition, eps: float) -> Point:
+def _point(row: Row, condition: str, eps: float) -> Point:
     cell = row.cells[condition]
     return Point(eps, cell.mean, cell.low, cell.high, row.runs[0])
 

@@ -14,7 +14,7 @@ from avrobust.report.curves import Axis, Panel, Strength, axis, strengths
 from avrobust.report.rows import Row
 from avrobust.report.style import BARS, CURVES, Wanted, save_all
 from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

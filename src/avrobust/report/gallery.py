@@ -136,7 +136,7 @@ def _cards(one: _Kept, title: str) -> tuple[list[Card], dict[str, str]]:
                 key=key,
                 label=before["label"],
                 attack=str(one.row.attack),
-                condition=SHORT[condition],  # type: ignore[index]
+                condition=SHORT[condition],
                 before=before["prediction"],
                 before_confidence=100 * float(before["confidence"]),
                 after=after["prediction"],

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from avrobust.experiments.identity import attack_name, split_name
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 EPS = 0.006  # of every published row; Table 1 takes twice that where one modality is attacked alone
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from avrobust.evaluation.metrics import average, average_with_clean
 from avrobust.experiments.identity import attack_name, split_name
 from avrobust.report.paper import Published, published
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 from avrobust.utils.console import out
 
 HEADINGS = (

@@ -9,7 +9,7 @@ import pandas as pd
 
 from avrobust.evaluation.metrics import average, average_with_clean, mcnemar, wilson
 from avrobust.report.collect import LABELS
-from avrobust.types import CONDITIONS, Condition
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 
 class Cell(NamedTuple):
@@ -33,16 +33,16 @@ class Row(NamedTuple):
 
     labels: dict[str, Any]  # dataset, threat, attack, fusion, defense, eps, split
     settings: str
-    cells: dict[Condition, Cell]  # empty where nothing is finished
+    cells: dict[str, Cell]  # empty where nothing is finished
     seeds: int
     n: int
     skipped: int
     bounded: bool
     trusted: bool  # no check of the attack found it too weak
     runs: tuple[str, ...]  # the ids of its runs, by seed
-    paper: dict[Condition, float] | None  # the published accuracies
+    paper: dict[str, float] | None  # the published accuracies
     ri: Gain | None = None  # against the undefended model; None where that was not asked
-    mcnemar: Mapping[Condition, float] | None = (
+    mcnemar: Mapping[str, float] | None = (
         None  # p of being equally good, over the clips of all seeds
     )
     epochs: str = ""  # that the model was trained for, all stages together

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, final
 import pandas as pd
 
 from avrobust.evaluation.metrics import mcnemar
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 LEVEL = 0.05  # a difference with a larger p-value is within noise
 

@@ -11,8 +11,6 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from avrobust.types import Condition
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -26,7 +24,7 @@ CURVES = {
     "audio_only": ("#D55E00", "s"),
     "visual_only": ("#009E73", "^"),
 }
-BARS: dict[Condition, tuple[str, str]] = {
+BARS: dict[str, tuple[str, str]] = {
     "clean": ("#BBBBBB", ""),
     "audio": ("#D55E00", "//"),
     "visual": ("#009E73", "\\\\"),

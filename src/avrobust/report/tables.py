@@ -11,7 +11,7 @@ from avrobust.report.cells import BEHIND, OUTSIDE, SHORT, Table, behind, shown, 
 from avrobust.report.paper import EPS, find
 from avrobust.report.rows import Cell, Row, rows
 from avrobust.report.scores import Scores
-from avrobust.types import CONDITIONS, Condition
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 UNIMODAL = {"audio_only": "only A", "visual_only": "only V"}
 
@@ -184,7 +184,7 @@ def _gain(row: Row) -> dict[str, str]:
 
 
 def _theirs(
-    labels: dict[str, Any], paper: dict[Condition, float], with_clean: bool, more: dict[str, str]
+    labels: dict[str, Any], paper: dict[str, float], with_clean: bool, more: dict[str, str]
 ) -> Any:
     cells = {SHORT[c]: f"{paper[c]:.2f}" for c in CONDITIONS}
     counted = CONDITIONS if with_clean else CONDITIONS[1:]
@@ -192,7 +192,7 @@ def _theirs(
     return {**labels, "source": "paper", **cells, "Avg": f"{average:.2f}", **more}
 
 
-def _difference(labels: dict[str, Any], row: Row, paper: dict[Condition, float]) -> dict[str, Any]:
+def _difference(labels: dict[str, Any], row: Row, paper: dict[str, float]) -> dict[str, Any]:
     def text(cell: Cell, value: float) -> str:
         difference = round(cell.mean - value, 2) + 0.0  # no "-0.00"
         return f"{difference:+.2f}{'' if cell.low <= value <= cell.high else OUTSIDE}"
@@ -219,7 +219,7 @@ def _notes(row: Row, most_seeds: int) -> str:
     return "; ".join(text for text, true in facts.items() if true)
 
 
-def _published(layout: Layout, place: tuple[str, str], name: str) -> dict[Condition, float] | None:
+def _published(layout: Layout, place: tuple[str, str], name: str) -> dict[str, float] | None:
     """The paper's row of a line of this table."""
     others = {
         "attack": layout.attacks[0],
@@ -232,7 +232,7 @@ def _published(layout: Layout, place: tuple[str, str], name: str) -> dict[Condit
     return {c: found.accuracy[c] for c in CONDITIONS} if found and found.table in tables else None
 
 
-def _ri(layout: Layout, place: tuple[str, str], paper: dict[Condition, float]) -> dict[str, str]:
+def _ri(layout: Layout, place: tuple[str, str], paper: dict[str, float]) -> dict[str, str]:
     """The published RI of a row of Table 3, computed, as one printed value is off by rounding."""
     none = _published(layout, place, "none") if layout.axis == "defense" else None
     if none is None:
@@ -304,7 +304,7 @@ def _tidy(found: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame([_tidy_line(row, condition) for row in found for condition in CONDITIONS])
 
 
-def _tidy_line(row: Row, condition: Condition) -> dict[str, Any]:
+def _tidy_line(row: Row, condition: str) -> dict[str, Any]:
     cell, paper = row.cells[condition], row.paper[condition] if row.paper else None
     return {
         **row.labels,

@@ -9,12 +9,19 @@ from typing import Any
 import torch
 
 from avrobust.analyses.verdict.compute import Context, judge
-from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.targeted import Targeted
 from avrobust.attacks.transfer import Transfer
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import cost, evaluate, felled, reached, summarize
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.evaluation.summaries import (
+    cost,
+    success_by_attack,
+    summarize,
+    targeted_success_rate,
+)
 from avrobust.experiments.config import build
 from avrobust.experiments.identity import Task, source_of
 from avrobust.experiments.runs import Run, provenance, run_for
@@ -33,7 +40,7 @@ from avrobust.tasks.source import beside_white_box, source_model
 from avrobust.tasks.train import trained
 from avrobust.threats import Threat
 from avrobust.tracking.loggers import publish
-from avrobust.types import Condition, Record
+from avrobust.types import Record
 from avrobust.utils.console import track
 
 
@@ -73,7 +80,7 @@ def begin(task: Task, config: Config) -> tuple["Attacker", Parts, Run]:
     """What an evaluation of this config needs, refused early if it does not fit, and the run it belongs to."""
     attacker = Attacker(config)
     parts = build_parts(config)
-    attacker.attack.refuse(parts.model.head.out_features)
+    attacker.attack.validate(parts.model.head.out_features)
     report_overlaps(parts.data)
     return attacker, parts, run_for(task, config, parts.data.fingerprint())
 
@@ -90,9 +97,9 @@ class Attacker:
         self.attack: Attack = build("attack", config["attack"])
         if config.get("target"):
             self.attack = Targeted(self.attack, config["target"])
-        self.suite: dict[Condition, Threat] = build("threat", config["threat"])
+        self.suite: dict[str, Threat] = build("threat", config["threat"])
         for threat in self.suite.values():
-            self.attack.refuse_norm(threat)
+            self.attack.validate_norms(threat)
         self.shortcuts = Shortcuts(
             amp=config.get("amp", False), compile=config.get("compile", False)
         )
@@ -145,8 +152,8 @@ class Attacker:
         adaptive: bool = False,
     ) -> dict[str, Any]:
         """What the attack left out, and its verdict on the numbers, if it ends with one."""
-        left_out = self.attack.left_out(model, model.head.out_features, self.suite.values())
-        if not self.attack.judged:
+        left_out = self.attack.unsupported(model, model.head.out_features, self.suite.values())
+        if not self.attack.judges_itself:
             return {"left_out": left_out}
         batches = self.batches(parts)
         context = Context(optimizes=parts.defense.optimizes, adaptive=adaptive)
@@ -170,9 +177,9 @@ class Attacker:
                 "audio": max(r.audio_distance for r in records),
                 "visual": max(r.visual_distance for r in records),
             },
-            "felled": felled(records),
+            "felled": success_by_attack(records),
             "cost": cost(records),
-            "reached": reached(records),
+            "reached": targeted_success_rate(records),
             "skipped": self.skipped,
         }
 

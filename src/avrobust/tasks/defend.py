@@ -2,16 +2,16 @@
 
 import csv
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from avrobust.attacks.av_auto import AVAuto
-from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import summarize, worst
 from avrobust.evaluation.metrics import mcnemar, robustness_improvement
+from avrobust.evaluation.summaries import sum_queries, summarize, worst_case
 from avrobust.experiments.identity import source_of
 from avrobust.tasks import attack as undefended
 from avrobust.tasks.attack import Attacker, begin, finish
@@ -20,7 +20,8 @@ from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import Config, Parts, evaluating
 from avrobust.tasks.train import trained
 from avrobust.tracking.loggers import publish
-from avrobust.types import CONDITIONS, Record
+from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.types import Record
 
 ADAPTIVE = ("worst", "paper")
 
@@ -53,7 +54,7 @@ def main(config: Config) -> dict[str, Any]:
             model_run = trained(plain, parts)
             started = time.monotonic()
             declared = adaptive(config, parts.defense)
-            attacker.attack, objectives = informed(attacker.attack, declared)
+            attacker.attack, objectives = attacker.attack.adaptive_attack(declared)
             with evaluating(config) as device:
                 target = loaded(
                     model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts
@@ -63,8 +64,8 @@ def main(config: Config) -> dict[str, Any]:
                     n: attacker.records(target, parts, device, kept[n], o, n)
                     for n, o in objectives.items()
                 }
-                hardest = worst(list(found.values()))
-                records = with_all_costs(hardest, list(found.values()))
+                hardest = worst_case(list(found.values()))
+                records = sum_queries(hardest, list(found.values()))
                 judged = attacker.judged(
                     target.model, parts, device, records, adaptive=len(declared) > 1
                 )
@@ -92,25 +93,12 @@ def adaptive(config: Config, defense: Defense) -> dict[str, Objective]:
     return objectives
 
 
-def informed(
-    attack: Attack, declared: Mapping[str, Objective]
-) -> tuple[Attack, Mapping[str, Objective]]:
-    """What an attacker who knows a defense runs, and on which objectives, one after the other.
-
-    An ensemble is told of all of them and runs once: each of its members goes on with what still
-    stands.
-    """
-    if isinstance(attack, AVAuto):
-        return attack.knowing(declared), {"together": cross_entropy}
-    return attack, declared
-
-
 def attacked_by(
     folder: Path, attacker: Attacker, parts: Parts
 ) -> tuple[Attack, Mapping[str, Objective]]:
     """The attack that the finished run in a folder was made with, and its objectives."""
     if folder.resolve().parent.name == "defend":
-        return informed(attacker.attack, adaptive(attacker.config, parts.defense))
+        return attacker.attack.adaptive_attack(adaptive(attacker.config, parts.defense))
     return attacker.attack, {"cross_entropy": cross_entropy}
 
 
@@ -120,17 +108,6 @@ def _undefended(config: Config) -> Config:
     choices = {k: v for k, v in config["choices"].items() if not k.startswith("defense")}
     none = {"_target_": "avrobust.defenses.none.Undefended", "match_epochs": match}
     return {**config, "defense": none, "choices": {**choices, "defense": "none"}}
-
-
-def with_all_costs(records: list[Record], found: list[list[Record]]) -> list[Record]:
-    """The records, each with what all the attacks on its clip have asked together."""
-    return [_priced(record, same) for record, *same in zip(records, *found, strict=True)]
-
-
-def _priced(record: Record, same: Sequence[Record]) -> Record:
-    return record._replace(
-        **{name: sum(getattr(r, name) for r in same) for name in ("gradients", "queries", "shared")}
-    )
 
 
 def _compare(records: list[Record], against: Path) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from avrobust.data.sampling import middle_of
 from avrobust.experiments.runs import Run
-from avrobust.types import CONDITIONS, Batch, Clip, Condition, Record
+from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.types import Batch, Clip, ConditionInfo, Record
 from avrobust.utils.files import whole
 
 Array = NDArray[np.float32]
@@ -33,15 +34,15 @@ class Examples:
             count, keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest()
         )
         self.clips: dict[
-            tuple[str, Condition], tuple[Array, Array]
+            tuple[str, str], tuple[Array, Array]
         ] = {}  # sound (S,) and frame (3, H, W)
 
-    def keep(self, batch: Batch, condition: Condition, clip: Clip) -> None:
+    def keep(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
         """Takes the chosen clips out of a batch."""
         for i, key in enumerate(batch.key):
             if key in self.keys:
                 frame = clip.visual[i, middle_of(clip.visual.shape[1])]
-                self.clips[key, condition] = (
+                self.clips[key, condition.name] = (
                     clip.audio[i, 0].cpu().numpy().copy(),
                     frame.cpu().numpy().copy(),
                 )

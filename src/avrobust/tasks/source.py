@@ -9,7 +9,8 @@ from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
 from avrobust.tasks.parts import Config, build_parts
 from avrobust.tasks.train import load_trained, trained
-from avrobust.types import CONDITIONS, Record
+from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.types import Record
 
 
 def source_model(config: Config) -> tuple[Run, AVClassifier]:

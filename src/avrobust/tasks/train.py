@@ -10,8 +10,9 @@ import torch
 
 from avrobust.data.layout import SPLITS
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import evaluate, summarize
+from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.metrics import compactness
+from avrobust.evaluation.summaries import summarize
 from avrobust.experiments.identity import stage_before
 from avrobust.experiments.runs import Run, provenance, run_for
 from avrobust.models.classifier import AVClassifier, embed
@@ -148,9 +149,9 @@ def _lit(config: Config, parts: Parts, before: Run | None, device: torch.device)
     """The module to train, its defense's state prepared; a killed run's own state is loaded over that afterwards."""
     model, defense = parts.model, parts.defense
     if before:
-        load_trained(before, model, but=("restorers.", "learned."))
-    batches = TrainingBatches(config, parts, augmented=defense.begins_on == "augmented")
-    defense.begin(model.to(device), batches)
+        load_trained(before, model, but=("restorers.", "extra_modules."))
+    batches = TrainingBatches(config, parts, augmented=defense.setup_clips == "augmented")
+    defense.setup(model.to(device), batches)
     return LitClassifier(model.to("cpu"), parts.recipe, defense, seed=config["seed"])
 
 
