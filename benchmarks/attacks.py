@@ -35,7 +35,7 @@ from avrobust.models.encoders.waveform import Waveform
 from avrobust.models.folding import folded
 from avrobust.models.fusion.concat import Concat
 from avrobust.threats import suite
-from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Batch, Clip, Condition
+from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Batch, Clip
 
 EPS, STEPS, CLASSES = 0.006, 10, 11
 SEVERAL = 10  # eps values of a sweep
@@ -183,7 +183,7 @@ def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
     four = ((False, False), (True, False), (False, True), (True, True))
 
     def run(
-        attack: Attack, names: tuple[Condition, ...] = ("audio", "visual", "audiovisual")
+        attack: Attack, names: tuple[str, ...] = ("audio", "visual", "audiovisual")
     ) -> Callable[[], object]:
         return lambda: evaluate(
             ours, [batch], attack, {n: threats[n] for n in names}, device=device

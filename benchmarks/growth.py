@@ -32,10 +32,10 @@ from avrobust.models.encoders.waveform import Waveform
 from avrobust.models.folding import folded
 from avrobust.models.fusion.concat import Concat
 from avrobust.threats import suite
-from avrobust.types import Batch, Clip, Condition
+from avrobust.types import Batch, Clip
 
 SIZES = (1, 2, 4, 8)
-CONDITIONS: tuple[Condition, ...] = ("audio", "visual", "audiovisual")
+CONDITIONS: tuple[str, ...] = ("audio", "visual", "audiovisual")
 CLASSES, BATCH = 11, 8
 
 

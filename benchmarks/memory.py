@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avrobust.attacks.fgsm import FGSM
-from avrobust.attacks.problem import cross_entropy, differentiate
+from avrobust.attacks.gradients import cross_entropy, value_and_grad
 from avrobust.defenses.restorer import Gradient, Restorer
 from avrobust.defenses.sparse import ADMM, Bank, Solver, SpectralISTA, objective
 from avrobust.evaluation.evaluate import evaluate
@@ -163,7 +163,7 @@ def table(
 
     def differentiated(model: AVClassifier) -> object:
         with frozen(model):
-            return differentiate(model, cross_entropy, clip, label, (True, True))
+            return value_and_grad(model, cross_entropy, clip, label, MODALITIES)
 
     suites: dict[str, Callable[[], object]] = {
         **{

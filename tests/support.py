@@ -77,7 +77,7 @@ def model_for(*overrides: str, classes: int = 3, warm: bool = True) -> AVClassif
     config = config_for("train", *narrow, *overrides)
     defense: Defense = build("defense", config["defense"])
     model = build_model(config, classes, defense)
-    defense.begin(model, [batch_of(12, seed=99, classes=classes)])
+    defense.setup(model, [batch_of(12, seed=99, classes=classes)])
     if warm:
         for parameter in model.head.parameters():
             parameter.data.mul_(8)  # confident enough that attacks have something to turn

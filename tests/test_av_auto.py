@@ -5,7 +5,8 @@ import torch
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.pgd import PGD
-from avrobust.evaluation.evaluate import evaluate, felled
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.evaluation.summaries import success_by_attack
 from avrobust.threats import suite
 from avrobust.types import Batch, Clip
 from avrobust.utils.randomness import generator
@@ -37,11 +38,11 @@ def test_members_are_those_that_fit_the_model() -> None:
         == names(model_for("fusion=audio_only"), 11)
         == ["apgd_ce", "apgd_t", "square"]
     )
-    assert ENSEMBLE.left_out(model, 4, suite(0.1).values()) == []
-    assert ENSEMBLE.left_out(model, 4, suite(0.1, norm="l2").values())[0].startswith(
+    assert ENSEMBLE.unsupported(model, 4, suite(0.1).values()) == []
+    assert ENSEMBLE.unsupported(model, 4, suite(0.1, norm="l2").values())[0].startswith(
         "square, which is defined for"
     )
-    assert [reason.split(",")[0] for reason in ENSEMBLE.left_out(model.__call__, 3)] == [
+    assert [reason.split(",")[0] for reason in ENSEMBLE.unsupported(model.__call__, 3)] == [
         "apgd_t",
         "apgd with the cosine",
     ]
@@ -49,8 +50,9 @@ def test_members_are_those_that_fit_the_model() -> None:
 
 def test_who_knows_a_defense_tries_all_that_it_declares_once() -> None:
     objectives = built("defense", "minsim_exfmem").objectives()
-    informed = ENSEMBLE.knowing(objectives)
-    members = {m.name: m.objective for m in informed.members(model_for(), 11)}
+    adaptive = ENSEMBLE.adaptive_attack(objectives).attack
+    assert isinstance(adaptive, AVAuto)
+    members = {m.name: m.objective for m in adaptive.members(model_for(), 11)}
     declared = {f"apgd_{name}": o for name, o in objectives.items() if name != "cross_entropy"}
     assert list(members) == [
         *NAMES[:-1],
@@ -66,16 +68,16 @@ def test_every_clip_names_what_felled_it() -> None:
     records = evaluate(model, [batch], ENSEMBLE, suite(0.004))
     for record in records:
         if record.condition == "clean":
-            assert record.by == ""
+            assert record.attack == ""
         elif record.key == "clip/5":
-            assert record.by == "clean"
+            assert record.attack == "clean"
         else:
-            assert record.by in NAMES if not record.correct else record.by == ""
-    counts = felled(records)
+            assert record.attack in NAMES if not record.correct else record.attack == ""
+    counts = success_by_attack(records)
     assert sum(sum(c.values()) for c in counts.values()) == sum(
         not r.correct for r in records if r.condition != "clean"
     )
-    assert felled(evaluate(model, [batch], PGD(2), suite(0.004))) == {}
+    assert success_by_attack(evaluate(model, [batch], PGD(2), suite(0.004))) == {}
 
 
 def test_no_member_alone_fells_a_clip_that_the_ensemble_leaves_standing() -> None:
@@ -99,5 +101,5 @@ def test_in_l2_it_goes_without_square() -> None:
         ENSEMBLE,
         suite(0.5, norm="l2", units="pixel", snr=25.0),
     )
-    assert "square" not in {record.by for record in records}
-    assert any(record.by.startswith("apgd") for record in records)
+    assert "square" not in {record.attack for record in records}
+    assert any(record.attack.startswith("apgd") for record in records)

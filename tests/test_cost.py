@@ -13,8 +13,8 @@ from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
 from avrobust.attacks.transfer import Transfer
-from avrobust.evaluation.evaluate import cost, evaluate
-from avrobust.tasks.defend import with_all_costs, worst
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.evaluation.summaries import cost, sum_queries, worst_case
 from avrobust.threats import suite
 from avrobust.types import Clip
 from tests.support import batch_of, model_for
@@ -53,7 +53,7 @@ def test_every_pass_is_counted_for_the_clips_that_it_was_made_on(name: str) -> N
     assert sum(record.gradients for record in records) == model.gradients
     own = len(BATCH.key) * (1 + len(SUITE))  # the evaluation's, clean and of each outcome
     assert sum(record.queries for record in records) == model.queries - own
-    assert not any(record.shared for record in records)
+    assert not any(record.shared_gradients for record in records)
 
 
 def test_clips_that_fell_are_left_alone_and_the_others_get_every_start() -> None:
@@ -67,9 +67,11 @@ def test_clips_that_fell_are_left_alone_and_the_others_get_every_start() -> None
 
 def test_one_gradient_for_all_conditions_is_counted_as_asked_and_as_shared() -> None:
     records = evaluate(MODEL, [BATCH], FGSM(), SUITE)
-    assert cost(records) == {c: {"gradients": 1.0, "queries": 0.0, "shared": 1.0} for c in SUITE}
+    assert cost(records) == {
+        c: {"gradients": 1.0, "queries": 0.0, "shared_gradients": 1.0} for c in SUITE
+    }
     pgd = cost(evaluate(MODEL, [BATCH], PGD(3), SUITE))
-    assert pgd["audio"] == {"gradients": 3.0, "queries": 0.0, "shared": 1.0}
+    assert pgd["audio"] == {"gradients": 3.0, "queries": 0.0, "shared_gradients": 1.0}
 
 
 def test_of_transferred_clips_the_sources_passes_are_counted() -> None:
@@ -79,7 +81,7 @@ def test_of_transferred_clips_the_sources_passes_are_counted() -> None:
 
 def test_an_adaptive_attack_costs_what_all_its_objectives_cost() -> None:
     found = [evaluate(MODEL, [BATCH], attack, SUITE) for attack in (PGD(3), PGD(4))]
-    assert cost(with_all_costs(worst(found), found))["audio"]["gradients"] == 7
+    assert cost(sum_queries(worst_case(found), found))["audio"]["gradients"] == 7
 
 
 def test_what_is_counted_does_not_depend_on_batch_mates() -> None:

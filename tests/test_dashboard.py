@@ -10,7 +10,7 @@ from avrobust.cli.main import main
 from avrobust.tracking import dashboard
 from avrobust.tracking.dashboard import CHOICES, CURVES, MORE, SCORES
 from avrobust.tracking.wandb import summary
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 from tests.support import config_for
 
 # wandb-workspaces 0.4 declares its validators as Pydantic 1 did.

@@ -13,8 +13,8 @@ from PIL import Image
 from avrobust.analyses.embeddings.command import _cosines
 from avrobust.analyses.embeddings.compute import embedded, tsne
 from avrobust.analyses.embeddings.section import comparisons
-from avrobust.attacks.base import cross_entropy
 from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.gradients import cross_entropy
 from avrobust.cli.main import main
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.metrics import compactness

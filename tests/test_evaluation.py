@@ -9,7 +9,9 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim_released import MIMReleased
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.problem import Problem
-from avrobust.evaluation.evaluate import BudgetExceededError, evaluate, summarize
+from avrobust.evaluation.checks import BudgetExceededError
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.evaluation.summaries import summarize
 from avrobust.threats import suite
 from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, model_for

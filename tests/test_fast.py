@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 
-from avrobust.attacks.base import posed
-from avrobust.attacks.problem import cross_entropy
+from avrobust.attacks.base import attack_problem
+from avrobust.attacks.gradients import cross_entropy
 from avrobust.data.layout import Format
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
@@ -42,11 +42,13 @@ def test_no_step_waits_for_the_gpu(name: str) -> None:
             Clip(*map(mode.from_tensor, clip_of(3))),
             mode.from_tensor(torch.zeros(3, dtype=torch.long)),
         )
-        with posed(model, clip, label, SUITE["audiovisual"], None, cross_entropy) as problem:
+        with attack_problem(
+            model, clip, label, SUITE["audiovisual"], None, cross_entropy
+        ) as problem:
             assert problem is not None
             assert isinstance(attack.clips(problem).visual, FakeTensor)
             with pytest.raises(DataDependentOutputException):  # that the test would notice
-                problem.answer(clip).loss.sum().item()
+                problem.value_and_grad(clip).loss.sum().item()
 
 
 @pytest.mark.parametrize("defense", ["none", "minsim_exfmem"])

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.losses import dlr, dlr_targeted
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
-from avrobust.attacks.problem import Objective, Problem, cross_entropy, take
-from avrobust.attacks.search import start
+from avrobust.attacks.problem import Problem, take
+from avrobust.attacks.restarts import random_start
 from avrobust.attacks.square import Square
 from avrobust.attacks.targeted import Targeted
 from avrobust.models.classifier import AVClassifier
@@ -298,7 +299,7 @@ def test_apgd_on_both_at_once_equals_autoattack(loss: str, of_five: AVClassifier
         threat = suite(eps, audio=2.0, units="pixel")["audiovisual"]
         problem = replace(one(of_five, threat, i), objective=AA_LOSSES[loss], target=None)
         begin, again = (
-            start(problem, fill=True),
+            random_start(problem, fill=True),
             replace(problem, generators=[torch.Generator().manual_seed(7)]),
         )
         x, first = (folded(clip) for clip in (problem.clip, begin))

@@ -18,7 +18,8 @@ from avrobust.report.figures import write_figures
 from avrobust.report.page import _parts, write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
-from avrobust.types import CONDITIONS, Record
+from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.types import Record
 from tests.support import config_for
 from tests.test_tables import N, put
 

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avrobust.attacks.best import BestAdversarial
+from avrobust.attacks.cache import EmbeddingCache
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.problem import Problem, put, take
-from avrobust.attacks.search import Worst
-from avrobust.models.classifier import HeldModel
 from avrobust.threats import Threat, suite
 from avrobust.types import Clip
 from avrobust.utils.randomness import generator
@@ -25,11 +25,11 @@ def problem(model: object, threat: Threat) -> Problem:
 
 
 def test_some_clips_are_answered_as_in_the_whole_batch() -> None:
-    held = HeldModel.of(MODEL, BATCH.clip, "visual")
+    held = EmbeddingCache(MODEL, BATCH.clip, BATCH.label).model("visual")
     for model, threat in ((MODEL, suite(0.1)["audiovisual"]), (held, suite(0.1)["audio"])):
         whole = problem(model, threat)
         part = whole.take(SOME)
-        all_of_it, some = whole.answer(whole.clip), part.answer(part.clip)
+        all_of_it, some = whole.value_and_grad(whole.clip), part.value_and_grad(part.clip)
         torch.testing.assert_close(some.loss, all_of_it.loss[SOME])
         torch.testing.assert_close(some.logits, all_of_it.logits[SOME])
         for one, other in zip(some.gradient, all_of_it.gradient, strict=True):
@@ -45,7 +45,7 @@ def test_a_verdict_costs_no_second_pass() -> None:
         asked.append(1)
         return MODEL(clip)
 
-    answer = problem(model, suite(0.1)["audiovisual"]).answer(BATCH.clip)
+    answer = problem(model, suite(0.1)["audiovisual"]).value_and_grad(BATCH.clip)
     assert len(asked) == 1
     torch.testing.assert_close(
         F.cross_entropy(answer.logits, BATCH.label, reduction="none"), answer.loss
@@ -53,7 +53,9 @@ def test_a_verdict_costs_no_second_pass() -> None:
 
 
 def test_an_objective_that_is_not_of_each_clip_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"the objective returned \(\) for 5 clips"):
+    with pytest.raises(
+        ValueError, match=r"the objective returned shape \(\), expected one loss a clip: \(5,\)"
+    ):
         PGD(1)(
             MODEL,
             BATCH.clip,
@@ -81,17 +83,17 @@ def test_clips_are_taken_and_put_back() -> None:
 
 
 def test_what_fools_is_worse_than_what_does_not_then_the_loss_counts() -> None:
-    worst = Worst(clip_of(3))
+    best = BestAdversarial(clip_of(3))
     first, second = clip_of(3, seed=1), clip_of(3, seed=2)
-    worst.offer(first, torch.tensor([1.0, 1.0, 1.0]), torch.tensor([True, False, False]))
-    better = worst.offer(second, torch.tensor([2.0, 0.5, 0.5]), torch.tensor([False, True, False]))
+    best.update(first, torch.tensor([1.0, 1.0, 1.0]), torch.tensor([True, False, False]))
+    better = best.update(second, torch.tensor([2.0, 0.5, 0.5]), torch.tensor([False, True, False]))
     assert better.tolist() == [False, True, False]
-    assert [torch.equal(worst.clip.audio[i], second.audio[i]) for i in range(3)] == [
+    assert [torch.equal(best.clip.audio[i], second.audio[i]) for i in range(3)] == [
         False,
         True,
         False,
     ]
-    assert worst.loss.tolist() == [1.0, 0.5, 1.0]
+    assert best.loss.tolist() == [1.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("kind", [PGD, MIM])
@@ -101,7 +103,7 @@ def test_best_iterates_and_restarts_leave_no_clip_better_off(kind: type[PGD] | t
     def outcome(**settings: object) -> tuple[Tensor, Tensor]:
         generators = [generator(0, key) for key in BATCH.key]
         attack = kind(6, 0.7, **settings)  # type: ignore[arg-type]
-        return problem(MODEL, threat).judge(
+        return problem(MODEL, threat).loss_and_logits(
             attack(MODEL, BATCH.clip, BATCH.label, threat, generators=generators)
         )
 

@@ -15,7 +15,7 @@ from avrobust.report.collect import collect
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
-from avrobust.types import CONDITIONS
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 from tests.support import config_for
 
 N = 104

@@ -56,7 +56,7 @@ def test_nan_is_outside() -> None:
 
 
 def test_the_papers_tables() -> None:
-    table1 = suite(0.006, single=2.0)
+    table1 = suite(0.006, single_modality_factor=2.0)
     assert table1["audio"].audio is not None
     assert table1["audio"].audio.eps == pytest.approx(0.012)
     assert table1["visual"].visual is not None

@@ -9,7 +9,8 @@ import torch
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.transfer import Transfer
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import evaluate, summarize
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.evaluation.summaries import summarize
 from avrobust.experiments.identity import attack_name, science, source_of
 from avrobust.experiments.runs import Run, run_for
 from avrobust.report.collect import collect

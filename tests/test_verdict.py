@@ -16,11 +16,12 @@ from avrobust.attacks.eot import EoT
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import evaluate, felled, summarize
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.evaluation.summaries import success_by_attack, summarize
 from avrobust.report.collect import collect
 from avrobust.report.rows import rows
 from avrobust.threats import Threat, suite
-from avrobust.types import Clip, Condition, Record
+from avrobust.types import Clip, Record
 from tests.support import attack, model_for, run_script
 from tests.tiny import EPS, THREATS, tones_and_patches, trained
 
@@ -32,7 +33,7 @@ Change = Callable[[Tensor], Tensor]
 
 
 def planted(
-    modality: Condition, change: Change, of_logits: Change = lambda z: z
+    modality: str, change: Change, of_logits: Change = lambda z: z
 ) -> Callable[[Clip], Tensor]:
     """The undefended model with something in the way of an attacker's gradient."""
     model = trained(adversarially=False)
@@ -57,9 +58,7 @@ def saturated(z: Tensor) -> Tensor:
     return 1e4 * z
 
 
-def pgd(
-    model: Callable[[Clip], Tensor], threats: dict[Condition, Threat], condition: Condition
-) -> float:
+def pgd(model: Callable[[Clip], Tensor], threats: dict[str, Threat], condition: str) -> float:
     return summarize(evaluate(model, [BATCH], PGD(20), {condition: threats[condition]})).accuracy[
         condition
     ]
@@ -74,9 +73,7 @@ PLANTED: dict[str, tuple[Callable[[], Change], Change, str]] = {
 
 @pytest.mark.parametrize("modality", ["audio", "visual"])
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_defense_that_pgd_calls_robust_is_unmasked(
-    name: str, modality: Condition
-) -> None:
+def test_a_planted_defense_that_pgd_calls_robust_is_unmasked(name: str, modality: str) -> None:
     make, of_logits, sign = PLANTED[name]
     model = planted(modality, make(), of_logits)
     assert pgd(model, BROAD, modality) >= pgd(trained(adversarially=False), BROAD, modality) + 25
@@ -86,7 +83,7 @@ def test_a_planted_defense_that_pgd_calls_robust_is_unmasked(
 
 
 def test_averaging_over_draws_gets_through_noise() -> None:
-    threats: dict[Condition, Threat] = {"audio": BROAD["audio"]}
+    threats: dict[str, Threat] = {"audio": BROAD["audio"]}
 
     def left(attack: Attack) -> float:
         return summarize(evaluate(planted("audio", noise()), [BATCH], attack, threats)).accuracy[
@@ -108,11 +105,11 @@ def test_av_auto_breaks_what_only_saturates() -> None:
     model, threats = planted("visual", lambda x: x, saturated), {"visual": BROAD["visual"]}
     records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)  # type: ignore[arg-type]
     assert summarize(records).accuracy["visual"] <= 25
-    assert set(felled(records)["visual"]) == {"apgd_t"}
+    assert set(success_by_attack(records)["visual"]) == {"apgd_t"}
 
 
 def test_only_the_masked_modality_is_accused() -> None:
-    other: dict[Condition, Threat] = {"audio": BROAD["audio"]}
+    other: dict[str, Threat] = {"audio": BROAD["audio"]}
     assert judge(planted("visual", quantized), [BATCH], other).trusted
 
 
@@ -228,7 +225,7 @@ def test_av_auto_ends_with_a_verdict(prepared: Path, tmp_path: Path) -> None:
     wrong = [
         row
         for row in csv.DictReader(path.with_name("examples.csv").read_text().splitlines())
-        if row["by"]
+        if row["attack"]
     ]
     assert len(wrong) == sum(sum(counts.values()) for counts in result["felled"].values())
     assert set(result["verdict"]) == {"trusted", "reasons", "checks"}

@@ -1,17 +1,17 @@
-"""The threat: how far an attacker may move each modality, who measures it, and who projects onto it.
+"""Threats: how far an attacker may move each modality, how a change is measured and projected.
 
-An attack never decides what is allowed; it asks the threat to project, and `evaluate` asks the
+An attack never decides what is allowed: it asks the threat to project, and `evaluate` asks the
 threat to measure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import torch
 from torch import Generator, Tensor
 
-from avrobust.types import IMAGENET_STD, Clip, Condition
+from avrobust.types import IMAGENET_STD, Clip, Modality
 
 Units = Literal["imagenet", "pixel"]
 Norm = Literal["linf", "l2"]
@@ -19,18 +19,25 @@ Norm = Literal["linf", "l2"]
 # Float32 cannot hold clean + eps exactly: a projected value may be measured this far outside, in
 # input values.
 TOLERANCE = 1e-6
-L2_TOLERANCE = 1e-3  # of eps, in which many such roundings add up
+L2_TOLERANCE = 1e-3  # share of eps; many such rounding errors add up in an L2 norm
 
 
 @final
 @dataclass(frozen=True)
 class Budget:
-    """A ball of radius `eps` units round the clean input, cut to the valid values [low, high].
+    """A ball of radius `eps` units around the clean input, cut to the valid values [low, high].
 
-    `unit` is what one unit of eps is worth in input values: (1.0,) or, for frames, one number a
-    channel. `norm` is taken over all values of a clip. With `relative` eps is a share of the clean
-    clip's own L2 norm, so that every clip has the same signal-to-noise ratio, -20 log10(eps) dB; a
-    silent clip then cannot be moved.
+    Args:
+        eps: radius in units; at least 0.
+        low: smallest valid input value.
+        high: largest valid input value.
+        unit: size of one unit of eps in input values: (1.0,) or, for frames, one number a channel.
+        norm: taken over all values of a clip.
+        relative: eps is a share of the clean clip's own L2 norm. Every clip then has the same
+            signal-to-noise ratio, -20 log10(eps) dB, and a silent clip cannot be moved.
+
+    Raises:
+        ValueError: eps is negative or not finite, or `relative` with a norm other than l2.
     """
 
     eps: float
@@ -46,90 +53,106 @@ class Budget:
         if self.relative and self.norm != "l2":
             raise ValueError("a signal-to-noise ratio is a budget of the l2 norm")
 
-    def unit_like(self, x: Tensor) -> Tensor:
-        """The worth of one unit, broadcastable to audio (B, 1, S) or frames (B, T, 3, H, W)."""
-        # Not torch.tensor(..., device=): a copy from the host would make it wait for the GPU at
-        # every step.
-        unit = torch.stack([x.new_full((), unit) for unit in self.unit])
-        return unit if len(self.unit) == 1 else unit[:, None, None]
+    def scale(self, x: Tensor) -> Tensor:
+        """The size of one unit, broadcastable to audio (B, 1, S) or frames (B, T, 3, H, W)."""
+        # Not torch.tensor(..., device=): a copy from the host would make every step wait for the
+        # GPU.
+        scale = torch.stack([x.new_full((), unit) for unit in self.unit])
+        return scale if len(self.unit) == 1 else scale[:, None, None]
 
     def radius(self, clean: Tensor) -> float | Tensor:
-        """The ball's radius in units: one number, or of each clip (B, 1, ...)."""
-        return (
-            self.eps * each(l2_norm(clean / self.unit_like(clean)), clean)
-            if self.relative
-            else self.eps
-        )
+        """The ball's radius in units: one number, or one for each clip, (B, 1, ...)."""
+        if not self.relative:
+            return self.eps
+        return self.eps * each(l2_norm(clean / self.scale(clean)), clean)
 
-    def widest(self) -> "Budget":
-        """The same with every valid value in reach of every other."""
+    def unlimited(self) -> "Budget":
+        """The L-infinity budget within which every valid value can reach every other one."""
         return Budget((self.high - self.low) / min(self.unit), self.low, self.high, self.unit)
 
     def noise(self, clean: Tensor, generators: Sequence[Generator], *, fill: bool) -> Tensor:
-        """A random point of the ball for each clip, less the clean one: uniform, or on the sphere of the l2 norm.
+        """A random offset within the ball for each clip: uniform, or on the sphere of an L2 ball.
 
-        With `fill` a uniform draw is scaled until it reaches the end of the budget.
+        Args:
+            clean: the clips that the offset is for, (B, ...).
+            generators: one a clip.
+            fill: scale a uniform draw until its largest value is eps.
+
+        Returns:
+            Offsets of the shape of `clean`, in input values.
         """
-        # Drawn on the CPU, clip by clip, so that the device and the batch's make-up change nothing.
+        # Drawn on the CPU, clip by clip, so that the device and the batch's composition change
+        # nothing.
         draw = torch.rand if self.norm == "linf" else torch.randn
-        noise = torch.stack(
-            [draw(clean.shape[1:], generator=g, dtype=clean.dtype) for g in generators]
-        )
+        shape, dtype = clean.shape[1:], clean.dtype
+        noise = torch.stack([draw(shape, generator=g, dtype=dtype) for g in generators])
         noise = noise.to(clean.device)
         if self.norm == "l2":
-            return self._towards(noise) * self.radius(clean) * self.unit_like(clean)
+            return self._unit_direction(noise) * self.radius(clean) * self.scale(clean)
         noise = 2 * noise - 1
         if fill:
             noise = noise / each(noise.abs().flatten(1).amax(1), noise)
-        return noise * self.eps * self.unit_like(clean)
+        return noise * self.eps * self.scale(clean)
 
     def move(self, x: Tensor, direction: Tensor, fraction: float | Tensor, clean: Tensor) -> Tensor:
-        """A step of `fraction` of eps, one for all clips or one of each (B,), that gains most along `direction`."""
-        share = each(fraction, x) if isinstance(fraction, Tensor) else fraction
-        return x + (share * self.radius(clean)) * self.unit_like(x) * self._towards(
-            direction.nan_to_num()
-        )
+        """Steepest ascent: a step of `fraction` of eps that gains most along `direction`.
 
-    def _towards(self, direction: Tensor) -> Tensor:
-        """The vector of norm 1 that gains most along `direction`; 0 where that is 0."""
+        Args:
+            x: the current inputs, (B, ...).
+            direction: for example a gradient, of the same shape; NaN counts as 0.
+            fraction: one number for all clips or one for each, (B,).
+            clean: the clean inputs, which a relative radius depends on.
+        """
+        share = each(fraction, x) if isinstance(fraction, Tensor) else fraction
+        unit_direction = self._unit_direction(direction.nan_to_num())
+        return x + (share * self.radius(clean)) * self.scale(x) * unit_direction
+
+    def _unit_direction(self, direction: Tensor) -> Tensor:
+        """The vector of norm 1 that gains most along `direction`; 0 where `direction` is 0."""
         if self.norm == "linf":
             return direction.sign()
         length = l2_norm(direction)
         return direction / each(length.where(length > 0, 1.0), direction)
 
     def project(self, x: Tensor, clean: Tensor) -> Tensor:
-        """The point of the ball that is nearest to x, cut to the valid values."""
-        unit, radius = self.unit_like(x), self.radius(clean)
+        """The point of the ball that is nearest to `x`, cut to the valid values."""
+        scale, radius = self.scale(x), self.radius(clean)
         if self.norm == "linf":
-            return (clean + torch.clamp(x - clean, -radius * unit, radius * unit)).clamp(
-                self.low, self.high
-            )
-        length = each(l2_norm((x - clean) / unit), x)
-        outside = (radius / length.clamp(min=torch.finfo(x.dtype).tiny)).clamp(max=1.0)
-        return (clean + (x - clean) * outside).clamp(self.low, self.high)
+            change = torch.clamp(x - clean, -radius * scale, radius * scale)
+        else:
+            length = each(l2_norm((x - clean) / scale), x)
+            shrink = (radius / length.clamp(min=torch.finfo(x.dtype).tiny)).clamp(max=1.0)
+            change = (x - clean) * shrink
+        return (clean + change).clamp(self.low, self.high)
 
     def distance(self, x: Tensor, clean: Tensor) -> Tensor:
-        """How far x is from clean, in units of eps: (B,)."""
-        if x is clean:
+        """How far `x` is from `clean`, in units of eps: (B,)."""
+        if x is clean:  # the usual case of an untouched modality: saves a pass over all values
             return x.new_zeros(len(x))
-        moved = (x - clean) / self.unit_like(x)
+        change = (x - clean) / self.scale(x)
         if self.norm == "linf":
-            return moved.abs().flatten(1).amax(1)
-        own = (
-            l2_norm(clean / self.unit_like(clean))
-            if self.relative
-            else torch.ones_like(moved.flatten(1)[:, 0])
-        )
-        return l2_norm(moved) / own.where(own > 0, 1.0)
+            return change.abs().flatten(1).amax(1)
+        length = l2_norm(change)
+        if not self.relative:
+            return length
+        clean_length = l2_norm(clean / self.scale(clean))
+        return length / clean_length.where(clean_length > 0, 1.0)
 
     def valid(self, x: Tensor) -> Tensor:
-        """Whether each clip of x is finite and inside [low, high]: (B,) bool."""
+        """Whether each clip of `x` is finite and inside [low, high]: (B,) bool."""
         return ((x >= self.low) & (x <= self.high)).flatten(1).all(1)
 
     def contains(self, x: Tensor, distance: Tensor) -> Tensor:
-        """Whether each clip of x, at its `distance` (B,), is in the ball and valid, up to rounding: (B,) bool."""
-        slack = TOLERANCE / min(self.unit) if self.norm == "linf" else L2_TOLERANCE * self.eps
-        return self.valid(x) & (distance <= self.eps + slack)
+        """Whether each clip is valid and inside the ball, up to rounding: (B,) bool.
+
+        Args:
+            x: the clips, (B, ...).
+            distance: their distances from the clean clips, (B,), as `distance` gives them.
+        """
+        tolerance = TOLERANCE / min(self.unit)
+        if self.norm == "l2":
+            tolerance = L2_TOLERANCE * self.eps
+        return self.valid(x) & (distance <= self.eps + tolerance)
 
 
 def l2_norm(x: Tensor) -> Tensor:
@@ -154,7 +177,14 @@ def snr_budget(decibels: float) -> Budget:
 
 
 def visual_budget(eps: float, units: Units = "imagenet", norm: Norm = "linf") -> Budget:
-    """A budget for frames in [0, 1]; eps in pixel values or in ImageNet-normalized units (pixel / channel's std)."""
+    """A budget for frames in [0, 1].
+
+    Args:
+        eps: radius in `units`.
+        units: "pixel" for pixel values, "imagenet" for pixel values divided by the channel's
+            ImageNet standard deviation.
+        norm: taken over all values of a clip.
+    """
     return Budget(eps, 0.0, 1.0, IMAGENET_STD if units == "imagenet" else (1.0,), norm)
 
 
@@ -171,32 +201,64 @@ class Threat:
         """The budgets in the order of a Clip's fields."""
         return self.audio, self.visual
 
-    def scaled(self, share: float) -> "Threat":
-        """The same with a share of each eps."""
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities that the threat lets an attack change."""
+        audio: tuple[Modality, ...] = () if self.audio is None else ("audio",)
+        visual: tuple[Modality, ...] = () if self.visual is None else ("visual",)
+        return audio + visual
+
+    def only(self, modalities: Collection[Modality]) -> "Threat":
+        """The same threat against these modalities alone."""
         return Threat(
-            *(budget and replace(budget, eps=share * budget.eps) for budget in self.budgets)
+            self.audio if "audio" in modalities else None,
+            self.visual if "visual" in modalities else None,
         )
 
+    def scaled(self, share: float) -> "Threat":
+        """The same threat with a share of each eps."""
+        return Threat(*(b and replace(b, eps=share * b.eps) for b in self.budgets))
+
+    def unlimited(self) -> "Threat":
+        """The same modalities, each free to take every valid value."""
+        return Threat(*(b and b.unlimited() for b in self.budgets))
+
     def project(self, adversarial: Clip, clean: Clip) -> Clip:
-        """The allowed clip that is nearest to `adversarial`; an untouched modality is the clean tensor itself."""
-        pairs = zip(self.budgets, adversarial, clean, strict=True)
-        return Clip(*(c if b is None else b.project(x, c) for b, x, c in pairs))
+        """The allowed clips nearest to `adversarial`; an untouched modality is the clean tensor."""
+        audio, visual = clean
+        if self.audio is not None:
+            audio = self.audio.project(adversarial.audio, clean.audio)
+        if self.visual is not None:
+            visual = self.visual.project(adversarial.visual, clean.visual)
+        return Clip(audio, visual)
 
     def distances(self, adversarial: Clip, clean: Clip) -> tuple[Tensor, Tensor]:
-        """How far each clip's sound and frames were moved, (B,) each, in units of eps; the paper's without a budget."""
+        """How far sound and frames of each clip are from the clean ones, (B,) each.
+
+        Measured as each budget measures. A modality without a budget is measured by its largest
+        change: in waveform units, or in pixel values divided by the ImageNet standard deviation.
+        """
         audio, visual = self.audio or audio_budget(0), self.visual or visual_budget(0)
-        return audio.distance(adversarial.audio, clean.audio), visual.distance(
-            adversarial.visual, clean.visual
+        return (
+            audio.distance(adversarial.audio, clean.audio),
+            visual.distance(adversarial.visual, clean.visual),
         )
 
     def contains(self, adversarial: Clip, distances: tuple[Tensor, Tensor]) -> Tensor:
-        """Whether each clip, at its `distances`, keeps to this threat: (B,) bool; what it leaves alone may not move."""
-        found = zip(self.budgets, adversarial, distances, strict=True)
-        kept = [
-            distance == 0 if budget is None else budget.contains(x, distance)
-            for budget, x, distance in found
-        ]
-        return kept[0] & kept[1]
+        """Whether each clip keeps to this threat: (B,) bool.
+
+        Args:
+            adversarial: the clips.
+            distances: their distances from the clean ones, as `distances` gives them. The distance
+                of a modality without a budget has to be 0.
+        """
+        audio, visual = distances
+        audio_kept, visual_kept = audio == 0, visual == 0
+        if self.audio is not None:
+            audio_kept = self.audio.contains(adversarial.audio, audio)
+        if self.visual is not None:
+            visual_kept = self.visual.contains(adversarial.visual, visual)
+        return audio_kept & visual_kept
 
 
 def suite(
@@ -204,40 +266,37 @@ def suite(
     *,
     audio: float = 1.0,
     visual: float = 1.0,
-    single: float = 1.0,
+    single_modality_factor: float = 1.0,
     units: Units = "imagenet",
     norm: Norm = "linf",
     snr: float | None = None,
-) -> dict[Condition, Threat]:
-    """The three threats of a table: audio alone, visual alone, both at once.
+) -> dict[str, Threat]:
+    """The three threats of a table: of the conditions "audio", "visual" and "audiovisual".
 
     Args:
         eps: the budget of the joint attack, in the units below.
         audio: factor on eps for the waveform (waveform units).
         visual: factor on eps for the frames (`units`).
-        single: factor on both where one modality is attacked alone (2 in the paper's Table 1: 0.012
-            against 0.006).
-        units: what a visual eps is measured in; see `visual_budget`.
-        norm: of both budgets, over all values of a clip.
-        snr: the waveform's budget as a signal-to-noise ratio in dB, in the place of `eps * audio`.
+        single_modality_factor: factor on both budgets where one modality is attacked alone (2 in
+            the paper's Table 1: 0.012 against 0.006).
+        units: what a visual eps is measured in: "pixel" for pixel values, "imagenet" for pixel
+            values divided by the channel's ImageNet standard deviation.
+        norm: norm of both budgets, over all values of a clip.
+        snr: the waveform's budget as a signal-to-noise ratio in dB, in place of `eps * audio`.
 
     Raises:
         ValueError: a budget is negative or not finite.
     """
 
-    def sound(factor: float) -> Budget:
+    def waveform(factor: float) -> Budget:
         if snr is None:
             return audio_budget(eps * audio * factor, norm)
         budget = snr_budget(snr)
         return replace(budget, eps=budget.eps * factor)
 
+    alone = single_modality_factor
     return {
-        "audio": Threat(audio=sound(single)),
-        "visual": Threat(visual=visual_budget(eps * visual * single, units, norm)),
-        "audiovisual": Threat(sound(1.0), visual_budget(eps * visual, units, norm)),
+        "audio": Threat(audio=waveform(alone)),
+        "visual": Threat(visual=visual_budget(eps * visual * alone, units, norm)),
+        "audiovisual": Threat(waveform(1.0), visual_budget(eps * visual, units, norm)),
     }
-
-
-def modalities(threat: Threat) -> Sequence[bool]:
-    """Which fields of a Clip the threat lets an attack touch."""
-    return [budget is not None for budget in threat.budgets]

@@ -1,6 +1,6 @@
-"""The carriers that travel between layers, and the names of what can be attacked."""
+"""The carriers that travel between layers: clips, embeddings, batches, records, conditions."""
 
-from __future__ import annotations  # so that what only reads results can import this without torch
+from __future__ import annotations  # so that code that only reads results imports no torch
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -12,28 +12,10 @@ if TYPE_CHECKING:
 Modality = Literal["audio", "visual"]
 MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
 
-Condition = Literal["clean", "audio", "visual", "audiovisual"]
-CONDITIONS: tuple[Condition, ...] = ("clean", "audio", "visual", "audiovisual")
-
-
 # Frames are normalized with these before a visual net, and the paper measures its visual eps after
 # that division.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-class ConditionInfo(NamedTuple):
-    """One way in which clips reach a model, as results and tables name it."""
-
-    name: str  # unique in an evaluation, for example "audio"
-    title: str  # as a table's heading, for example "xA"
-    modalities: tuple[Modality, ...]  # that the condition may change
-    adversarial: bool  # whether it is an attack
-
-    @property
-    def clean(self) -> bool:
-        """Whether the clips are as they were recorded."""
-        return not self.modalities
 
 
 class Clip(NamedTuple):
@@ -53,15 +35,13 @@ class Features(NamedTuple):
     """The embeddings of the two modalities."""
 
     audio: Tensor  # (B, D)
-    visual: Tensor  # (B, D); for a fusion that looks at places the map (B, T, D, h, w)
+    visual: Tensor  # (B, D); the map (B, T, D, h, w) for a MapFusion
 
     def pooled(self) -> Features:
         """One embedding of each modality, (B, D): a map's mean over its places and frames."""
-        return (
-            self
-            if self.visual.dim() == 2
-            else Features(self.audio, self.visual.mean((3, 4)).mean(1))
-        )
+        if self.visual.dim() == 2:
+            return self
+        return Features(self.audio, self.visual.mean((3, 4)).mean(1))
 
 
 class Sample(NamedTuple):
@@ -80,11 +60,25 @@ class Batch(NamedTuple):
     key: tuple[str, ...]
 
 
+class ConditionInfo(NamedTuple):
+    """What results and reports say about a condition that clips are evaluated under."""
+
+    name: str  # unique in an evaluation, for example "audio"
+    title: str  # a short table heading, for example "xA"
+    modalities: tuple[Modality, ...]  # those that the condition may change
+    adversarial: bool  # True for attacks, which count into the paper's Avg
+
+    @property
+    def clean(self) -> bool:
+        """Whether the condition changes nothing."""
+        return not self.modalities
+
+
 class Record(NamedTuple):
-    """What one model did with one clip under one condition: a row of examples.csv."""
+    """What a model predicted for one clip under one condition: a row of examples.csv."""
 
     key: str
-    condition: Condition
+    condition: str  # the condition's name
     label: int
     prediction: int
     correct: bool
@@ -92,13 +86,12 @@ class Record(NamedTuple):
     loss: float  # cross-entropy against the label, in nats
     audio_distance: float  # largest change of the waveform, in the audio budget's units
     visual_distance: float  # largest change of the frames, in the visual budget's units
-    by: str = ""  # which member of an attack made of several fooled it; "clean" if the model errs as it is
-    gradients: int = 0  # of the attacker's loss that the attack asked for
-    queries: int = 0  # passes without a gradient that it asked for
-    shared: int = 0  # of those gradients the ones that all conditions of the clip had in common
-    target: int | None = None  # the class that the attack wanted, if it wanted a certain one
+    attack: str = ""  # the ensemble member that fooled the model; "clean": wrong without attack
+    gradients: int = 0  # gradients of the attacker's loss that the attack computed
+    queries: int = 0  # forward passes without a gradient
+    shared_gradients: int = 0  # those gradients that one pass served to all conditions of the clip
+    target: int | None = None  # the class that a targeted attack wanted
 
 
-Classifier = Callable[
-    [Clip], "Tensor"
-]  # clips to logits (B, C); all that evaluate() asks of a model
+# Clips to logits (B, C). `evaluate` needs nothing else of a model.
+Classifier = Callable[[Clip], "Tensor"]

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from avrobust.attacks.cache import EmbeddingCache
 from avrobust.attacks.losses import cosine
 from avrobust.defenses.base import Defense
 from avrobust.defenses.prototypes import Centers
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import worst
-from avrobust.models.classifier import AVClassifier, HeldModel
+from avrobust.evaluation.summaries import worst_case
+from avrobust.models.classifier import AVClassifier
 from avrobust.types import Clip, Features, Record
 from avrobust.utils.randomness import generator
 from tests.support import batch_of, built, model_for, options
@@ -98,15 +99,15 @@ def test_the_whole_defense_travels_in_the_weights(name: str) -> None:
 
 def test_what_is_learned_has_an_optimizer_group(defense: Defense, name: str) -> None:
     trained = model(name)
-    grouped = [p for group in defense.groups(trained) for p in group["params"]]
-    assert {id(p) for p in grouped} == {id(p) for p in trained.learned.parameters()}
+    grouped = [p for group in defense.param_groups(trained) for p in group["params"]]
+    assert {id(p) for p in grouped} == {id(p) for p in trained.extra_modules.parameters()}
 
 
 def test_beginning_again_gives_the_same(defense: Defense, name: str) -> None:
     trained = model(name)
     first = []
     for _ in range(2):
-        defense.begin(trained, [batch_of(6), batch_of(6, seed=1)])
+        defense.setup(trained, [batch_of(6), batch_of(6, seed=1)])
         first.append(copy.deepcopy(trained.state_dict()))
     assert all(torch.equal(first[0][key], value) for key, value in first[1].items())
     assert all(module.training for module in trained.modules())
@@ -115,7 +116,7 @@ def test_beginning_again_gives_the_same(defense: Defense, name: str) -> None:
 def test_a_held_modality_is_restored_as_well(name: str) -> None:
     attacked, batch = model(name).eval(), batch_of(4)
     with torch.no_grad():
-        held = HeldModel.of(attacked, batch.clip, "audio")
+        held = EmbeddingCache(attacked, batch.clip, batch.label).model("audio")
         torch.testing.assert_close(held(batch.clip), attacked(batch.clip))
 
 
@@ -170,13 +171,13 @@ def test_the_worst_of_several_attacks_is_taken_clip_by_clip() -> None:
 
     first = [record("a", True, 0.2), record("b", False, 1.0), record("c", True, 0.3)]
     second = [record("a", False, 0.9), record("b", False, 2.0), record("c", True, 0.1)]
-    assert worst([first, second]) == [second[0], second[1], first[2]]
+    assert worst_case([first, second]) == [second[0], second[1], first[2]]
 
 
 def test_the_banks_hold_the_first_features_of_the_clips() -> None:
     trained, batches = model("exfmem"), [batch_of(6), batch_of(6, seed=1)]
     for size, expected in ((8, 8), (100, 12)):
-        built("defense", "exfmem", size=size).begin(trained, batches)
+        built("defense", "exfmem", size=size).setup(trained, batches)
         atoms = {m: r.atoms for m, r in trained.restorers.items()}
         with torch.no_grad():
             features = [trained.eval().encode(b.clip) for b in batches]
@@ -195,7 +196,7 @@ def test_an_augmented_bank_is_normalized_as_in_training_and_leaves_the_statistic
 
 
 def banks(trained: AVClassifier, source: str) -> Tensor:
-    built("defense", "exfmem", source=source).begin(trained, [batch_of(6)])
+    built("defense", "exfmem", source=source).setup(trained, [batch_of(6)])
     return next(iter(trained.restorers.values())).get_buffer("atoms").clone()
 
 
@@ -231,10 +232,10 @@ def test_the_conformity_loss_by_hand() -> None:
 
 def test_the_centers_begin_at_the_class_means() -> None:
     trained, batch = model("pcl"), batch_of(6)
-    built("defense", "pcl").begin(trained, [batch])
+    built("defense", "pcl").setup(trained, [batch])
     with torch.no_grad():
         features = trained.eval().encode(batch.clip).audio
-    centers = trained.learned["centers_audio"]
+    centers = trained.extra_modules["centers_audio"]
     assert isinstance(centers, Centers)
     torch.testing.assert_close(centers.pull[1], features[batch.label == 1].mean(0))
     assert torch.equal(centers.pull, centers.push)

@@ -13,10 +13,10 @@ from avrobust.charts.figure import Chart
 if TYPE_CHECKING:  # the page and --help import this without torch
     import torch
 
-    from avrobust.attacks.base import Attack, Objective
+    from avrobust.attacks.base import Attack
+    from avrobust.attacks.gradients import Objective
     from avrobust.data.batches import SplitBatches
     from avrobust.data.prepared import Prepared
-    from avrobust.evaluation.conditions import Condition
     from avrobust.experiments.results import EvaluationResult
     from avrobust.models.classifier import AVClassifier
     from avrobust.threats import Threat

@@ -1,4 +1,4 @@
-"""Auto-PGD: gradient ascent whose step sizes choose themselves, clip by clip."""
+"""Auto-PGD: gradient ascent that adapts its step sizes, clip by clip."""
 
 from typing import Literal, NamedTuple, final
 
@@ -6,35 +6,40 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.base import Attack
+from avrobust.attacks.best import BestAdversarial, not_weaker_than_clean, where
+from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.losses import dlr, dlr_targeted
-from avrobust.attacks.problem import Answer, Problem, take
-from avrobust.attacks.search import Worst, not_better_off, start, where
+from avrobust.attacks.problem import Problem, take
+from avrobust.attacks.restarts import random_start
 from avrobust.errors import UserError
 from avrobust.types import Clip
 
 Loss = Literal["objective", "dlr", "dlr_targeted"]
-NEEDED = {"objective": 2, "dlr": 3, "dlr_targeted": 4}  # classes that each loss compares
+# How many classes each loss compares.
+CLASSES_NEEDED = {"objective": 2, "dlr": 3, "dlr_targeted": 4}
 
 
 @final
 class APGD(Attack):
-    """Momentum ascent from 2 eps, halved at checkpoints where the loss stalls. Croce & Hein 2020 (arXiv 2003.01690).
+    """Momentum ascent from 2 eps, halved at checkpoints where the loss stalls.
 
-    Both inputs step at once, each by the same share of its own budget; share and checkpoints are
-    each clip's own. Of a clip that was fooled the fooling iterate with the highest loss comes back,
-    of others the iterate with the highest.
+    Croce & Hein 2020 (arXiv 2003.01690). Both inputs step at once, each by the same share of its
+    own budget; share and checkpoints are each clip's own. A fooled clip comes back as the fooling
+    iterate with the highest loss, any other clip as the iterate with the highest loss.
 
     Args:
-        steps: gradient steps of one run; the checkpoints follow from it.
+        steps: gradient steps of one run; the checkpoints follow from them.
         loss: "objective" (cross-entropy unless a defense declares another), "dlr" or
             "dlr_targeted".
-        targets: how many of the likeliest wrong classes the targeted loss aims at, one run each.
-        restarts: how many random starts, each for the clips that still stand.
-        stop: leave a clip alone as soon as it is fooled: the same verdict for less work.
+        targets: number of likeliest wrong classes that the targeted loss leads to, one run each.
+        restarts: number of random starts, each for the clips that are not fooled yet.
+        stop: end the run of a clip as soon as it is fooled: the same verdict for less work.
 
     Raises:
         ValueError: one of the numbers is below 1.
     """
+
+    kind = "strong"
 
     def __init__(
         self,
@@ -46,82 +51,75 @@ class APGD(Attack):
     ) -> None:
         if min(steps, targets, restarts) < 1:
             raise ValueError(
-                f"steps, targets and restarts must be at least 1, not {steps}, {targets} and {restarts}"
+                "steps, targets and restarts must be at least 1, "
+                f"not {steps}, {targets} and {restarts}"
             )
-        self.steps, self.loss, self.targets, self.restarts, self.stop = (
-            steps,
-            loss,
-            targets,
-            restarts,
-            stop,
-        )
-        self.aims = loss == "objective"
+        self.steps, self.loss, self.targets = steps, loss, targets
+        self.restarts, self.stop = restarts, stop
+        self.supports_targeted = loss == "objective"
 
-    def refuse(self, classes: int) -> None:
-        if classes < NEEDED[self.loss]:
+    def validate(self, classes: int) -> None:
+        needed = CLASSES_NEEDED[self.loss]
+        if classes < needed:
             raise UserError(
-                f"apgd with loss={self.loss} needs at least {NEEDED[self.loss]} classes, not {classes}"
+                f"apgd with loss={self.loss} needs at least {needed} classes, not {classes}"
             )
 
     def perturb(self, problem: Problem) -> Clip:
-        logits = problem.logits(problem.clip)
-        self.refuse(logits.shape[1])
-        goals = self._goals(problem, logits)
-        worst = Worst(problem.clip)
-        for goal in goals * self.restarts:
-            index = (~worst.fooled).nonzero().squeeze(1)
+        clean_logits = problem.logits(problem.clip)
+        self.validate(clean_logits.shape[1])
+        best = BestAdversarial(problem.clip)
+        for run in self._runs(problem, clean_logits) * self.restarts:
+            index = best.not_fooled()
             if len(index):
-                self._offer(worst, goal.take(index), index)
-        return not_better_off(problem, worst.clip)
+                part = run.take(index)
+                x = self._ascend(part)
+                logits = part.logits(x)
+                best.update(x, part.adversarial_loss(logits), part.fooled(logits), index)
+        return not_weaker_than_clean(problem, best.clip)
 
-    def _offer(self, worst: Worst, problem: Problem, index: Tensor) -> None:
-        found = self._run(problem)
-        logits = problem.logits(found)
-        worst.offer(found, problem.harm(logits), problem.fooled(logits), index)
-
-    def _goals(self, problem: Problem, logits: Tensor) -> list[Problem]:
-        """The same clips with each loss that is to be maximized; the targets are the likeliest of the other classes."""
+    def _runs(self, problem: Problem, clean_logits: Tensor) -> list[Problem]:
+        """The problem with each loss that is to be maximized, one run each."""
         if self.loss == "objective":
             return [problem]
         if self.loss == "dlr":
-            return [problem.towards(dlr)]
-        others = logits.scatter(1, problem.label.unsqueeze(1), -torch.inf).argsort(
-            1, descending=True
-        )  # (B, C)
-        count = min(self.targets, logits.shape[1] - 1)
-        return [problem.towards(dlr_targeted, others[:, i]) for i in range(count)]
+            return [problem.with_loss(dlr)]
+        without_label = clean_logits.scatter(1, problem.label.unsqueeze(1), -torch.inf)
+        likeliest = without_label.argsort(1, descending=True)  # (B, C), the label last
+        count = min(self.targets, clean_logits.shape[1] - 1)
+        return [problem.with_loss(dlr_targeted, likeliest[:, i]) for i in range(count)]
 
-    def _run(self, problem: Problem) -> Clip:
+    def _ascend(self, problem: Problem) -> Clip:
         """One random start, followed for all the steps."""
-        x = start(problem, fill=True)
-        answer = problem.answer(x)
-        worst = Worst(x)
-        worst.offer(x, answer.loss, problem.fooled(answer.logits))
-        state, index = _begin(x, answer), torch.arange(len(problem), device=x.audio.device)
-        window = left = max(int(0.22 * self.steps), 1)
-        for i in range(self.steps):
-            if self.stop and worst.fooled[index].any():
-                stands = (~worst.fooled[index]).nonzero().squeeze(1)
-                problem, state, index = problem.take(stands), state.take(stands), index[stands]
+        x = random_start(problem, fill=True)
+        result = problem.value_and_grad(x)
+        best = BestAdversarial(x)
+        best.update(x, result.loss, problem.fooled(result.logits))
+        state, index = _start(x, result), torch.arange(len(problem), device=x.audio.device)
+        window = steps_left = max(int(0.22 * self.steps), 1)
+        for step in range(self.steps):
+            if self.stop and best.fooled[index].any():
+                rows = (~best.fooled[index]).nonzero().squeeze(1)
+                problem, state, index = problem.take(rows), state.take(rows), index[rows]
             if not len(index):
                 break
-            x = _moved(problem, state, 0.75 if i else 1.0)
-            answer = problem.answer(x)
-            worst.offer(x, answer.loss, problem.fooled(answer.logits), index)
-            state, left = _looked(state, x, answer), left - 1
-            if left == 0:
-                state = _checked(state, 0.75 * window)
-                window = left = max(
-                    window - max(int(0.03 * self.steps), 1), max(int(0.06 * self.steps), 1)
-                )
-        return worst.clip
+            x = _next_iterate(problem, state, 0.75 if step else 1.0)
+            result = problem.value_and_grad(x)
+            best.update(x, result.loss, problem.fooled(result.logits), index)
+            state, steps_left = _after_step(state, x, result), steps_left - 1
+            if steps_left == 0:
+                state = _checkpoint(state, 0.75 * window)
+                # Windows get shorter by 3 % of the steps each, down to 6 %.
+                shorter = window - max(int(0.03 * self.steps), 1)
+                window = steps_left = max(shorter, max(int(0.06 * self.steps), 1))
+        return best.clip
 
 
 class _State(NamedTuple):
-    """Where a run stands: every entry has a row for each clip."""
+    """The state of a run: every entry has a row for each clip."""
 
     x: Clip
-    before: Clip  # the iterate before x
+    previous: Clip  # the iterate before x
     gradient: Clip  # at x
     best: Clip  # the iterate with the highest loss so far, which need not be one that fools
     best_gradient: Clip
@@ -129,64 +127,68 @@ class _State(NamedTuple):
     loss: Tensor  # (B,) at x
     rises: Tensor  # (B,) how often the loss rose since the last checkpoint
     fraction: Tensor  # (B,) step size as a share of eps
-    last_best: Tensor  # (B,) the highest loss at the last checkpoint
-    halved: Tensor  # (B,) bool: whether the step was halved there
+    best_at_checkpoint: Tensor  # (B,) the highest loss at the last checkpoint
+    halved: Tensor  # (B,) bool: whether the step was halved at the last checkpoint
 
     def take(self, index: Tensor) -> "_State":
         """The rows at `index`."""
-        return _State(*(take(v, index) if isinstance(v, Clip) else v[index] for v in self))  # type: ignore[arg-type]
+        rows = [take(v, index) if isinstance(v, Clip) else v[index] for v in self]
+        return _State(*rows)  # type: ignore[arg-type]
 
 
-def _begin(x: Clip, answer: Answer) -> _State:
-    zeros, none = torch.zeros_like(answer.loss), torch.ones_like(answer.loss, dtype=torch.bool)
+def _start(x: Clip, result: LossGradient) -> _State:
+    zeros = torch.zeros_like(result.loss)
     return _State(
         x=x,
-        before=x,
-        gradient=answer.gradient,
+        previous=x,
+        gradient=result.gradient,
         best=x,
-        best_gradient=answer.gradient,
-        best_loss=answer.loss,
-        loss=zeros,  # so the first comparison is with 0 and not with the start's loss, as in the authors' code
+        best_gradient=result.gradient,
+        best_loss=result.loss,
+        # The first comparison is with 0 and not with the start's loss, as in the authors' code.
+        loss=zeros,
         rises=zeros,
         fraction=torch.full_like(zeros, 2.0),
-        last_best=answer.loss,
-        halved=none,
+        best_at_checkpoint=result.loss,
+        halved=torch.ones_like(result.loss, dtype=torch.bool),
     )
 
 
-def _moved(problem: Problem, state: _State, share: float) -> Clip:
-    """The next iterate: `share` of the projected gradient step, the rest of it the last move again."""
+def _next_iterate(problem: Problem, state: _State, share: float) -> Clip:
+    """The next iterate: `share` of the projected gradient step, and of the last move the rest."""
     ahead = problem.step(state.x, state.gradient, state.fraction)
-    triples = zip(state.x, ahead, state.before, strict=True)
-    return problem.project(
-        Clip(*(x + (a - x) * share + (x - b) * (1 - share) for x, a, b in triples))
-    )
+    moved = []
+    for modality in Clip._fields:
+        x, previous = getattr(state.x, modality), getattr(state.previous, modality)
+        step = getattr(ahead, modality) - x
+        moved.append(x + step * share + (x - previous) * (1 - share))
+    return problem.project(Clip(*moved))
 
 
-def _looked(state: _State, x: Clip, answer: Answer) -> _State:
+def _after_step(state: _State, x: Clip, result: LossGradient) -> _State:
     """The state at the next iterate `x`."""
-    higher = answer.loss > state.best_loss
+    higher = result.loss > state.best_loss
     return state._replace(
         x=x,
-        before=state.x,
-        gradient=answer.gradient,
+        previous=state.x,
+        gradient=result.gradient,
         best=where(higher, x, state.best),
-        best_gradient=where(higher, answer.gradient, state.best_gradient),
-        best_loss=torch.where(higher, answer.loss, state.best_loss),
-        loss=answer.loss,
-        rises=state.rises + (answer.loss > state.loss),
+        best_gradient=where(higher, result.gradient, state.best_gradient),
+        best_loss=torch.where(higher, result.loss, state.best_loss),
+        loss=result.loss,
+        rises=state.rises + (result.loss > state.loss),
     )
 
 
-def _checked(state: _State, enough: float) -> _State:
-    """A checkpoint: where the loss rose too seldom, or has stalled, the step is halved and the best iterate resumed."""
-    stalled = ~state.halved & (state.last_best >= state.best_loss)
-    halved = (state.rises <= enough) | stalled
+def _checkpoint(state: _State, enough_rises: float) -> _State:
+    """Halves the step of clips whose loss rose too seldom or has stalled, from their best iterate."""
+    stalled = ~state.halved & (state.best_at_checkpoint >= state.best_loss)
+    halved = (state.rises <= enough_rises) | stalled
     return state._replace(
         x=where(halved, state.best, state.x),
         gradient=where(halved, state.best_gradient, state.gradient),
         rises=torch.zeros_like(state.rises),
         fraction=torch.where(halved, state.fraction / 2, state.fraction),
-        last_best=state.best_loss,
+        best_at_checkpoint=state.best_loss,
         halved=halved,
     )

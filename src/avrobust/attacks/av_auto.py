@@ -1,4 +1,4 @@
-"""The attack for whoever wants a number to trust: several attacks without parameters, each on what still stands."""
+"""An ensemble of attacks without free parameters, each on the clips that are not fooled yet."""
 
 import copy
 from collections.abc import Iterable, Mapping
@@ -6,86 +6,90 @@ from functools import partial
 from typing import ClassVar, NamedTuple, final
 
 from avrobust.attacks.apgd import APGD
-from avrobust.attacks.base import Attack, Outcome
+from avrobust.attacks.base import AdaptiveAttack, Attack, Outcome
+from avrobust.attacks.best import BestAdversarial
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.losses import WithCosine, comparable_embeddings
-from avrobust.attacks.problem import Objective, Problem
-from avrobust.attacks.search import Worst
+from avrobust.attacks.problem import Problem
 from avrobust.attacks.square import Square
 from avrobust.threats import Threat
 from avrobust.types import Classifier
 
-WRONG_ALREADY = "clean"
+# In `Outcome.attack`: the model is wrong on the clean clip.
+WRONG_WITHOUT_ATTACK = "clean"
 COSINES: dict[str, Objective] = {"plus_cosine": WithCosine(1.0), "minus_cosine": WithCosine(-1.0)}
 
 
 class Member(NamedTuple):
-    """One attack of the ensemble and what it maximizes; None is what the ensemble was given."""
+    """One attack of the ensemble and the loss that it maximizes."""
 
     name: str
     attack: Attack
-    objective: Objective | None = None
+    objective: Objective | None = None  # None: the objective that the ensemble is called with
 
 
 @final
 class AVAuto(Attack):
-    """Auto-PGD on cross-entropy, on targeted DLR and on both signs of the embeddings' cosine, then Square.
+    """Auto-PGD on cross-entropy, targeted DLR and both signs of the embeddings' cosine, then Square.
 
     In the manner of AutoAttack (Croce & Hein 2020), for two modalities. A member attacks the clips
-    that the ones before it have not fooled; of one that withstands all, the version with the
-    highest cross-entropy comes back. A clip that the model gets wrong stays as it is. What does not
-    fit a model is left out, see `members`. Of a defense that declares what an attacker would
-    maximize, see `knowing`.
+    that the members before it have not fooled. A clip that no member fools comes back in the
+    version with the highest cross-entropy, and a clip that the model gets wrong as it is. Members
+    that do not fit a model are skipped (`members`, `unsupported`). Against a defense that declares
+    its attacker's losses, each of them gets an Auto-PGD as well (`adaptive_attack`).
 
     Args:
         steps: of each run of Auto-PGD.
-        targets: wrong classes that the targeted loss aims at.
+        targets: number of wrong classes that the targeted loss leads to.
         queries: of Square.
     """
 
-    judged: ClassVar[bool] = True
+    kind = "ensemble"
+    judges_itself: ClassVar[bool] = True
 
     def __init__(self, steps: int = 100, targets: int = 9, queries: int = 5000) -> None:
-        self.ascent = partial(APGD, steps, targets=targets, stop=True)
+        self.apgd = partial(APGD, steps, targets=targets, stop=True)
         self.square = Square(queries)
         self.declared: Mapping[str, Objective] = {}
 
-    def knowing(self, objectives: Mapping[str, Objective]) -> "AVAuto":
-        """The same ensemble with an Auto-PGD on each of these as well, by the name of the objective."""
-        informed = copy.copy(self)
-        informed.declared = objectives
-        return informed
+    def adaptive_attack(self, objectives: Mapping[str, Objective]) -> AdaptiveAttack:
+        """One run of the ensemble with an Auto-PGD on each of the defense's objectives as well."""
+        adaptive = copy.copy(self)
+        adaptive.declared = objectives
+        return AdaptiveAttack(adaptive, {"together": cross_entropy})
 
     def perturb(self, problem: Problem) -> Outcome:
         logits = problem.logits(problem.clip)
-        worst = Worst(problem.clip)
-        worst.offer(problem.clip, problem.harm(logits), problem.fooled(logits))
-        by = [WRONG_ALREADY if fooled else "" for fooled in worst.fooled.tolist()]
+        best = BestAdversarial(problem.clip)
+        best.update(problem.clip, problem.adversarial_loss(logits), problem.fooled(logits))
+        fooled_by = [WRONG_WITHOUT_ATTACK if fooled else "" for fooled in best.fooled.tolist()]
         for member in self.members(problem.model, logits.shape[1]):
-            index = (~worst.fooled).nonzero().squeeze(1)
-            if len(index) and _defined(member.attack, problem.threat):
-                part = problem.take(index)
-                found = member.attack.clips(part.towards(member.objective or problem.objective))
-                logits = part.logits(found)
-                worst.offer(found, part.harm(logits), part.fooled(logits), index)
-                for i in index[part.fooled(logits)].tolist():
-                    by[i] = member.name
-        return Outcome(worst.clip, tuple(by))
+            index = best.not_fooled()
+            if not len(index) or not _defined(member.attack, problem.threat):
+                continue
+            part = problem.take(index)
+            x = member.attack.clips(part.with_loss(member.objective or problem.objective))
+            logits = part.logits(x)
+            fooled = part.fooled(logits)
+            best.update(x, part.adversarial_loss(logits), fooled, index)
+            for i in index[fooled].tolist():
+                fooled_by[i] = member.name
+        return Outcome(best.clip, tuple(fooled_by))
 
     def members(self, model: Classifier, classes: int) -> list[Member]:
-        """The attacks that fit a model, in the order in which they are tried."""
-        found = [Member("apgd_ce", self.ascent("objective"))]
+        """The attacks that fit a model, in the order in which they run."""
+        members = [Member("apgd_ce", self.apgd("objective"))]
         if classes >= 4:
-            found.append(Member("apgd_t", self.ascent("dlr_targeted")))
+            members.append(Member("apgd_t", self.apgd("dlr_targeted")))
         elif classes == 3:
-            found.append(Member("apgd_dlr", self.ascent("dlr")))
+            members.append(Member("apgd_dlr", self.apgd("dlr")))
         objectives = {**(COSINES if comparable_embeddings(model) else {}), **self.declared}
-        objectives.pop("cross_entropy", None)  # the first member's
-        found += [
-            Member(f"apgd_{name}", self.ascent("objective"), o) for name, o in objectives.items()
-        ]
-        return [*found, Member("square", self.square)]
+        objectives.pop("cross_entropy", None)  # the first member maximizes it
+        for name, objective in objectives.items():
+            members.append(Member(f"apgd_{name}", self.apgd("objective"), objective))
+        return [*members, Member("square", self.square)]
 
-    def left_out(
+    def unsupported(
         self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
     ) -> list[str]:
         reasons = []
@@ -95,9 +99,8 @@ class AVAuto(Attack):
         if not comparable_embeddings(model):
             reasons.append("apgd with the cosine, which needs two embeddings of one size")
         if not all(_defined(self.square, threat) for threat in threats):
-            reasons.append(
-                f"square, which is defined for budgets of the norm {', '.join(self.square.norms)}"
-            )
+            norms = ", ".join(self.square.norms)
+            reasons.append(f"square, which is defined for budgets of the norm {norms}")
         return reasons
 
 

@@ -1,45 +1,65 @@
 """What every attack is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, Literal, NamedTuple, final
 
 import torch
 from torch import Generator, Tensor
 
-from avrobust.attacks.problem import Meter, Objective, Problem, cross_entropy
-from avrobust.attacks.shared import Shared
+from avrobust.attacks.cache import EmbeddingCache
+from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.attacks.problem import Problem, QueryCounter
 from avrobust.errors import UserError
-from avrobust.models.classifier import AVClassifier, HeldModel, frozen
+from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.threats import Norm, Threat
 from avrobust.types import MODALITIES, Classifier, Clip
 
-__all__ = ["Attack", "Objective", "Outcome", "cross_entropy", "posed"]
+Kind = Literal["one_step", "iterative", "strong", "black_box", "ensemble"]
 
 
 class Outcome(NamedTuple):
-    """Adversarial clips, and what else is known of how each came about."""
+    """Changed clips, and what is known of how each came about."""
 
     clip: Clip
-    by: tuple[
-        str, ...
-    ]  # of attacks made of several, which one fooled it; empty where it stands or there are none
-    target: tuple[int, ...] = ()  # of attacks that want a certain answer, which one
+    attack: tuple[str, ...] = ()  # the ensemble member that fooled each clip, or ""; () if unknown
+    target: tuple[int, ...] = ()  # the class that each clip was to reach; () if there was none
+
+
+class AdaptiveAttack(NamedTuple):
+    """How an attacker who knows a defense attacks it."""
+
+    attack: "Attack"
+    objectives: Mapping[str, Objective]  # by name; the attack runs once for each
 
 
 class Attack(ABC):
-    """Perturbs clips so that a model errs, within a threat. Holds hyper-parameters alone; no state between calls."""
+    """Perturbs clips within a threat so that a model errs.
 
-    bounded: bool = True  # False: the outcome may leave the budget, and every table says so
-    needs_gradient: bool = True  # False: queries alone
-    norms: tuple[Norm, ...] = ("linf", "l2")  # of budgets that the attack is defined for
-    aims: bool = False  # it maximizes the objective that it is given and nothing else, so that it can lead to a class
-    begins_clean: bool = False  # its first question is about the clean clips, whatever the threat
-    judged: ClassVar[bool] = (
-        False  # True: a row made with it ends with a verdict on its own numbers
-    )
+    An attack holds hyper-parameters alone and keeps no state between calls.
+
+    Attributes:
+        kind: what the attack is, from the weakest to the strongest.
+        paper_name: the attack's name in the paper's tables; None if the paper does not have it.
+        bounded: False if the outcome may leave the budget, which every table then says.
+        needs_gradient: False if the attack uses logits alone.
+        norms: the norms of budgets that the attack is defined for.
+        supports_targeted: the attack maximizes the objective that it is called with and nothing
+            else, so that it can lead to a class.
+        starts_at_clean: the attack's first gradient is at the clean clips, whatever the threat.
+        judges_itself: results of this attack end with a verdict on gradient masking.
+    """
+
+    kind: Kind = "iterative"
+    paper_name: str | None = None
+    bounded: bool = True
+    needs_gradient: bool = True
+    norms: tuple[Norm, ...] = ("linf", "l2")
+    supports_targeted: bool = False
+    starts_at_clean: bool = False
+    judges_itself: ClassVar[bool] = False
 
     @final
     def __call__(
@@ -52,7 +72,19 @@ class Attack(ABC):
         generators: Sequence[Generator] | None = None,
         objective: Objective = cross_entropy,
     ) -> Clip:
-        """Adversarial versions of `clip`; for the arguments see `run`."""
+        """Adversarial versions of `clip`.
+
+        Args:
+            model: any callable from Clip to logits (B, C); an AVClassifier is attacked faster.
+            clip: clean clips, valid under the threat's bounds.
+            label: true classes, (B,) int64.
+            threat: what may be changed and how far.
+            generators: one a clip, for attacks that draw at random.
+            objective: the loss that the attack maximizes.
+
+        Raises:
+            ValueError: the model's output cannot be differentiated.
+        """
         return self.run(model, clip, label, threat, generators=generators, objective=objective).clip
 
     @final
@@ -65,10 +97,10 @@ class Attack(ABC):
         *,
         generators: Sequence[Generator] | None = None,
         objective: Objective = cross_entropy,
-        shared: Shared | None = None,
-        meters: Sequence[Meter] = (),
+        cache: EmbeddingCache | None = None,
+        counters: Sequence[QueryCounter] = (),
     ) -> Outcome:
-        """Adversarial versions of `clip`, and what fooled each.
+        """Adversarial versions of `clip`, and what fooled the model on each.
 
         Each clip's result is its own: it does not depend on what else is in the batch. The model is
         attacked in eval mode and left as it was (mode, requires_grad, gradients). A modality
@@ -78,47 +110,74 @@ class Attack(ABC):
             model: any callable from Clip to logits (B, C); an AVClassifier is attacked faster.
             clip: clean clips, valid under the threat's bounds.
             label: true classes, (B,) int64.
-            threat: what may be moved and how far.
+            threat: what may be changed and how far.
             generators: one a clip, for attacks that draw at random.
-            objective: what the attacker maximizes; a defense may declare an adaptive one.
-            shared: what other conditions on the same model, clips and labels have computed already.
-            meters: one a clip, which count what is asked of the model.
+            objective: the loss that the attack maximizes; a defense may declare an adaptive one.
+            cache: what is known already of this model, these clips and labels.
+            counters: one a clip, which count gradients and queries.
 
         Raises:
             ValueError: the model's output cannot be differentiated, so that a gradient attack would
-                say nothing.
+                find nothing and overestimate robustness.
         """
-        self.refuse_norm(threat)
-        with posed(model, clip, label, threat, generators, objective, shared, meters) as problem:
-            if problem and shared and self.begins_clean:
-                problem = replace(problem, first=shared.first(problem.threat, objective))
-            found = self.perturb(problem) if problem else clip
-        return found if isinstance(found, Outcome) else Outcome(found, ("",) * len(label))
+        self.validate_norms(threat)
+        with attack_problem(
+            model, clip, label, threat, generators, objective, cache, counters
+        ) as problem:
+            if problem is None:
+                return Outcome(clip)
+            if cache is not None and self.starts_at_clean:
+                clean_result = cache.clean_gradient(objective, problem.threat)
+                problem = replace(problem, clean_result=clean_result)
+            result = self.perturb(problem)
+        return result if isinstance(result, Outcome) else Outcome(result)
 
     @final
     def clips(self, problem: Problem) -> Clip:
         """The adversarial clips alone, for attacks that are made of others."""
-        found = self.perturb(problem)
-        return found.clip if isinstance(found, Outcome) else found
+        result = self.perturb(problem)
+        return result.clip if isinstance(result, Outcome) else result
 
     @final
-    def refuse_norm(self, threat: Threat) -> None:
-        """Raises UserError if the attack is not defined for the threat's norms."""
+    def validate_norms(self, threat: Threat) -> None:
+        """Checks that the attack is defined for the threat's norms.
+
+        Raises:
+            UserError: it is not.
+        """
         for budget in threat.budgets:
             if budget and budget.norm not in self.norms:
-                name = type(self).__name__
+                name, norms = type(self).__name__, ", ".join(self.norms)
                 raise UserError(
-                    f"{name} is not defined for budgets of the norm {budget.norm}: {', '.join(self.norms)}"
+                    f"{name} is not defined for budgets of the norm {budget.norm}: {norms}"
                 )
 
-    def refuse(self, classes: int) -> None:  # noqa: B027 -- most attacks need no certain number
-        """Raises UserError if the attack makes no sense for a model of so many classes."""
+    def validate(self, classes: int) -> None:  # noqa: B027 -- most attacks work for any number
+        """Checks that the attack makes sense for a model of so many classes.
 
-    def left_out(
+        Raises:
+            UserError: it does not.
+        """
+
+    def unsupported(
         self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
     ) -> list[str]:
-        """What of this attack does not fit a model or the threats and is left out, each with the reason."""
+        """Parts of this attack that are skipped for a model or threats, each with the reason.
+
+        Args:
+            model: the model that is to be attacked.
+            classes: number of classes.
+            threats: the threats that it is to be attacked under.
+        """
         return []
+
+    def adaptive_attack(self, objectives: Mapping[str, Objective]) -> AdaptiveAttack:
+        """How an attacker who knows a defense uses this attack: once for each of its objectives.
+
+        Args:
+            objectives: what the defense declares that an attacker would maximize, by name.
+        """
+        return AdaptiveAttack(self, objectives)
 
     @abstractmethod
     def perturb(self, problem: Problem) -> Clip | Outcome:
@@ -126,39 +185,40 @@ class Attack(ABC):
 
 
 @contextmanager
-def posed(
+def attack_problem(
     model: Classifier,
     clip: Clip,
     label: Tensor,
     threat: Threat,
     generators: Sequence[Generator] | None,
     objective: Objective,
-    shared: Shared | None = None,
-    meters: Sequence[Meter] = (),
+    cache: EmbeddingCache | None = None,
+    counters: Sequence[QueryCounter] = (),
 ) -> Iterator[Problem | None]:
-    """The problem that these clips pose, with the model frozen meanwhile; None if no attack reaches the model."""
-    threat = _reachable(model, threat)
-    if not any(threat.budgets):
+    """The problem of attacking these clips, with the model frozen meanwhile.
+
+    Args:
+        model: any callable from Clip to logits (B, C).
+        clip: clean clips.
+        label: true classes, (B,) int64.
+        threat: what may be changed and how far.
+        generators: one a clip, or None.
+        objective: the loss that is maximized.
+        cache: what is known already of this model, these clips and labels.
+        counters: one a clip, or none.
+
+    Yields:
+        The problem; None if the model ignores every modality that the threat allows to change.
+    """
+    if isinstance(model, AVClassifier):
+        # A unimodal model ignores the other modality, which therefore need not be attacked.
+        threat = threat.only(model.fusion.uses)
+    if not threat.modalities:
         yield None
         return
     with frozen(model), torch.enable_grad():
-        held = _hold(model, clip, threat, shared)
-        yield Problem(held, clip, label, threat, generators, objective, meters=meters)
-
-
-def _reachable(model: Classifier, threat: Threat) -> Threat:
-    """The threat without the modalities that a unimodal AVClassifier never looks at: no attack gets there."""
-    if not isinstance(model, AVClassifier):
-        return threat
-    uses = model.fusion.uses
-    return Threat(
-        threat.audio if "audio" in uses else None, threat.visual if "visual" in uses else None
-    )
-
-
-def _hold(model: Classifier, clip: Clip, threat: Threat, shared: Shared | None) -> Classifier:
-    """The model with the untouched modality's embedding computed once, where its parts are known."""
-    untouched = [m for m, budget in zip(MODALITIES, threat.budgets, strict=True) if budget is None]
-    if not isinstance(model, AVClassifier) or not untouched:
-        return model
-    return shared.hold(*untouched) if shared else HeldModel.of(model, clip, *untouched)
+        attacked = model
+        untouched = [modality for modality in MODALITIES if modality not in threat.modalities]
+        if untouched and isinstance(model, AVClassifier):
+            attacked = (cache or EmbeddingCache(model, clip, label)).model(*untouched)
+        yield Problem(attacked, clip, label, threat, generators, objective, counters=counters)

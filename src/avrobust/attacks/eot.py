@@ -1,4 +1,4 @@
-"""Attacks on models that answer at random."""
+"""Attacks on models with random outputs."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.base import Attack
-from avrobust.attacks.problem import Objective, Problem
+from avrobust.attacks.gradients import Objective
+from avrobust.attacks.problem import Problem
 from avrobust.errors import UserError
 from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip
@@ -16,46 +17,43 @@ from avrobust.types import Classifier, Clip
 
 @final
 class EoT(Attack):
-    """Another attack on the mean of its objective over draws of the model: expectation over transformation.
+    """Another attack on the mean of its objective over draws of the model.
 
-    Athalye et al. 2018 (arXiv 1802.00420), section 4.2. Each gradient costs as many passes as
-    draws. Whether an iterate fools is still judged by one draw of the model, as the evaluation
-    does.
+    Expectation over transformation: Athalye et al. 2018 (arXiv 1802.00420), section 4.2. Each
+    gradient costs as many passes as draws. Whether an iterate fools the model is still decided by
+    one draw, as in the evaluation.
 
     Args:
-        attack: one that maximizes whatever objective it is given (`aims`).
-        draws: how often the model is asked for each gradient; on a model without randomness 1 says
-            it all.
+        attack: one that maximizes the objective that it is called with (`supports_targeted`).
+        draws: number of draws for each gradient; 1 suffices for a model without randomness.
 
     Raises:
-        ValueError: no draw.
+        ValueError: draws is below 1.
         UserError: the attack maximizes a loss of its own.
     """
 
     def __init__(self, attack: Attack, draws: int = 16) -> None:
         if draws < 1:
             raise ValueError(f"draws must be at least 1, not {draws}")
-        if not attack.aims:
+        if not attack.supports_targeted:
             raise UserError(
                 f"EoT: {type(attack).__name__} maximizes a loss of its own and averages nothing"
             )
-        self.attack, self.draws, self.aims = attack, draws, True
-        self.bounded, self.needs_gradient, self.norms = (
-            attack.bounded,
-            attack.needs_gradient,
-            attack.norms,
-        )
+        self.attack, self.draws, self.supports_targeted = attack, draws, True
+        self.kind, self.bounded, self.norms = attack.kind, attack.bounded, attack.norms
+        self.needs_gradient = attack.needs_gradient
 
-    def refuse(self, classes: int) -> None:
-        self.attack.refuse(classes)
+    def validate(self, classes: int) -> None:
+        self.attack.validate(classes)
 
-    def left_out(
+    def unsupported(
         self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
     ) -> list[str]:
-        return self.attack.left_out(model, classes, threats)
+        return self.attack.unsupported(model, classes, threats)
 
     def perturb(self, problem: Problem) -> Clip:
-        return self.attack.clips(problem.maximizing(partial(_mean, problem.objective, self.draws)))
+        mean_objective = partial(_mean, problem.objective, self.draws)
+        return self.attack.clips(problem.with_objective(mean_objective))
 
 
 def _mean(

@@ -11,8 +11,10 @@ from avrobust.types import Clip
 class FGSM(Attack):
     """x + eps * sign(gradient), one step. Goodfellow et al. 2015 (arXiv 1412.6572)."""
 
-    aims = True
-    begins_clean = True
+    kind = "one_step"
+    paper_name = "fgsm"
+    supports_targeted = True
+    starts_at_clean = True
 
     def perturb(self, problem: Problem) -> Clip:
-        return problem.step(problem.clip, problem.answer(problem.clip).gradient, 1.0)
+        return problem.step(problem.clip, problem.clean_value_and_grad().gradient, 1.0)

@@ -1,4 +1,4 @@
-"""What attackers maximize besides cross-entropy: differences of logits, and the similarity of the embeddings."""
+"""Losses that attackers maximize besides cross-entropy: of logits and of embeddings."""
 
 from dataclasses import dataclass
 from typing import Any, final
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avrobust.models.classifier import AVClassifier, HeldModel
+from avrobust.attacks.cached_model import has_embeddings
 from avrobust.types import Classifier, Clip, Features
 
 TINY = 1e-12
@@ -23,8 +23,8 @@ def margin(logits: Tensor, label: Tensor) -> Tensor:
 def dlr(model: Any, clip: Clip, label: Tensor) -> Tensor:
     """Difference of logits ratio, -(z_y - max other) / (z_1st - z_3rd): (B,). Croce & Hein 2020, eq. 6.
 
-    Neither a shift nor a scale of the logits changes it, so that a model gains nothing by answering
-    in large numbers.
+    Neither a shift nor a scale of the logits changes it, so that large logits do not protect a
+    model.
     """
     logits: Tensor = model(clip)
     ranked = logits.sort(1).values
@@ -35,24 +35,26 @@ def dlr_targeted(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tenso
     """-(z_y - z_t) / (z_1st - (z_3rd + z_4th) / 2) towards class t: (B,). Croce & Hein 2020, eq. 7."""
     logits: Tensor = model(clip)
     ranked = logits.sort(1).values
-    own, wanted = (logits.gather(1, i.unsqueeze(1)).squeeze(1) for i in (label, target))
+    own = logits.gather(1, label.unsqueeze(1)).squeeze(1)
+    wanted = logits.gather(1, target.unsqueeze(1)).squeeze(1)
     return (wanted - own) / (ranked[:, -1] - 0.5 * (ranked[:, -3] + ranked[:, -4]) + TINY)
 
 
 def log_likelihood(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tensor:
-    """The logarithm of the probability of class t, which leads to it: (B,), at most 0."""
+    """The logarithm of the probability of class t: (B,), at most 0."""
     return -F.cross_entropy(model(clip), target, reduction="none")
 
 
 def comparable_embeddings(model: Classifier) -> bool:
-    """Whether a model has embeddings of both modalities, of one size."""
-    if not isinstance(model, AVClassifier | HeldModel):
+    """Whether a model embeds both modalities, with one size."""
+    if not has_embeddings(model):
         return False
-    return len(model.fusion.uses) == 2 and model.fusion.audio_dim == model.fusion.visual_dim
+    fusion = getattr(model, "fusion")  # noqa: B009 -- a Classifier is any callable
+    return len(fusion.uses) == 2 and fusion.audio_dim == fusion.visual_dim
 
 
 def cosine(features: Features) -> Tensor:
-    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1]. Of a visual map the mean is compared."""
+    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1]. A visual map is compared by its mean."""
     audio, visual = features.pooled()
     return F.cosine_similarity(audio, visual)
 
@@ -66,6 +68,5 @@ class WithCosine:
 
     def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
         features = model.encode(clip)
-        return F.cross_entropy(
-            model.classify(features), label, reduction="none"
-        ) + self.weight * cosine(features)
+        loss = F.cross_entropy(model.classify(features), label, reduction="none")
+        return loss + self.weight * cosine(features)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.search import Offer, Search, positive_steps
+from avrobust.attacks.restarts import Report, Restarts, positive_steps
 from avrobust.threats import each
 from avrobust.types import Clip
 
@@ -16,23 +17,24 @@ Normalizer = Literal["modality", "joint"]
 
 @final
 class MIM(Attack):
-    """PGD along g <- decay * g + gradient / |gradient|_1. Dong et al. 2018 (arXiv 1710.06081), Algorithm 1.
+    """PGD along g <- decay * g + gradient / |gradient|_1. Dong et al. 2018 (arXiv 1710.06081), Alg. 1.
 
     Args:
-        steps: how many gradient steps.
+        steps: number of gradient steps.
         step: size of one step as a fraction of eps.
         decay: weight of the accumulated gradient; 0 is PGD.
         normalizer: take the L1 norm of each modality's gradient on its own (as the released code
             does), or of both together. Always of one clip, never of the batch.
-        random_start: see `Search`, as for the others.
-        restarts: how many random starts at most; a clip that one of them has fooled gets no other.
-        best: hand back the worst iterate and not the last one.
+        random_start: start at a uniformly drawn point of the budget, not at the clean clip.
+        restarts: number of random starts at most; a fooled clip gets no further start.
+        best: return the best iterate and not the last one.
 
     Raises:
-        ValueError: steps or step is not positive, or restarts make no sense.
+        ValueError: steps or step is not positive, or restarts is above 1 without random_start.
     """
 
-    aims = True
+    paper_name = "mim"
+    supports_targeted = True
 
     def __init__(
         self,
@@ -46,28 +48,41 @@ class MIM(Attack):
     ) -> None:
         self.steps, self.step = positive_steps(steps, step)
         self.decay, self.normalizer = decay, normalizer
-        self.search = Search(random_start, restarts, best)
-        self.begins_clean = not random_start
+        self.restarts = Restarts(random_start, restarts, best)
+        self.starts_at_clean = not random_start
 
     def perturb(self, problem: Problem) -> Clip:
-        return self.search.run(problem, self._climb)
+        return self.restarts.run(problem, self._loop)
 
-    def _climb(self, problem: Problem, x: Clip, offer: Offer | None) -> Clip:
+    def _loop(self, problem: Problem, x: Clip, result: LossGradient, report: Report | None) -> Clip:
         momentum = Clip(*map(torch.zeros_like, x))
-        for _ in range(self.steps):
-            answer = problem.answer(x)
-            if offer:
-                offer(x, answer)
-            direction = self._normalize(answer.gradient)
-            momentum = Clip(*(self.decay * m + d for m, d in zip(momentum, direction, strict=True)))
+        for step in range(self.steps):
+            if step > 0:  # the start comes with its gradient
+                result = problem.value_and_grad(x)
+            if report:
+                report(x, result)
+            momentum = accumulate(momentum, self._normalize(result.gradient), self.decay)
             x = problem.step(x, momentum, self.step)
         return x
 
-    def _normalize(self, gradients: Clip) -> Clip:
-        norms = [l1_norm(g) for g in gradients]
-        if self.normalizer == "joint":
-            norms = [norms[0] + norms[1]] * 2
-        return Clip(*map(divide, gradients, norms))
+    def _normalize(self, gradient: Clip) -> Clip:
+        if self.normalizer == "modality":
+            return normalize_each(gradient)
+        norm = l1_norm(gradient.audio) + l1_norm(gradient.visual)
+        return Clip(divide(gradient.audio, norm), divide(gradient.visual, norm))
+
+
+def accumulate(momentum: Clip, direction: Clip, decay: float) -> Clip:
+    """Decay * momentum + direction."""
+    return Clip(
+        decay * momentum.audio + direction.audio, decay * momentum.visual + direction.visual
+    )
+
+
+def normalize_each(gradient: Clip) -> Clip:
+    """Each modality's gradient divided by its own L1 norm, clip by clip."""
+    audio, visual = gradient
+    return Clip(divide(audio, l1_norm(audio)), divide(visual, l1_norm(visual)))
 
 
 def l1_norm(x: Tensor) -> Tensor:
@@ -76,5 +91,5 @@ def l1_norm(x: Tensor) -> Tensor:
 
 
 def divide(x: Tensor, norm: Tensor) -> Tensor:
-    """Each clip of x by its norm, (B,); a zero gradient stays zero."""
+    """Each clip of x divided by its norm, (B,); a zero gradient stays zero."""
     return x / each(norm.where(norm > 0, 1.0), x)

@@ -3,8 +3,9 @@
 from typing import final
 
 from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.search import Offer, Search, positive_steps
+from avrobust.attacks.restarts import Report, Restarts, positive_steps
 from avrobust.types import Clip
 
 
@@ -15,17 +16,18 @@ class PGD(Attack):
     The defaults are Tian & Xu's: 10 steps of eps / 8 from the clean clip.
 
     Args:
-        steps: how many gradient steps.
+        steps: number of gradient steps.
         step: size of one step as a fraction of eps.
-        random_start: see `Search`, as for the others.
-        restarts: how many random starts at most; a clip that one of them has fooled gets no other.
-        best: hand back the worst iterate and not the last one.
+        random_start: start at a uniformly drawn point of the budget, not at the clean clip.
+        restarts: number of random starts at most; a fooled clip gets no further start.
+        best: return the best iterate and not the last one.
 
     Raises:
-        ValueError: steps or step is not positive, or restarts make no sense.
+        ValueError: steps or step is not positive, or restarts is above 1 without random_start.
     """
 
-    aims = True
+    paper_name = "pgd"
+    supports_targeted = True
 
     def __init__(
         self,
@@ -36,16 +38,17 @@ class PGD(Attack):
         best: bool = False,
     ) -> None:
         self.steps, self.step = positive_steps(steps, step)
-        self.search = Search(random_start, restarts, best)
-        self.begins_clean = not random_start
+        self.restarts = Restarts(random_start, restarts, best)
+        self.starts_at_clean = not random_start
 
     def perturb(self, problem: Problem) -> Clip:
-        return self.search.run(problem, self._climb)
+        return self.restarts.run(problem, self._loop)
 
-    def _climb(self, problem: Problem, x: Clip, offer: Offer | None) -> Clip:
-        for _ in range(self.steps):
-            answer = problem.answer(x)
-            if offer:
-                offer(x, answer)
-            x = problem.step(x, answer.gradient, self.step)
+    def _loop(self, problem: Problem, x: Clip, result: LossGradient, report: Report | None) -> Clip:
+        for step in range(self.steps):
+            if step > 0:  # the start comes with its gradient
+                result = problem.value_and_grad(x)
+            if report:
+                report(x, result)
+            x = problem.step(x, result.gradient, self.step)
         return x

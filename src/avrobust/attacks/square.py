@@ -1,4 +1,4 @@
-"""The Square attack: random search on the logits, in frames by squares and in sounds by windows of time."""
+"""The Square attack: random search on the logits, in frames by squares, in sounds by windows."""
 
 import math
 from typing import final
@@ -7,34 +7,36 @@ import torch
 from torch import Generator, Tensor
 
 from avrobust.attacks.base import Attack
+from avrobust.attacks.best import BestAdversarial, not_weaker_than_clean
 from avrobust.attacks.losses import margin
 from avrobust.attacks.problem import Problem, take
-from avrobust.attacks.search import Worst, not_better_off
-from avrobust.types import Clip
+from avrobust.types import Clip, Modality
 
 # The share of a frame or sound that a proposal changes is halved after these of 10,000 queries;
-# others are scaled.
+# other numbers of queries are scaled to 10,000.
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 @final
 class Square(Attack):
-    """Keeps a random change where the margin falls. Andriushchenko et al. 2020 (arXiv 1912.00049), L-infinity.
+    """Keeps a random change where the margin rises. Andriushchenko et al. 2020 (arXiv 1912.00049).
 
-    Each proposal sets one place of the perturbation to +eps or -eps: in frames a square, at one
-    place in all frames of a clip, with a sign for each channel; in a sound a window of time, filled
-    with a square wave of random period, as nets on waveforms hear a constant offset at its two ends
-    alone. If both are attacked the proposals take turns. It starts from vertical stripes and from
-    noise of two values. A fooled clip costs no further query.
+    L-infinity. Each proposal sets one place of the perturbation to +eps or -eps. In frames the
+    place is a square, the same in all frames of a clip, with a sign for each channel. In a sound
+    the place is a window of time, filled with a square wave of random period, because a net on
+    waveforms hears of a constant offset only its two ends. If both modalities are attacked the
+    proposals alternate. The search starts from vertical stripes and from noise of two values. A
+    fooled clip costs no further query.
 
     Args:
-        queries: how often the model is asked about a clip, the start not counted.
+        queries: number of proposals for each clip, the start not counted.
         share: of the frame or sound that the first proposals change.
 
     Raises:
-        ValueError: no query, or no share in (0, 1].
+        ValueError: queries is below 1, or share is not in (0, 1].
     """
 
+    kind = "black_box"
     needs_gradient = False
     norms = ("linf",)
 
@@ -47,83 +49,83 @@ class Square(Attack):
 
     @torch.no_grad()
     def perturb(self, problem: Problem) -> Clip:
-        worst, index = Worst(problem.clip), torch.arange(len(problem), device=problem.label.device)
-        _ask(worst, problem, problem.project(_begin(problem)), index)
-        attacked = [
-            name
-            for name, budget in zip(Clip._fields, problem.threat.budgets, strict=True)
-            if budget
-        ]
+        best = BestAdversarial(problem.clip)
+        index = torch.arange(len(problem), device=problem.label.device)
+        _query(best, problem, problem.project(_start(problem)), index)
+        attacked = problem.threat.modalities
         part = problem
         for query in range(self.queries):
-            if worst.fooled[index].any():
-                index = (~worst.fooled).nonzero().squeeze(1)
+            if best.fooled[index].any():
+                index = best.not_fooled()
                 part = problem.take(index)
             if not len(index):
                 break
-            changed = _changed(
-                part, take(worst.clip, index), attacked[query % len(attacked)], self._share(query)
-            )
-            _ask(worst, part, part.project(changed), index)
-        return not_better_off(problem, worst.clip)
+            modality = attacked[query % len(attacked)]
+            proposal = _propose(part, take(best.clip, index), modality, self._share(query))
+            _query(best, part, part.project(proposal), index)
+        return not_weaker_than_clean(problem, best.clip)
 
     def _share(self, query: int) -> float:
         scaled = int(query / self.queries * 10000)
         return self.share / 2.0 ** sum(scaled > after for after in HALVED_AFTER)
 
 
-def _ask(worst: Worst, problem: Problem, x: Clip, index: Tensor) -> None:
+def _query(best: BestAdversarial, problem: Problem, x: Clip, index: Tensor) -> None:
     logits = problem.logits(x)
-    worst.offer(x, margin(logits, problem.label), problem.fooled(logits), index)
+    best.update(x, margin(logits, problem.label), problem.fooled(logits), index)
 
 
-def _begin(problem: Problem) -> Clip:
-    """Frames in vertical stripes and sounds of noise, everything at plus or minus eps."""
-    shapes = (
-        problem.clip.audio.shape[1:],
-        (*problem.clip.visual.shape[1:3], 1, problem.clip.visual.shape[4]),
-    )
-    parts = []
-    for x, shape, budget in zip(problem.clip, shapes, problem.threat.budgets, strict=True):
-        if budget is not None:
-            drawn = torch.stack(
-                [torch.rand(shape, generator=g) for g in problem.generator_of_each()]
-            )
-            x = x + budget.eps * budget.unit_like(x) * _signs(drawn, x)
-        parts.append(x)
-    return Clip(*parts)
+def _start(problem: Problem) -> Clip:
+    """Frames in vertical stripes and sounds of noise, every value at plus or minus eps."""
+    (audio, visual), threat = problem.clip, problem.threat
+    # The sound's draws come before those of the frames: both use the clip's one generator.
+    if threat.audio is not None:
+        signs = _random_signs(problem, audio.shape[1:], audio)
+        audio = audio + threat.audio.eps * threat.audio.scale(audio) * signs
+    if threat.visual is not None:
+        frames, channels, _, width = visual.shape[1:]
+        signs = _random_signs(problem, torch.Size((frames, channels, 1, width)), visual)
+        visual = visual + threat.visual.eps * threat.visual.scale(visual) * signs
+    return Clip(audio, visual)
 
 
-def _changed(problem: Problem, x: Clip, modality: str, share: float) -> Clip:
+def _random_signs(problem: Problem, shape: torch.Size, like: Tensor) -> Tensor:
+    """Random signs of this shape for each clip."""
+    draws = [torch.rand(shape, generator=g) for g in problem.generator_of_each()]
+    return _signs(torch.stack(draws), like)
+
+
+def _propose(problem: Problem, x: Clip, modality: Modality, share: float) -> Clip:
     """One proposal for each clip: `x` changed in one place of one modality, not projected yet."""
     part, budget = getattr(x, modality).clone(), getattr(problem.threat, modality)
-    change = _window if modality == "audio" else _square
-    size = 2 * budget.eps * budget.unit_like(part)
+    change = _add_window if modality == "audio" else _add_square
+    size = 2 * budget.eps * budget.scale(part)
     for one, generator in zip(part, problem.generator_of_each(), strict=True):
         change(one, size, share, generator)
     return x._replace(**{modality: part})
 
 
-def _square(frames: Tensor, size: Tensor, share: float, generator: Generator) -> None:
+def _add_square(frames: Tensor, size: Tensor, share: float, generator: Generator) -> None:
     """Adds a random square, with a random sign of each channel, to frames (T, 3, H, W) in place."""
     count, channels, height, width = frames.shape
     side = min(max(round(math.sqrt(share * height * width)), 1), height, width)
-    drawn = torch.rand(2 + count * channels, generator=generator)
-    top, left = int((height - side) * drawn[0]), int((width - side) * drawn[1])
-    signs = _signs(drawn[2:], frames).view(count, channels, 1, 1)
+    draws = torch.rand(2 + count * channels, generator=generator)
+    top, left = int((height - side) * draws[0]), int((width - side) * draws[1])
+    signs = _signs(draws[2:], frames).view(count, channels, 1, 1)
     frames[..., top : top + side, left : left + side] += size * signs
 
 
-def _window(sound: Tensor, size: Tensor, share: float, generator: Generator) -> None:
+def _add_window(sound: Tensor, size: Tensor, share: float, generator: Generator) -> None:
     """Adds a square wave of random place, sign and period to a sound (1, S) in place."""
     samples = sound.shape[-1]
     length = max(round(share * samples), 1)
-    drawn = torch.rand(3, generator=generator)
-    first, half = int((samples - length) * drawn[0]), int(length ** float(drawn[1]))
-    wave = 1 - 2 * (torch.arange(length, device=sound.device).div(half, rounding_mode="floor") % 2)
-    sound[..., first : first + length] += size * _signs(drawn[2:], sound) * wave
+    draws = torch.rand(3, generator=generator)
+    first, half_period = int((samples - length) * draws[0]), int(length ** float(draws[1]))
+    time = torch.arange(length, device=sound.device)
+    wave = 1 - 2 * (time.div(half_period, rounding_mode="floor") % 2)
+    sound[..., first : first + length] += size * _signs(draws[2:], sound) * wave
 
 
-def _signs(drawn: Tensor, like: Tensor) -> Tensor:
+def _signs(draws: Tensor, like: Tensor) -> Tensor:
     """Uniform draws from [0, 1) as -1 or +1, of the type and on the device of `like`."""
-    return (2 * drawn - 1).sign().to(like)
+    return (2 * draws - 1).sign().to(like)

@@ -1,4 +1,4 @@
-"""Attacks that want one certain wrong answer."""
+"""Attacks that lead to one certain wrong class."""
 
 from collections.abc import Iterable
 from typing import Literal, final, get_args
@@ -18,16 +18,17 @@ Choice = Literal["least_likely", "random", "next"]
 
 @final
 class Targeted(Attack):
-    """Another attack on the likelihood of one wrong class of each clip. Kurakin et al. 2017 (arXiv 1611.01236).
+    """Another attack on the likelihood of one wrong class of each clip.
 
-    Within the attack a clip counts as fooled only where the model says that class. Whoever
-    evaluates the outcome still counts a clip as robust where the model says the label: a targeted
-    attack wants more, so it leaves more standing.
+    Kurakin et al. 2017 (arXiv 1611.01236). Within the attack a clip counts as fooled only where the
+    model predicts that class. An evaluation still counts every clip as robust whose prediction is
+    the label. A targeted attack has the harder task, so it leaves more clips robust.
 
     Args:
-        attack: one that maximizes whatever objective it is given (`aims`).
-        choice: the class the model holds least likely for the clean clip; one drawn from the clip's
-            generator; or the one after the label. Never the label.
+        attack: one that maximizes the objective that it is called with (`supports_targeted`).
+        choice: "least_likely" for the class that the model holds least likely for the clean clip,
+            "random" for one drawn from the clip's generator, "next" for the class after the label.
+            Never the label.
 
     Raises:
         UserError: the attack maximizes a loss of its own, or there is no such choice.
@@ -36,32 +37,29 @@ class Targeted(Attack):
     def __init__(self, attack: Attack, choice: Choice = "least_likely") -> None:
         if choice not in get_args(Choice):
             raise UserError(f"target={choice}: choices: {', '.join(get_args(Choice))}")
-        if not attack.aims:
+        if not attack.supports_targeted:
             name = type(attack).__name__
             raise UserError(
                 f"target={choice}: {name} maximizes a loss of its own and cannot lead to a class"
             )
         self.attack, self.choice = attack, choice
-        self.bounded, self.needs_gradient, self.norms = (
-            attack.bounded,
-            attack.needs_gradient,
-            attack.norms,
-        )
+        self.kind, self.bounded, self.norms = attack.kind, attack.bounded, attack.norms
+        self.needs_gradient = attack.needs_gradient
 
-    def refuse(self, classes: int) -> None:
+    def validate(self, classes: int) -> None:
         if classes < 2:
             raise UserError("target: there is no other class")
-        self.attack.refuse(classes)
+        self.attack.validate(classes)
 
-    def left_out(
+    def unsupported(
         self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
     ) -> list[str]:
-        return self.attack.left_out(model, classes, threats)
+        return self.attack.unsupported(model, classes, threats)
 
     def perturb(self, problem: Problem) -> Outcome:
         target = self._target(problem)
-        clip = self.attack.clips(problem.to_class(target, log_likelihood))
-        return Outcome(clip, ("",) * len(problem), tuple(target.tolist()))
+        clip = self.attack.clips(problem.with_target(target, log_likelihood))
+        return Outcome(clip, target=tuple(target.tolist()))
 
     def _target(self, problem: Problem) -> Tensor:
         """A class of each clip that is not its label: (B,) int64."""
@@ -71,5 +69,6 @@ class Targeted(Attack):
             return logits.scatter(1, label.unsqueeze(1), torch.inf).argmin(1)
         if self.choice == "next":
             return (label + 1) % classes
-        drawn = [torch.randint(1, classes, (), generator=g) for g in problem.generator_of_each()]
-        return (label + torch.stack(drawn).to(label)) % classes
+        generators = problem.generator_of_each()
+        offsets = [torch.randint(1, classes, (), generator=g) for g in generators]
+        return (label + torch.stack(offsets).to(label)) % classes

@@ -1,4 +1,4 @@
-"""Attacks on what joins two streams in time: temporal invariance, modality misalignment, and both."""
+"""Attacks on temporal invariance, on the alignment of the modalities, and on both."""
 
 from functools import partial
 from typing import Any, final
@@ -8,13 +8,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack
+from avrobust.attacks.best import not_weaker_than_clean
+from avrobust.attacks.cached_model import has_embeddings
 from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.search import not_better_off, positive_steps
-from avrobust.models.classifier import AVClassifier, HeldModel
+from avrobust.attacks.restarts import positive_steps
 from avrobust.types import Classifier, Clip, Features
 
-MISALIGNED = "the similarity of the embeddings, of which the model needs two of one size"
+NO_COSINE = "the similarity of the embeddings, which needs two embeddings of one size"
+NO_EMBEDDINGS = "temporal invariance and misalignment, which need a model with embeddings"
 
 
 @final
@@ -22,19 +24,19 @@ class TMA(Attack):
     """PGD on cross-entropy - temporal * V - misalignment * cosine(f_a, f_v). Zhang et al. 2025 (arXiv 2502.11858).
 
     V is the variance of the embeddings, scaled to length 1, over circular shifts of the clip in
-    time: what is found then does not depend on where the clip begins. The sign of the cosine is the
-    opposite of Tian & Xu's adaptive term. The paper's weights and transforms are not known to us;
-    these are to be swept. A defense's objective is not used.
+    time, so that the perturbation does not depend on where the clip begins. The sign of the cosine
+    is the opposite of Tian & Xu's adaptive term. The paper's weights and transforms are not known
+    to us; these are to be swept. A defense's objective is not used.
 
     Args:
-        steps: how many gradient steps.
+        steps: number of gradient steps.
         step: size of one step as a fraction of eps.
         temporal: weight of V; alone it is the Temporal Invariance Attack.
         misalignment: weight of the cosine; alone it is the Modality Misalignment Attack.
-        shifts: how many evenly spaced shifts V is taken over.
+        shifts: number of evenly spaced shifts that V is taken over.
 
     Raises:
-        ValueError: steps or step is not positive, or fewer than two shifts.
+        ValueError: steps or step is not positive, or shifts is below 2.
     """
 
     def __init__(
@@ -51,20 +53,19 @@ class TMA(Attack):
         self.temporal, self.misalignment, self.shifts = temporal, misalignment, shifts
 
     def perturb(self, problem: Problem) -> Clip:
-        if isinstance(problem.model, AVClassifier | HeldModel):
+        attacked = problem
+        if has_embeddings(problem.model):
             weight = self.misalignment if comparable_embeddings(problem.model) else 0.0
-            goal = problem.towards(partial(self._loss, misalignment=weight))
-        else:
-            goal = problem
+            attacked = problem.with_loss(partial(self._loss, misalignment=weight))
         x = problem.clip
         for _ in range(self.steps):
-            x = goal.step(x, goal.answer(x).gradient, self.step)
-        return not_better_off(problem, x)
+            x = attacked.step(x, attacked.value_and_grad(x).gradient, self.step)
+        return not_weaker_than_clean(problem, x)
 
-    def left_out(self, model: Classifier, classes: int, threats: object = ()) -> list[str]:
-        if not isinstance(model, AVClassifier | HeldModel):
-            return ["temporal invariance and misalignment, which need a model with embeddings"]
-        return [MISALIGNED] if self.misalignment and not comparable_embeddings(model) else []
+    def unsupported(self, model: Classifier, classes: int, threats: object = ()) -> list[str]:
+        if not has_embeddings(model):
+            return [NO_EMBEDDINGS]
+        return [NO_COSINE] if self.misalignment and not comparable_embeddings(model) else []
 
     def _loss(self, model: Any, clip: Clip, label: Tensor, misalignment: float) -> Tensor:
         features = model.encode(clip)

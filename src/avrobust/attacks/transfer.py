@@ -1,4 +1,4 @@
-"""Clips made on one model and shown to another."""
+"""Adversarial clips made on one model and shown to another."""
 
 from collections.abc import Iterable
 from typing import final
@@ -11,42 +11,40 @@ from avrobust.types import Classifier
 
 @final
 class Transfer(Attack):
-    """Another attack, run on another model: an attacker who does not have the one that is asked (Papernot et al. 2016).
+    """Another attack, run on a source model that stands in for the attacked one.
 
-    A clip that the source is fooled by need not fool the attacked model, so accuracies are higher
-    than under the attack itself; where they are lower, that attack has failed (see
-    docs/verdict.md). What is counted are the source's passes.
+    The attacker has no access to the attacked model (Papernot et al. 2016). A clip that fools the
+    source need not fool the attacked model, so accuracies are higher than under the attack itself.
+    Where they are lower, the attack itself has failed (docs/verdict.md). The gradients and queries
+    that are counted are those of the source.
 
     Args:
-        attack: how the clips are perturbed; bounds and norms are its own.
-        source: the model that they are made on; on the same device as the one that is asked.
+        attack: how the clips are perturbed; it sets the bounds and norms.
+        source: the model that the clips are made on, on the same device as the attacked one.
     """
 
     def __init__(self, attack: Attack, source: Classifier) -> None:
         self.attack, self.source = attack, source
-        self.bounded, self.needs_gradient, self.norms = (
-            attack.bounded,
-            attack.needs_gradient,
-            attack.norms,
-        )
+        self.kind, self.bounded, self.norms = attack.kind, attack.bounded, attack.norms
+        self.needs_gradient = attack.needs_gradient
 
-    def refuse(self, classes: int) -> None:
-        self.attack.refuse(classes)
+    def validate(self, classes: int) -> None:
+        self.attack.validate(classes)
 
-    def left_out(
+    def unsupported(
         self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
     ) -> list[str]:
-        return self.attack.left_out(self.source, classes, threats)
+        return self.attack.unsupported(self.source, classes, threats)
 
     def perturb(self, problem: Problem) -> Outcome:
-        p = problem
-        found = self.attack.run(
+        outcome = self.attack.run(
             self.source,
-            p.clip,
-            p.label,
-            p.threat,
-            generators=p.generators,
-            objective=p.objective,
-            meters=p.meters,
+            problem.clip,
+            problem.label,
+            problem.threat,
+            generators=problem.generators,
+            objective=problem.objective,
+            counters=problem.counters,
         )
-        return Outcome(found.clip, ("",) * len(p), found.target)
+        # An ensemble's member fooled the source, and perhaps not the attacked model.
+        return Outcome(outcome.clip, target=outcome.target)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from avrobust.types import CONDITIONS, Condition
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 
 ATTACKED = CONDITIONS[1:]
 
@@ -99,7 +99,7 @@ def _add_localize(commands: Commands) -> None:
     parser.set_defaults(run=_localize)
 
 
-def _conditions(text: str) -> tuple[Condition, ...]:
+def _conditions(text: str) -> tuple[str, ...]:
     named = text.split(",")
     if unknown := [name for name in named if name not in ATTACKED]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(ATTACKED)}")

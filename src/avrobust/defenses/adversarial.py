@@ -1,16 +1,16 @@
 """Adversarial training: learn from the clips as an attacker would hand them in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack
-from avrobust.defenses.base import Defense, Trained
+from avrobust.defenses.base import Defense, StepOutput
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
-from avrobust.types import Clip, Condition
+from avrobust.types import Clip
 
 
 @final
@@ -27,8 +27,8 @@ class Adversarial(Defense):
     def __init__(
         self,
         attack: Attack,
-        threat: dict[Condition, Threat],
-        condition: Condition = "audiovisual",
+        threat: Mapping[str, Threat],
+        condition: str = "audiovisual",
         match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
@@ -36,10 +36,10 @@ class Adversarial(Defense):
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         adversarial = self.attack(model, clip, label, self.threat, generators=generators)
         logits = model(adversarial)
-        return Trained(F.cross_entropy(logits, label), logits)
+        return StepOutput(F.cross_entropy(logits, label), logits)
 
 
 @final
@@ -60,8 +60,8 @@ class Trades(Defense):
     def __init__(
         self,
         attack: Attack,
-        threat: dict[Condition, Threat],
-        condition: Condition = "audiovisual",
+        threat: Mapping[str, Threat],
+        condition: str = "audiovisual",
         beta: float = 6.0,
         match_epochs: bool = False,
     ) -> None:
@@ -70,7 +70,7 @@ class Trades(Defense):
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         logits = model(clip)
         target = logits.detach().softmax(1)
 
@@ -85,7 +85,7 @@ class Trades(Defense):
             model, clip, label, self.threat, generators=generators, objective=objective
         )
         robust = divergence(model(adversarial), logits.softmax(1)).mean()
-        return Trained(F.cross_entropy(logits, label) + self.beta * robust, logits)
+        return StepOutput(F.cross_entropy(logits, label) + self.beta * robust, logits)
 
 
 def divergence(logits: Tensor, target: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def divergence(logits: Tensor, target: Tensor) -> Tensor:
     return F.kl_div(logits.log_softmax(1), target, reduction="none").sum(1)
 
 
-def chosen(suite: dict[Condition, Threat], condition: Condition) -> Threat:
+def chosen(suite: Mapping[str, Threat], condition: str) -> Threat:
     """One threat of a suite.
 
     Raises:

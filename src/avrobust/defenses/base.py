@@ -6,13 +6,13 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Generator, Tensor, nn
 
-from avrobust.attacks.base import Objective, cross_entropy
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.fusion.base import Fusion
 from avrobust.types import Batch, Clip
 
 
-class Trained(NamedTuple):
+class StepOutput(NamedTuple):
     """One training step's outcome."""
 
     loss: Tensor  # scalar
@@ -38,7 +38,7 @@ class Defense(ABC):
     paper_objective: str = (
         "cross_entropy"  # by which the paper would attack it, one of `objectives()`
     )
-    begins_on: Literal["clean", "augmented"] = "clean"  # which training clips `begin` sees
+    setup_clips: Literal["clean", "augmented"] = "clean"  # which training clips `setup` sees
 
     def __init__(self, *, match_epochs: bool = False) -> None:
         self.match_epochs = match_epochs
@@ -46,7 +46,7 @@ class Defense(ABC):
     @abstractmethod
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         """The loss of one batch, with gradient to the model.
 
         Args:
@@ -60,25 +60,25 @@ class Defense(ABC):
         """What an adaptive attacker maximizes, by name; a clip counts as robust if it withstands every one."""
         return {"cross_entropy": cross_entropy}
 
-    def refuse(self, model: AVClassifier) -> None:  # noqa: B027 -- most defenses fit every model
+    def validate(self, model: AVClassifier) -> None:  # noqa: B027 -- most defenses fit every model
         """Raises UserError if the defense makes no sense for this model."""
 
     def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:
         """The denoisers that it puts between encoders and fusion, by modality."""
         return {}
 
-    def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
+    def extra_modules(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
         """What it learns beside the classifier; travels in the checkpoint."""
         return {}
 
-    def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
-        """The optimizer's parameter groups of what is `learned`."""
+    def param_groups(self, model: AVClassifier) -> list[dict[str, Any]]:
+        """The optimizer's parameter groups of what is `extra_modules`."""
         return []
 
-    def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:  # noqa: B027 -- most have nothing to do
+    def setup(self, model: AVClassifier, batches: Iterable[Batch]) -> None:  # noqa: B027 -- most have nothing to do
         """Prepares what it added to the model, before the first epoch and again, alike, when a killed run goes on.
 
         Args:
             model: with the weights that the training starts from.
-            batches: the training clips in a seeded order, as `begins_on` says.
+            batches: the training clips in a seeded order, as `setup_clips` says.
         """

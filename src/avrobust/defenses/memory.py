@@ -6,8 +6,8 @@ from typing import Any, Literal, final
 
 from torch import Generator, Tensor, nn
 
-from avrobust.attacks.base import Objective
-from avrobust.defenses.base import Defense, Trained
+from avrobust.attacks.gradients import Objective
+from avrobust.defenses.base import Defense, StepOutput
 from avrobust.defenses.restorer import Gradient, Restorer, straight_through
 from avrobust.defenses.sparse import Solver
 from avrobust.errors import UserError
@@ -64,13 +64,13 @@ class FeatureMemory(Defense):
                 f"defense.gradient=implicit is the minimizer's gradient, which {type(solver).__name__} stops short of; "
                 "choices: unrolled, straight_through"
             )
-        self.base, self.solver, self.size, self.begins_on = base, solver, size, source
+        self.base, self.solver, self.size, self.setup_clips = base, solver, size, source
         self.weight, self.mixing, self.gradient = weight, mixing, gradient
         self.fusion, self.paper_objective = base.fusion, base.paper_objective
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         return self.base.train(model, clip, label, generators)
 
     def objectives(self) -> dict[str, Objective]:
@@ -78,8 +78,8 @@ class FeatureMemory(Defense):
         plain = self.base.objectives()
         return {**plain, **{f"{name}_bpda": StraightThrough(o) for name, o in plain.items()}}
 
-    def refuse(self, model: AVClassifier) -> None:
-        self.base.refuse(model)
+    def validate(self, model: AVClassifier) -> None:
+        self.base.validate(model)
         if isinstance(model.fusion, MapFusion):
             raise UserError(
                 "defense: a feature memory restores one embedding a clip, but fusion "
@@ -100,15 +100,15 @@ class FeatureMemory(Defense):
             for m in fusion.uses
         }
 
-    def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
-        return self.base.learned(fusion, classes)
+    def extra_modules(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
+        return self.base.extra_modules(fusion, classes)
 
-    def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
-        return self.base.groups(model)
+    def param_groups(self, model: AVClassifier) -> list[dict[str, Any]]:
+        return self.base.param_groups(model)
 
-    def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
+    def setup(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
         """Fills the banks with the first `size` training features."""
-        features, _ = embed(model, batches, self.size, training=self.begins_on == "augmented")
+        features, _ = embed(model, batches, self.size, training=self.setup_clips == "augmented")
         for modality, restorer in model.restorers.items():
             assert isinstance(restorer, Restorer)
             restorer.fill(getattr(features, modality))

@@ -6,7 +6,7 @@ from typing import final
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from avrobust.defenses.base import Defense, Trained
+from avrobust.defenses.base import Defense, StepOutput
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.fusion.base import Fusion
 from avrobust.types import Clip
@@ -31,6 +31,6 @@ class Undefended(Defense):
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         logits = model(clip)
-        return Trained(F.cross_entropy(logits, label), logits)
+        return StepOutput(F.cross_entropy(logits, label), logits)

@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from avrobust.attacks.base import Objective, cross_entropy
-from avrobust.defenses.base import Defense, Trained
+from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.defenses.base import Defense, StepOutput
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.models.fusion.base import Fusion
 from avrobust.types import Batch, Clip, Features
@@ -72,10 +72,10 @@ class Prototypes(Defense):
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         features = model.encode(clip)
         logits = model.classify(features)
-        return Trained(
+        return StepOutput(
             F.cross_entropy(logits, label)
             + self.weight * conformity(model, features, label).mean(),
             logits,
@@ -88,17 +88,17 @@ class Prototypes(Defense):
             "plus_conformity": WithConformity(self.attack_weight),
         }
 
-    def refuse(self, model: AVClassifier) -> None:
-        self.base.refuse(model)
+    def validate(self, model: AVClassifier) -> None:
+        self.base.validate(model)
 
-    def learned(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
+    def extra_modules(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
         dims = {"audio": fusion.audio_dim, "visual": fusion.visual_dim}
         return {f"centers_{modality}": Centers(classes, dims[modality]) for modality in fusion.uses}
 
-    def groups(self, model: AVClassifier) -> list[dict[str, Any]]:
+    def param_groups(self, model: AVClassifier) -> list[dict[str, Any]]:
         return [
             {
-                "params": [getattr(m, name) for m in model.learned.values()],
+                "params": [getattr(m, name) for m in model.extra_modules.values()],
                 "lr": lr,
                 "momentum": 0,
                 "weight_decay": 0,
@@ -106,11 +106,11 @@ class Prototypes(Defense):
             for name, lr in self.rates.items()
         ]
 
-    def begin(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
+    def setup(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
         """Puts every center at its class mean; a class without a clip at the mean of all."""
         features, label = embed(model, batches)
         for modality in model.fusion.uses:
-            centers = model.learned[f"centers_{modality}"]
+            centers = model.extra_modules[f"centers_{modality}"]
             assert isinstance(centers, Centers)
             means = _class_means(getattr(features, modality), label, len(centers.pull))
             with torch.no_grad():
@@ -123,7 +123,7 @@ def conformity(model: Any, features: Features, label: Tensor) -> Tensor:
     pooled = features.pooled()
     losses = [
         centers(getattr(pooled, name.removeprefix("centers_")), label)
-        for name, centers in model.learned.items()
+        for name, centers in model.extra_modules.items()
     ]
     return torch.stack(losses).sum(0)
 

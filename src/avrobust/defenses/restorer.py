@@ -72,7 +72,7 @@ class Restorer(nn.Module):
         """
         if not self.atoms.numel():
             raise RuntimeError(
-                f"the {self.modality} memory is empty: the defense's `begin` fills it"
+                f"the {self.modality} memory is empty: the defense's `setup` fills it"
             )
         # The solver's duality gap is out of reach of half precision.
         with torch.autocast(embedding.device.type, enabled=False):

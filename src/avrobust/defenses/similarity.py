@@ -6,9 +6,9 @@ from typing import Literal, final
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.losses import WithCosine, cosine
-from avrobust.attacks.problem import Objective, cross_entropy
-from avrobust.defenses.base import Defense, Trained
+from avrobust.defenses.base import Defense, StepOutput
 from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier
 from avrobust.types import Clip
@@ -43,11 +43,11 @@ class Similarity(Defense):
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         features = model.encode(clip)
         logits = model.classify(features)
         sign = 1 if self.goal == "min" else -1
-        return Trained(
+        return StepOutput(
             F.cross_entropy(logits, label) + sign * self.weight * cosine(features).mean(), logits
         )
 
@@ -59,7 +59,7 @@ class Similarity(Defense):
             "minus_cosine": WithCosine(-self.attack_weight),
         }
 
-    def refuse(self, model: AVClassifier) -> None:
+    def validate(self, model: AVClassifier) -> None:
         fusion = model.fusion
         if len(fusion.uses) < 2 or fusion.audio_dim != fusion.visual_dim:
             raise UserError(

@@ -1,82 +1,111 @@
-"""Attacks every clip under every threat and records what the model then says; measures each attack itself."""
+"""Records what a model predicts for every clip under every condition, and checks each condition."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.base import Attack, Objective, Outcome, cross_entropy
-from avrobust.attacks.problem import Meter, wrong
-from avrobust.attacks.shared import Shared
-from avrobust.evaluation.metrics import average, average_with_clean, percent, wilson
+from avrobust.attacks.base import Attack, Outcome
+from avrobust.attacks.cache import EmbeddingCache
+from avrobust.attacks.gradients import Objective, cross_entropy, wrong
+from avrobust.attacks.problem import QueryCounter
+from avrobust.evaluation.checks import check_clean, check_outcome
+from avrobust.evaluation.conditions import Attacked, Clean, CleanBatch, Condition
 from avrobust.models.classifier import AVClassifier, eval_mode
-from avrobust.threats import Budget, Threat, audio_budget, visual_budget
-from avrobust.types import CONDITIONS, Batch, Classifier, Clip, Condition, Record
+from avrobust.threats import Threat
+from avrobust.types import Batch, Classifier, Clip, ConditionInfo, Record
 from avrobust.utils.randomness import generator
 
-NO_THREAT = Threat()
+# Sees every batch under every condition as the model sees it.
+Watcher = Callable[[Batch, ConditionInfo, Clip], None]
 
-Watcher = Callable[[Batch, Condition, Clip], None]  # sees every batch as the model sees it
-Known = dict[tuple[str, ...], Shared]  # by the keys of a batch, what is known of its clean clips
-
-
-def _unwatched(batch: Batch, condition: Condition, clip: Clip) -> None:
-    pass
-
-
-class BudgetExceededError(RuntimeError):
-    """An attack that claims to be bounded left its budget: its numbers would be worth nothing."""
+# By the keys of a batch, what is known of its clean clips.
+Known = dict[tuple[str, ...], EmbeddingCache]
 
 
 def evaluate(
     model: Classifier,
     batches: Iterable[Batch],
     attack: Attack | None = None,
-    suite: Mapping[Condition, Threat] | None = None,
+    suite: Mapping[str, Threat] | None = None,
     *,
+    conditions: Sequence[Condition] = (),
     objective: Objective = cross_entropy,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    watch: Watcher = _unwatched,
+    watch: Watcher | None = None,
     known: Known | None = None,
 ) -> list[Record]:
-    """What `model` predicts for each clip, clean and under each threat of `suite`.
+    """What `model` predicts for each clip, clean, attacked and under further conditions.
 
     Args:
         model: any callable from Clip to logits (B, C). A module is evaluated in eval mode and left
             as it was.
         batches: clips with labels and keys; audio in [-1, 1], frames in [0, 1].
-        attack: how the clips are perturbed; with None they are only looked at clean.
-        suite: the threats by condition, for example `avrobust.threats.suite(8 / 255,
-            units="pixel")`.
-        objective: what the attacker maximizes.
-        seed: of the attack's random draws, which also depend on condition and key, and on nothing
-            else.
-        device: where the model lives.
-        watch: is shown every batch, clean and attacked, for example to keep a few clips.
+        attack: how the clips are perturbed; None for no attack.
+        suite: the threats by the name of their condition, for example
+            `avrobust.threats.suite(8 / 255, units="pixel")`.
+        conditions: further conditions.
+        objective: the loss that the attack maximizes.
+        seed: of all random draws, which also depend on condition and key, and on nothing else.
+        device: where the model is.
+        watch: is called with every batch under every condition, for example to keep a few clips.
         known: for evaluations of one model on the same batches again, with another eps, attack or
-            objective: a dict that this one fills and the next ones use. Holds every batch and its
-                gradient; the records are the same.
+            objective: a dict that this evaluation fills and the next ones use. It holds every batch
+            and its gradient; the records are the same.
 
     Returns:
-        One record a clip and condition, the clean ones included.
+        One record for each clip and condition: the clean ones, the attacked ones in the order of
+        `suite`, then those of `conditions`.
 
     Raises:
-        ValueError: a clean clip is not valid (range, not finite), or there is no clip at all.
+        ValueError: a clean clip is not valid (range, not finite), there is no clip at all, an
+            attack comes without a suite or a suite without an attack, or two conditions have one
+            name.
         BudgetExceededError: a bounded attack left its budget or the valid values.
+        InvalidConditionError: a condition changed a modality that it declares untouched, or
+            returned values that are not finite or out of range.
     """
-    evaluation = _Evaluation(
-        model, attack, suite if attack and suite else {}, objective, seed, device, watch, known
-    )
+    every_condition = all_conditions(attack, suite, conditions, objective=objective)
+    evaluation = _Evaluation(model, every_condition, seed, device, watch, known)
+    records: list[Record] = []
     with eval_mode(model):
-        records = [record for batch in batches if batch.key for record in evaluation.records(batch)]
+        for batch in batches:
+            if batch.key:
+                records += evaluation.records(batch)
     if not records:
         raise ValueError("there was no clip to evaluate")
     return records
+
+
+def all_conditions(
+    attack: Attack | None,
+    suite: Mapping[str, Threat] | None,
+    more: Sequence[Condition] = (),
+    *,
+    objective: Objective = cross_entropy,
+) -> list[Condition]:
+    """The conditions of an evaluation: clean, the attack under each threat, then `more`.
+
+    Raises:
+        ValueError: an attack comes without a suite or a suite without an attack, or two conditions
+            have one name.
+    """
+    if (attack is None) != (suite is None):
+        missing = "an attack" if attack is None else "a suite"
+        raise ValueError(f"attack and suite belong together: {missing} is missing")
+    conditions: list[Condition] = [Clean()]
+    if attack is not None and suite is not None:
+        for name, threat in suite.items():
+            conditions.append(Attacked(name, attack, threat, objective))
+    conditions += more
+    names = [condition.name for condition in conditions]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two conditions have the name {name!r}")
+    return conditions
 
 
 @dataclass
@@ -84,219 +113,113 @@ class _Evaluation:
     """The settings of `evaluate`, and how many clips fit on the GPU at once."""
 
     model: Classifier
-    attack: Attack | None
-    suite: Mapping[Condition, Threat]
-    objective: Objective
+    conditions: Sequence[Condition]
     seed: int
     device: torch.device | str
-    watch: Watcher
+    watch: Watcher | None
     known: Known | None
-    most: int | None = None  # None: nothing has been found too large yet
+    clips_that_fit: int | None = None  # None: no batch has been too large yet
 
     def records(self, batch: Batch) -> list[Record]:
-        """Of one batch; where the GPU's memory does not suffice, of its halves, which gives the same records."""
+        """The records of one batch.
+
+        Where the GPU's memory does not suffice, the batch is halved, which gives the same records.
+        """
         count = len(batch.key)
-        if self.most is None or count <= self.most:
+        if self.clips_that_fit is None or count <= self.clips_that_fit:
             try:
-                return self._of(batch)
+                return self._records_at_once(batch)
             except torch.OutOfMemoryError:
                 if count == 1:
                     raise
-                self.most = count // 2
+                self.clips_that_fit = count // 2
             torch.cuda.empty_cache()
-        halves = (slice(None, count // 2), slice(count // 2, None))
-        parts = [
-            Batch(Clip(*(x[half] for x in batch.clip)), batch.label[half], batch.key[half])
-            for half in halves
-        ]
-        found = [record for part in parts for record in self.records(part)]
-        return sorted(found, key=lambda record: CONDITIONS.index(record.condition))
+        records = self.records(_part(batch, slice(None, count // 2)))
+        records += self.records(_part(batch, slice(count // 2, None)))
+        # In the order of the whole batch: condition by condition.
+        order = [condition.name for condition in self.conditions]
+        return sorted(records, key=lambda record: order.index(record.condition))
 
-    def _of(self, batch: Batch) -> list[Record]:
+    def _records_at_once(self, batch: Batch) -> list[Record]:
         clip = batch.clip.to(self.device)
-        _refuse_invalid(clip, batch.key)
+        check_clean(clip, batch.key)
         label = batch.label.to(clip.audio.device)
-        shared = self._shared(batch, clip, label)
-        if shared and self.attack and self.suite and self.attack.begins_clean:
-            shared.first(NO_THREAT, self.objective)  # its forward pass is the clean clips' as well
-        answer = shared.logits if shared else self.model
-        records = _record(answer, clip, NO_THREAT.distances(clip, clip), batch, "clean")
-        self.watch(batch, "clean", clip)
-        for condition, threat in self.suite.items():
-            meters = [Meter() for _ in batch.key]
-            outcome = self._attacked(batch, clip, label, condition, threat, shared, meters)
-            distances = threat.distances(outcome.clip, clip)
-            if self.attack and self.attack.bounded:
-                refuse_excess(self.attack, outcome.clip, distances, threat, batch.key)
-            found = _record(answer, outcome.clip, distances, batch, condition)
-            told = zip(
-                found, outcome.by, outcome.target or (None,) * len(found), meters, strict=True
+        cache = self._cache(batch, clip, label)
+        records: list[Record] = []
+        for condition in self.conditions:
+            generators = [generator(self.seed, "attack", condition.name, k) for k in batch.key]
+            counters = [QueryCounter() for _ in batch.key]
+            outcome = condition.apply(
+                CleanBatch(self.model, clip, label, generators, counters, cache)
             )
-            records += [
-                record._replace(by=by, target=target, **asdict(meter))
-                for record, by, target, meter in told
-            ]
-            self.watch(batch, condition, outcome.clip)
-        if shared and self.known is not None:
-            shared.forget()
+            distances = condition.distances(outcome.clip, clip)
+            check_outcome(condition, outcome.clip, clip, distances, batch.key)
+            predict = cache.logits if cache else self.model
+            predictions = _predictions(predict, outcome.clip, distances, batch, condition.name)
+            records += _with_details(predictions, outcome, counters)
+            if self.watch:
+                self.watch(batch, condition.info, outcome.clip)
+        if cache and self.known is not None:
+            cache.drop_adversarial()
         return records
 
-    def _shared(self, batch: Batch, clip: Clip, label: Tensor) -> Shared | None:
+    def _cache(self, batch: Batch, clip: Clip, label: Tensor) -> EmbeddingCache | None:
         if not isinstance(self.model, AVClassifier):
             return None
-        if self.known is None:
-            return Shared(self.model, clip, label)
-        return self.known.setdefault(batch.key, Shared(self.model, clip, label))
+        known = self.known if self.known is not None else {}
+        if batch.key not in known:
+            objectives = [condition.clean_objective() for condition in self.conditions]
+            objective = next(filter(None, objectives), None)
+            known[batch.key] = EmbeddingCache(self.model, clip, label, objective)
+        return known[batch.key]
 
-    def _attacked(
-        self,
-        batch: Batch,
-        clip: Clip,
-        label: Tensor,
-        condition: Condition,
-        threat: Threat,
-        shared: Shared | None,
-        meters: Sequence[Meter],
-    ) -> Outcome:
-        assert self.attack is not None
-        generators = [generator(self.seed, "attack", condition, key) for key in batch.key]
-        return self.attack.run(
-            self.model,
-            clip,
-            label,
-            threat,
-            generators=generators,
-            objective=self.objective,
-            shared=shared,
-            meters=meters,
-        )
+
+def _part(batch: Batch, part: slice) -> Batch:
+    clip = Clip(batch.clip.audio[part], batch.clip.visual[part])
+    return Batch(clip, batch.label[part], batch.key[part])
 
 
 @torch.no_grad()
-def _record(
-    model: Classifier,
+def _predictions(
+    predict: Classifier,
     clip: Clip,
     distances: tuple[Tensor, Tensor],
     batch: Batch,
-    condition: Condition,
+    condition: str,
 ) -> list[Record]:
-    logits, label = model(clip).float().cpu(), batch.label
-    columns: list[Sequence[object]] = [
-        label.tolist(),
-        logits.argmax(1).tolist(),
-        (~wrong(logits, label)).tolist(),
-        logits.softmax(1).amax(1).tolist(),
-        F.cross_entropy(logits, label, reduction="none").tolist(),
-        *(d.tolist() for d in distances),
-    ]
-    return [Record(key, condition, *row) for key, *row in zip(batch.key, *columns, strict=True)]
-
-
-def _refuse_invalid(clip: Clip, keys: Sequence[str]) -> None:
-    for name, budget, x in zip(
-        Clip._fields, (audio_budget(0), visual_budget(0)), clip, strict=True
-    ):
-        for key in _named(keys, ~budget.valid(x)):
-            raise ValueError(
-                f"clip {key}: its {name} is not finite or not within [{budget.low:g}, {budget.high:g}]"
+    """One record a clip, without what is known of the attack."""
+    logits, label = predict(clip).float().cpu(), batch.label
+    # Whole columns are moved to Python at once: one value at a time would be slow.
+    labels, predictions = label.tolist(), logits.argmax(1).tolist()
+    correct = (~wrong(logits, label)).tolist()
+    confidences = logits.softmax(1).amax(1).tolist()
+    losses = F.cross_entropy(logits, label, reduction="none").tolist()
+    audio_distances, visual_distances = distances[0].tolist(), distances[1].tolist()
+    records = []
+    for i, key in enumerate(batch.key):
+        records.append(
+            Record(
+                key=key,
+                condition=condition,
+                label=labels[i],
+                prediction=predictions[i],
+                correct=correct[i],
+                confidence=confidences[i],
+                loss=losses[i],
+                audio_distance=audio_distances[i],
+                visual_distance=visual_distances[i],
             )
-
-
-def refuse_excess(
-    attack: Attack,
-    adversarial: Clip,
-    distances: tuple[Tensor, Tensor],
-    threat: Threat,
-    keys: Sequence[str],
-) -> None:
-    """Raises BudgetExceededError if an attack left its budget on one of these clips."""
-    for key in _named(keys, ~threat.contains(adversarial, distances)):
-        raise BudgetExceededError(
-            f"{type(attack).__name__} left its budget on clip {key}: {_describe(threat)}"
         )
+    return records
 
 
-def _named(keys: Sequence[str], marked: Tensor) -> list[str]:
-    return [key for key, mark in zip(keys, marked.tolist(), strict=True) if mark]
-
-
-def _describe(threat: Threat) -> str:
-    def one(budget: Budget | None) -> str:
-        return "untouched" if budget is None else f"eps {budget.eps:g}"
-
-    return f"audio {one(threat.audio)}, visual {one(threat.visual)}"
-
-
-def felled(records: Iterable[Record]) -> dict[str, dict[str, int]]:
-    """By condition, how many clips each member of an attack made of several has fooled; empty for other attacks."""
-    counts: dict[str, dict[str, int]] = {}
-    for record in records:
-        if record.by:
-            of = counts.setdefault(record.condition, {})
-            of[record.by] = of.get(record.by, 0) + 1
-    return counts
-
-
-def cost(records: Iterable[Record]) -> dict[str, dict[str, float]]:
-    """What the attack asked about a clip, on average, by attacked condition: gradients, queries, shared gradients."""
-    asked: dict[str, list[tuple[int, ...]]] = {}
-    for record in records:
-        if record.condition != "clean":
-            asked.setdefault(record.condition, []).append(
-                (record.gradients, record.queries, record.shared)
-            )
-    names = ("gradients", "queries", "shared")
-    return {
-        c: dict(zip(names, map(fmean, zip(*rows, strict=True)), strict=True))
-        for c, rows in asked.items()
-    }
-
-
-def reached(records: Iterable[Record]) -> dict[str, dict[str, float]]:
-    """By condition the percentage of all clips that ended in the class that the attack wanted, with its interval.
-
-    Empty for attacks that want no certain class.
-    """
-    found: dict[str, list[bool]] = {}
-    for record in records:
-        if record.target is not None:
-            found.setdefault(record.condition, []).append(record.prediction == record.target)
-    shares = {c: (percent(sum(x), len(x)), *wilson(sum(x), len(x))) for c, x in found.items()}
-    return {c: dict(zip(("share", "low", "high"), x, strict=True)) for c, x in shares.items()}
-
-
-def worst(found: Sequence[list[Record]]) -> list[Record]:
-    """For each clip and condition the record of the attack that hurt most: one that fooled, of those the highest loss.
-
-    The same clip stands at the same place of every list, as one model was asked about the same
-    clips.
-    """
-    return [min(same, key=lambda r: (r.correct, -r.loss)) for same in zip(*found, strict=True)]
-
-
-class Summary(NamedTuple):
-    """A row of a robustness table: accuracies in percent."""
-
-    n: int
-    accuracy: dict[str, float]  # by condition
-    interval: dict[str, tuple[float, float]]  # 95 %, Wilson
-    average: float | None  # over xA, xV, xAV; None where one of them was not attacked
-    average_with_clean: float | None  # over those and clean
-
-
-def summarize(records: Iterable[Record]) -> Summary:
-    """Records to the row of the table; n is the number of clips."""
-    counts: dict[str, list[bool]] = {}
-    for record in records:
-        counts.setdefault(record.condition, []).append(record.correct)
-    present: list[str] = [c for c in CONDITIONS if c in counts]
-    accuracy = {c: percent(sum(counts[c]), len(counts[c])) for c in present}
-    interval = {c: wilson(sum(counts[c]), len(counts[c])) for c in present}
-    whole = len(present) == len(CONDITIONS)
-    return Summary(
-        n=len(counts["clean"]),
-        accuracy=accuracy,
-        interval=interval,
-        average=average(accuracy) if whole else None,
-        average_with_clean=average_with_clean(accuracy) if whole else None,
-    )
+def _with_details(
+    records: Sequence[Record], outcome: Outcome, counters: Sequence[QueryCounter]
+) -> list[Record]:
+    """The records with what is known of the attack on each clip."""
+    detailed = []
+    for i, record in enumerate(records):
+        attack = outcome.attack[i] if outcome.attack else ""
+        target = outcome.target[i] if outcome.target else None
+        detailed.append(record._replace(attack=attack, target=target, **asdict(counters[i])))
+    return detailed

@@ -1,7 +1,6 @@
-"""Accuracy in percent, its confidence interval, and the averages of the paper's tables."""
+"""Statistics of accuracies, and how compact the classes of embeddings are."""
 
 import math
-from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any
 
@@ -65,18 +64,15 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
     return {"intra_over_inter": ratio, "silhouette": float(silhouette_score(embeddings, labels))}
 
 
-def robustness_improvement(model: Mapping[str, float], undefended: Mapping[str, float]) -> float:
-    """RI = (cAV_m + Avg_m) - (cAV_n + Avg_n), in points. Tian & Xu 2021."""
-    return model["clean"] + average(model) - undefended["clean"] - average(undefended)
+def robustness_improvement(
+    clean: float, average: float, undefended_clean: float, undefended_average: float
+) -> float:
+    """RI = (cAV_m + Avg_m) - (cAV_n + Avg_n), in points. Tian & Xu 2021.
 
-
-def average(accuracy: Mapping[str, float]) -> float:
-    """(xA + xV + xAV) / 3: Avg in the paper's Tables 1 and 3."""
-    return (accuracy["audio"] + accuracy["visual"] + accuracy["audiovisual"]) / 3
-
-
-def average_with_clean(accuracy: Mapping[str, float]) -> float:
-    """(cAV + xA + xV + xAV) / 4: Avg in the paper's Table 2."""
-    return (
-        accuracy["clean"] + accuracy["audio"] + accuracy["visual"] + accuracy["audiovisual"]
-    ) / 4
+    Args:
+        clean: clean accuracy of the defended model m, in percent.
+        average: its mean accuracy over the attacks.
+        undefended_clean: clean accuracy of the undefended model n.
+        undefended_average: its mean accuracy over the attacks.
+    """
+    return clean + average - undefended_clean - undefended_average

@@ -128,6 +128,7 @@ class AttackFacts:
 
     bounded: bool  # False: the attack may leave its budget
     kind: str  # how strong it is meant to be, see `Attack.kind`
+    paper_name: str | None  # its name in the paper's tables, if that is not the option's
 
 
 @final

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import copy
-from typing import Self, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from avrobust.models.encoders.base import AudioEncoder, VisualEncoder
 from avrobust.models.fusion.base import Fusion, MapFusion
-from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
+from avrobust.types import Batch, Clip, Features, Modality
 
 
 @final
@@ -19,12 +18,12 @@ class AVClassifier(nn.Module):
 
     Args:
         audio: None where the fusion does not use the modality.
-        visual: likewise.
+        visual: None where the fusion does not use the modality.
         fusion: embeddings to the feature that is classified.
-        classes: how many.
+        classes: number of classes.
         restorers: a defense's denoisers of the embeddings by modality, (B, D) -> (B, D), before the
             fusion.
-        learned: what a defense learns beside the classifier, for example class centers.
+        extra_modules: what a defense trains beside the classifier, for example class centers.
     """
 
     def __init__(
@@ -35,24 +34,33 @@ class AVClassifier(nn.Module):
         *,
         classes: int,
         restorers: Mapping[str, nn.Module] | None = None,
-        learned: Mapping[str, nn.Module] | None = None,
+        extra_modules: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.audio, self.visual, self.fusion = audio, visual, fusion
         self.head = nn.Linear(fusion.out_dim, classes)
-        self.restorers, self.learned = nn.ModuleDict(restorers), nn.ModuleDict(learned)
+        self.restorers = nn.ModuleDict(restorers)
+        self.extra_modules = nn.ModuleDict(extra_modules)
 
     def encode_audio(self, audio: Tensor) -> Tensor:
         """(B, 1, S) -> (B, D), or (B, 0) where the modality is not used."""
         return audio.new_zeros(len(audio), 0) if self.audio is None else self.audio(audio)
 
     def encode_visual(self, visual: Tensor) -> Tensor:
-        """(B, T, 3, H, W) -> (B, D), the map (B, T, D, h, w) for a MapFusion, or (B, 0) where it is not used."""
+        """(B, T, 3, H, W) -> (B, D), or the map (B, T, D, h, w) for a MapFusion.
+
+        (B, 0) where the modality is not used.
+        """
         if self.visual is None:
             return visual.new_zeros(len(visual), 0)
-        return (
-            self.visual.map(visual) if isinstance(self.fusion, MapFusion) else self.visual(visual)
-        )
+        if isinstance(self.fusion, MapFusion):
+            return self.visual.map(visual)
+        embedding: Tensor = self.visual(visual)
+        return embedding
+
+    def encode_modality(self, modality: Modality, x: Tensor) -> Tensor:
+        """One modality's embedding; see `encode_audio` and `encode_visual` for the shapes."""
+        return self.encode_audio(x) if modality == "audio" else self.encode_visual(x)
 
     def encode(self, clip: Clip) -> Features:
         """The embeddings of both modalities."""
@@ -73,71 +81,16 @@ class AVClassifier(nn.Module):
         )
 
     def response(self, clip: Clip) -> Tensor:
-        """Clips to (B, T, h, w): larger where the source of the sound is taken to be. The fusion is a MapFusion."""
+        """Clips to (B, T, h, w), larger where the source of the sound is likely to be.
+
+        The fusion has to be a MapFusion.
+        """
         assert isinstance(self.fusion, MapFusion)
         features = self.encode(clip)
-        pairs = zip(MODALITIES, features, strict=True)
-        return self.fusion.response(Features(*(self.restore(m, e) for m, e in pairs)))
+        audio = self.restore("audio", features.audio)
+        return self.fusion.response(Features(audio, self.restore("visual", features.visual)))
 
     def forward(self, clip: Clip) -> Tensor:
-        """Clips to logits (B, classes)."""
-        return self.classify(self.encode(clip))
-
-
-@final
-class HeldModel:
-    """An AVClassifier in which the embedding of a modality that no attack touches is computed once, not at every step.
-
-    Args:
-        model: the classifier.
-        held: by modality the embedding and the restored embedding of the clean clips; every later
-            call has to be on clips that equal them there.
-    """
-
-    def __init__(self, model: AVClassifier, held: Mapping[Modality, tuple[Tensor, Tensor]]) -> None:
-        self._model, self.fusion, self.restorers, self.learned = (
-            model,
-            model.fusion,
-            model.restorers,
-            model.learned,
-        )
-        self._embedding = {m: embedding.detach() for m, (embedding, _) in held.items()}
-        self._restored = {m: restored.detach() for m, (_, restored) in held.items()}
-
-    @classmethod
-    def of(cls, model: AVClassifier, clip: Clip, *modalities: Modality) -> Self:
-        """The model with these modalities of these clips held."""
-        encode = {"audio": model.encode_audio, "visual": model.encode_visual}
-        embedding = {m: encode[m](getattr(clip, m)) for m in modalities}
-        return cls(model, {m: (e, model.restore(m, e)) for m, e in embedding.items()})
-
-    def take(self, index: Tensor) -> Self:
-        """The same for the clips at `index`, (K,) int64, alone."""
-        part = copy(self)
-        part._embedding = {m: embedding[index] for m, embedding in self._embedding.items()}
-        part._restored = {m: embedding[index] for m, embedding in self._restored.items()}
-        return part
-
-    def encode(self, clip: Clip) -> Features:
-        """The embeddings of both modalities, the held one from the clean clips."""
-        held, model = self._embedding, self._model
-        audio = held["audio"] if "audio" in held else model.encode_audio(clip.audio)
-        visual = held["visual"] if "visual" in held else model.encode_visual(clip.visual)
-        return Features(audio, visual)
-
-    def classify(self, features: Features) -> Tensor:
-        """Embeddings, as `encode` gives them, to logits (B, classes)."""
-        pairs = zip(MODALITIES, features, strict=True)
-        return self._model.fuse(
-            Features(
-                *(
-                    self._restored[m] if m in self._restored else self._model.restore(m, e)
-                    for m, e in pairs
-                )
-            )
-        )
-
-    def __call__(self, clip: Clip) -> Tensor:
         """Clips to logits (B, classes)."""
         return self.classify(self.encode(clip))
 
@@ -150,35 +103,39 @@ def embed(
     *,
     training: bool = False,
 ) -> tuple[Features, Tensor]:
-    """The encoders' embeddings of the first `size` clips, all if None, and their labels: (N, D) each, (N,).
+    """The encoders' embeddings of the first `size` clips, (N, D) each, and their labels, (N,).
 
-    Of a map the mean.
+    A visual map is averaged over places and frames.
 
     Args:
         model: left as it was.
         batches: of clips, at least one.
-        size: how many clips at most.
+        size: number of clips at most; None for all.
         training: normalize with the statistics of each batch, as in training.
     """
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    was, device = model.training, model.head.weight.device
-    found: list[tuple[Tensor, ...]] = []
+    was_training, device = model.training, model.head.weight.device
+    audio: list[Tensor] = []
+    visual: list[Tensor] = []
+    labels: list[Tensor] = []
     model.train(training)
     for batch in batches:
         if batch.key:
-            found.append((*model.encode(batch.clip.to(device)).pooled(), batch.label.to(device)))
-        if size is not None and sum(len(label) for *_, label in found) >= size:
+            features = model.encode(batch.clip.to(device)).pooled()
+            audio.append(features.audio)
+            visual.append(features.visual)
+            labels.append(batch.label.to(device))
+        if size is not None and sum(map(len, labels)) >= size:
             break
-    model.train(was)
+    model.train(was_training)
     for name, buffer in model.named_buffers():
         buffer.copy_(buffers[name])
-    audio, visual, label = (torch.cat(parts)[:size] for parts in zip(*found, strict=True))
-    return Features(audio, visual), label
+    return Features(torch.cat(audio)[:size], torch.cat(visual)[:size]), torch.cat(labels)[:size]
 
 
 @contextmanager
 def eval_mode(model: object) -> Iterator[None]:
-    """Puts every part of a module in eval mode for a while; any other callable is left as it is."""
+    """Puts every part of a module in eval mode within the block; other callables stay as they are."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [m.training for m in modules]
     try:
@@ -192,14 +149,14 @@ def eval_mode(model: object) -> Iterator[None]:
 
 @contextmanager
 def frozen(model: object) -> Iterator[None]:
-    """`eval_mode`, and no parameter asks for a gradient: an attack needs those of its inputs alone."""
+    """`eval_mode`, and no parameter requires a gradient: an attack needs its inputs' gradients alone."""
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
-    wanted = [p.requires_grad for p in parameters]
+    required = [p.requires_grad for p in parameters]
     with eval_mode(model):
         try:
             for parameter in parameters:
                 parameter.requires_grad_(False)
             yield
         finally:
-            for parameter, want in zip(parameters, wanted, strict=True):
-                parameter.requires_grad_(want)
+            for parameter, requires_grad in zip(parameters, required, strict=True):
+                parameter.requires_grad_(requires_grad)

@@ -8,8 +8,7 @@ from typing import Any
 
 from avrobust.analyses.base import Analysis, Analyzed, Subject
 from avrobust.analyses.discover import write_outcome
-from avrobust.attacks.base import cross_entropy
-from avrobust.charts.files import write_chart
+from avrobust.attacks.gradients import cross_entropy
 from avrobust.errors import UserError
 from avrobust.experiments.results import EvaluationResult, ResultError, read_result
 from avrobust.report.row import title
@@ -34,7 +33,7 @@ def run(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
     path = write_outcome(analysis, folder, outcome)
     analyzed = Analyzed(result, title(result), folder, outcome)
     for chart in analysis.charts([analyzed]):
-        write_chart(chart.chart, folder, chart.name)
+        chart.chart.save(folder, chart.name)
     for line in analysis.summary(analyzed):
         sys.stdout.write(f"{line}\n")
     sys.stdout.write(f"written: {path}; avrobust report draws it\n")

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from avrobust.attacks.base import Objective
+from avrobust.attacks.gradients import Objective
 from avrobust.defenses.base import Defense
 from avrobust.defenses.none import Undefended
 from avrobust.errors import UserError
 from avrobust.evaluation.metrics import mcnemar, robustness_improvement
-from avrobust.evaluation.summaries import sum_queries, worst_case
+from avrobust.evaluation.summaries import sum_queries, summarize, worst_case
 from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
 from avrobust.experiments.options import Option
 from avrobust.experiments.results import Comparison, EvaluationResult, folder_of
@@ -145,15 +145,24 @@ def compare(
         p_values[name] = mcnemar(count, only_undefended[name])
     accuracies = {}
     for objective, its_records in by_objective.items():
-        accuracies[objective] = accuracy_by_condition(its_records)
+        accuracies[objective] = summarize(its_records).accuracy
     return Comparison(
         run_id=undefended.run_id,
         epochs=undefended.epochs,
         accuracy=undefended.accuracy,
         average=undefended.average,
-        ri=robustness_improvement(result, undefended),
+        ri=_robustness_improvement(result, undefended),
         objectives=accuracies,
         only_defended=only_defended,
         only_undefended=only_undefended,
         mcnemar=p_values,
+    )
+
+
+def _robustness_improvement(result: EvaluationResult, undefended: EvaluationResult) -> float:
+    return robustness_improvement(
+        result.clean.accuracy.percent,
+        result.average,
+        undefended.clean.accuracy.percent,
+        undefended.average,
     )

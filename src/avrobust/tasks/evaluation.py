@@ -6,12 +6,13 @@ from typing import Any, final
 import torch
 
 from avrobust.analyses.verdict.compute import Context, judge
-from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.targeted import Targeted
 from avrobust.data.batches import SplitBatches
 from avrobust.data.clips import Skipped
 from avrobust.evaluation.conditions import Condition
-from avrobust.evaluation.evaluate import conditions_of, evaluate
+from avrobust.evaluation.evaluate import all_conditions, evaluate
 from avrobust.experiments.build import build
 from avrobust.experiments.results import (
     AttackFacts,
@@ -51,12 +52,12 @@ class Evaluation:
             self.attack = Targeted(self.attack, settings.target)
         self.suite: dict[str, Threat] = build("threat", settings.threat)
         for threat in self.suite.values():
-            self.attack.refuse_norm(threat)
+            self.attack.validate_norms(threat)
         self.extra_conditions: list[Condition] = []
         for name, option in settings.conditions.items():
             self.extra_conditions.append(build(f"conditions.{name}", option))
         self.parts = build_parts(experiment.model, experiment.execution)
-        self.attack.refuse(self.parts.model.head.out_features)
+        self.attack.validate(self.parts.model.head.out_features)
         report_overlaps(self.parts.data)
         self.run = run_for(experiment, self.parts.data.fingerprint())
         self._skipped: list[Skipped] = []
@@ -64,7 +65,7 @@ class Evaluation:
     @property
     def conditions(self) -> list[Condition]:
         """All conditions, clean first."""
-        return conditions_of(self.attack, self.suite, self.extra_conditions)
+        return all_conditions(self.attack, self.suite, self.extra_conditions)
 
     def batches(self) -> SplitBatches:
         """The clips to attack."""
@@ -126,10 +127,10 @@ class Evaluation:
             records: of the attack.
             adaptive: the attack knew the defense.
         """
-        if not self.attack.judged:
+        if not self.attack.judges_itself:
             return None
         batches = self.batches()
-        context = Context(optimises=self.parts.defense.optimises, adaptive=adaptive)
+        context = Context(optimizes=self.parts.defense.optimizes, adaptive=adaptive)
         shown = track(batches, "verdict", len(batches))
         found = judge(model, shown, self.suite, records, context=context, device=device)
         return VerdictResult(found.trusted, tuple(found.reasons), found.checks)
@@ -162,10 +163,10 @@ class Evaluation:
             model=model_run.run_id,
             epochs=trained_epochs(model_run),
             model_modalities=tuple(model.fusion.uses),
-            attack=AttackFacts(bounded=self.attack.bounded, kind=self.attack.kind),
+            attack=_attack_facts(self.attack),
             conditions=condition_results(records, self.conditions),
             skipped=tuple(SkippedClip(clip.key, clip.reason) for clip in self._skipped),
-            unsupported=tuple(self.attack.left_out(model, classes, self.suite.values())),
+            unsupported=tuple(self.attack.unsupported(model, classes, self.suite.values())),
             seconds=round(seconds, 1),
             provenance=provenance(),
             verdict=verdict,
@@ -181,3 +182,8 @@ class Evaluation:
         examples.write(self.run, self.conditions)
         self.run.write_result(result)
         return result
+
+
+def _attack_facts(attack: Attack) -> AttackFacts:
+    """What the attack declares that tables need to know."""
+    return AttackFacts(attack.bounded, attack.kind, attack.paper_name)

@@ -15,7 +15,7 @@ from avrobust.data.sampling import middle_of
 from avrobust.evaluation.conditions import Condition
 from avrobust.experiments.kept_clips import CLIPS_FILE
 from avrobust.experiments.runs import Run
-from avrobust.types import Batch, Clip, Record
+from avrobust.types import Batch, Clip, ConditionInfo, Record
 from avrobust.utils.files import atomic_write
 
 Array = NDArray[np.float32]
@@ -45,7 +45,7 @@ class Examples:
         )
         self.clips: dict[tuple[str, str], Example] = {}  # by key and condition
 
-    def keep(self, batch: Batch, condition: Condition, clip: Clip) -> None:
+    def keep(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
         """Takes the chosen clips out of a batch."""
         middle = middle_of(clip.visual.shape[1]) if batch.key else 0
         for i, key in enumerate(batch.key):

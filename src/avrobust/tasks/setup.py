@@ -77,9 +77,9 @@ def build_model(settings: ModelSettings, classes: int, defense: Defense) -> AVCl
             fusion,
             classes=classes,
             restorers=defense.restorers(fusion),
-            learned=defense.learned(fusion, classes),
+            extra_modules=defense.extra_modules(fusion, classes),
         )
-    defense.refuse(model)
+    defense.validate(model)
     # The convolutions' fast layout, on CPUs above all; torch types only `to` with more arguments.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -10,7 +10,8 @@ import torch
 from avrobust.data.batches import TrainingBatches
 from avrobust.data.layout import SPLITS, Split
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import evaluate, summarize
+from avrobust.evaluation.evaluate import evaluate
+from avrobust.evaluation.summaries import summarize
 from avrobust.evaluation.metrics import compactness
 from avrobust.experiments.build import build, check_trainer
 from avrobust.experiments.listing import choices, settings_tree
@@ -36,7 +37,7 @@ from avrobust.types import Modality
 from avrobust.utils.console import track
 from avrobust.utils.files import atomic_write
 
-ADDED_BY_A_STAGE = ("restorers.", "learned.")  # weights that the stage before has not
+ADDED_BY_A_STAGE = ("restorers.", "extra_modules.")  # weights that the stage before has not
 
 
 def main(experiment: Experiment) -> TrainResult:
@@ -176,9 +177,9 @@ class _Training:
             batch_size=self.settings.training.batch_size,
             workers=self.experiment.execution.workers,
             seed=self.settings.seed,
-            augmented=defense.begins_on == "augmented",
+            augmented=defense.setup_clips == "augmented",
         )
-        defense.begin(model.to(self.device), batches)
+        defense.setup(model.to(self.device), batches)
         model.to("cpu")
 
     def _save_checkpoint(self, epoch: int) -> None:

@@ -67,7 +67,7 @@ class LitClassifier(pl.LightningModule):
         groups: list[dict[str, Any]] = [
             {"params": list(net.parameters()), "lr": lr} for net, lr in parts if net
         ]
-        groups += [{"params": head, "lr": recipe.lr_head}, *self.defense.groups(model)]
+        groups += [{"params": head, "lr": recipe.lr_head}, *self.defense.param_groups(model)]
         sgd = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
         schedule = torch.optim.lr_scheduler.MultiStepLR(sgd, list(recipe.milestones))
         return {"optimizer": sgd, "lr_scheduler": schedule}

@@ -20,7 +20,8 @@ from avrobust.tasks.finished import config_of, write
 from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import Parts, build_parts, evaluating
 from avrobust.tasks.train import trained
-from avrobust.types import CONDITIONS, MODALITIES, Condition, Features, Modality
+from avrobust.types import MODALITIES, Features, Modality
+from avrobust.types import STANDARD_NAMES as CONDITIONS
 from avrobust.utils.console import track
 
 SHARES = (0.25, 0.5, 1.0, 1.5, 2.0)  # of the run's eps
@@ -115,7 +116,7 @@ def _compactness(found: Embedded) -> dict[str, Any]:
     return values
 
 
-def _spaces(found: Embedded) -> list[tuple[Stage, Modality, dict[Condition, Array]]]:
+def _spaces(found: Embedded) -> list[tuple[Stage, Modality, dict[str, Array]]]:
     """The embeddings that lie in one space: a modality's, clean and under the conditions that change it."""
     spaces = []
     for stage in STAGES:
@@ -155,7 +156,7 @@ def _cosines(found: Mapping[float, Embedded], model: AVClassifier) -> dict[str, 
     return {"eps": [0.0, *found], "stages": stages}
 
 
-def _cosine(found: Embedded, stage: Stage, condition: Condition) -> tuple[float, float]:
+def _cosine(found: Embedded, stage: Stage, condition: str) -> tuple[float, float]:
     pair = (torch.from_numpy(found.values[stage, modality, condition]) for modality in MODALITIES)
     values = cosine(Features(*pair))
     return round(float(values.mean()), 4), round(float(values.std(correction=0)), 4)

@@ -8,11 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avrobust.attacks.base import Attack, Objective, cross_entropy
-from avrobust.evaluation.evaluate import Known, evaluate, summarize, worst
+from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.evaluation.evaluate import Known, evaluate
+from avrobust.evaluation.summaries import summarize, worst_case
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
-from avrobust.types import MODALITIES, Batch, Clip, Condition, Modality
+from avrobust.types import MODALITIES, Batch, Clip, ConditionInfo, Modality
 
 Array = NDArray[np.float32]
 Stage = Literal[
@@ -27,9 +29,7 @@ class Embedded(NamedTuple):
 
     keys: tuple[str, ...]
     label: NDArray[np.int64]  # (N,)
-    values: dict[
-        tuple[Stage, Modality, Condition], Array
-    ]  # (N, D); what the model has not is left out
+    values: dict[tuple[Stage, Modality, str], Array]  # (N, D); what the model has not is left out
     accuracy: dict[str, float]  # of the same clips, in percent, by condition
 
 
@@ -37,7 +37,7 @@ def embedded(
     model: AVClassifier,
     batches: Iterable[Batch],
     attack: Attack,
-    suite: Mapping[Condition, Threat],
+    suite: Mapping[str, Threat],
     *,
     objectives: Sequence[Objective] = (cross_entropy,),
     seed: int = 0,
@@ -65,8 +65,8 @@ def embedded(
         )
         found.append(records)
         kept.append(keeper.found)
-    records = worst(found)
-    rows: dict[tuple[Modality, Condition], list[Tensor]] = {}
+    records = worst_case(found)
+    rows: dict[tuple[Modality, str], list[Tensor]] = {}
     for record, same in zip(records, zip(*found, strict=True), strict=True):
         for modality, row in kept[same.index(record)][record.key, record.condition].items():
             rows.setdefault((modality, record.condition), []).append(row)
@@ -81,10 +81,10 @@ def embedded(
 
 @torch.no_grad()
 def _staged(
-    model: AVClassifier, encoded: Mapping[tuple[Modality, Condition], Tensor]
-) -> dict[tuple[Stage, Modality, Condition], Array]:
+    model: AVClassifier, encoded: Mapping[tuple[Modality, str], Tensor]
+) -> dict[tuple[Stage, Modality, str], Array]:
     """What the encoders gave, and what the model's restorers make of it: (N, D) each."""
-    stages: dict[tuple[Stage, Modality, Condition], Array] = {}
+    stages: dict[tuple[Stage, Modality, str], Array] = {}
     for (modality, condition), values in encoded.items():
         stages["encoded", modality, condition] = values.cpu().numpy()
         if modality in model.restorers:
@@ -101,10 +101,10 @@ class _Keeper:
 
     def __init__(self, model: AVClassifier) -> None:
         self.model = model
-        self.found: dict[tuple[str, Condition], dict[Modality, Tensor]] = {}  # (D,) each
+        self.found: dict[tuple[str, str], dict[Modality, Tensor]] = {}  # (D,) each
 
     @torch.no_grad()
-    def keep(self, batch: Batch, condition: Condition, clip: Clip) -> None:
+    def keep(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
         """Takes a batch's embeddings, of the modalities that the model uses."""
         features = self.model.encode(clip).pooled()
         used = {
@@ -113,7 +113,9 @@ class _Keeper:
             if values.shape[1]
         }
         for i, key in enumerate(batch.key):
-            self.found[key, condition] = {modality: values[i] for modality, values in used.items()}
+            self.found[key, condition.name] = {
+                modality: values[i] for modality, values in used.items()
+            }
 
 
 def tsne(groups: Sequence[Array], seed: int) -> list[Array] | None:

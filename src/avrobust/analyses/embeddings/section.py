@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from avrobust.report.curves import TITLES
-from avrobust.types import MODALITIES, Condition, Modality
+from avrobust.types import MODALITIES, Modality
 
 MOST = 12  # pictures: each is large, and more are no longer compared
 NAMES = {"encoded": "", "restored": ", restored"}
-ATTACKED: Condition = "audiovisual"  # what the attacked half of a t-SNE is under
+ATTACKED: str = "audiovisual"  # what the attacked half of a t-SNE is under
 
 
 class Cloud(NamedTuple):
@@ -30,7 +30,7 @@ class Similarity(NamedTuple):
 
     name: str
     run: str
-    values: dict[Condition, list[tuple[float, float, float]]]  # eps, mean and deviation over clips
+    values: dict[str, list[tuple[float, float, float]]]  # eps, mean and deviation over clips
 
 
 class Side(NamedTuple):

@@ -27,7 +27,7 @@ from avrobust.analyses.localization.compute import (
     respond,
     scaled,
 )
-from avrobust.attacks.base import Objective
+from avrobust.attacks.gradients import Objective
 from avrobust.data.boxes import Box, sample_boxes
 from avrobust.data.clips import Clips
 from avrobust.data.mosaic import Mosaics, in_mosaic
@@ -41,7 +41,7 @@ from avrobust.tasks.finished import config_of, write
 from avrobust.tasks.loaded import loaded
 from avrobust.tasks.parts import Config, Parts, build_parts, evaluating
 from avrobust.tasks.train import trained
-from avrobust.types import Condition, Record
+from avrobust.types import Record
 from avrobust.utils.console import track
 from avrobust.utils.files import atomic_write
 
@@ -60,7 +60,7 @@ def main(
     folder: Path,
     *,
     levels: int,
-    conditions: Sequence[Condition],
+    conditions: Sequence[str],
     examples: int,
     mosaic: bool = False,
 ) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class _Work(NamedTuple):
 
     def each_level(
         self, model: AVClassifier, device: torch.device, levels: int, kept: Examples
-    ) -> list[dict[Condition, Responses]]:
+    ) -> list[dict[str, Responses]]:
         """The responses under the attacks at each share of the budgets; the clips of the last one are kept."""
         found = []
         for share in _shares(levels):
@@ -175,7 +175,7 @@ class _Work(NamedTuple):
 
 
 def _numbers(
-    found: list[dict[Condition, Responses]], conditions: Sequence[Condition], truth: Truth
+    found: list[dict[str, Responses]], conditions: Sequence[str], truth: Truth
 ) -> dict[str, Any]:
     """Of the clean clips, of each condition one entry a share, and of guesses that neither look nor listen."""
     clean = found[-1]["clean"]
@@ -224,9 +224,7 @@ def _share(name: str, count: int, n: int) -> dict[str, Any]:
     return {name: percent(count, n), f"{name}_interval": wilson(count, n)}
 
 
-def _said(
-    found: dict[Condition, Responses], kept: Examples, classes: list[str]
-) -> list[dict[str, Any]]:
+def _said(found: dict[str, Responses], kept: Examples, classes: list[str]) -> list[dict[str, Any]]:
     """What the model says of the kept clips: class and confidence by condition."""
     of = {(r.key, c): r for c, responses in found.items() for r in responses.records}
     return [
@@ -240,7 +238,7 @@ def _said(
     ]
 
 
-def _keep(path: Path, found: dict[Condition, Responses], kept: Examples, truth: Truth) -> None:
+def _keep(path: Path, found: dict[str, Responses], kept: Examples, truth: Truth) -> None:
     """Writes the kept clips' frames and maps; nothing if there are none."""
     place = {record.key: i for i, record in enumerate(found["clean"].records)}
     keys = [key for key in kept.keys if key in place]

@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.base import Attack, Objective, cross_entropy
+from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.data.sampling import middle_of
 from avrobust.evaluation.evaluate import Watcher, evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
-from avrobust.types import Batch, Clip, Condition, Record
+from avrobust.types import Batch, Clip, ConditionInfo, Record
 from avrobust.utils.randomness import generator
 
 THRESHOLD = 0.5  # of a response scaled to [0, 1], above which a pixel counts as the source
@@ -33,13 +34,13 @@ def respond(
     model: AVClassifier,
     batches: Iterable[Batch],
     attack: Attack,
-    suite: Mapping[Condition, Threat],
+    suite: Mapping[str, Threat],
     *,
     objective: Objective = cross_entropy,
     seed: int = 0,
     device: torch.device | str = "cpu",
     watch: Watcher | None = None,
-) -> dict[Condition, Responses]:
+) -> dict[str, Responses]:
     """The response maps of a model whose fusion has them, clean and under each threat of `suite`.
 
     Args:
@@ -63,7 +64,7 @@ def respond(
         device=device,
         watch=maps.look,
     )
-    found: dict[Condition, Responses] = {}
+    found: dict[str, Responses] = {}
     for condition, parts in maps.found.items():
         found[condition] = Responses(
             torch.cat(parts), [r for r in records if r.condition == condition]
@@ -77,19 +78,19 @@ class _Maps:
 
     def __init__(self, model: AVClassifier, watch: Watcher | None) -> None:
         self.model, self.watch = model, watch
-        self.found: dict[Condition, list[Tensor]] = {}
+        self.found: dict[str, list[Tensor]] = {}
 
     @torch.no_grad()
-    def look(self, batch: Batch, condition: Condition, clip: Clip) -> None:
+    def look(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
         response = self.model.response(clip)  # (B, T, h, w)
-        self.found.setdefault(condition, []).append(
+        self.found.setdefault(condition.name, []).append(
             response[:, middle_of(response.shape[1])].float().cpu()
         )
         if self.watch:
             self.watch(batch, condition, clip)
 
 
-def scaled(suite: Mapping[Condition, Threat], share: float) -> dict[Condition, Threat]:
+def scaled(suite: Mapping[str, Threat], share: float) -> dict[str, Threat]:
     """The same threats with a share of each eps."""
     return {condition: threat.scaled(share) for condition, threat in suite.items()}
 

@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from avrobust.report.cells import SHORT
 from avrobust.report.media import encoded
 from avrobust.report.style import BARS, Wanted, save_all
-from avrobust.types import Condition
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,14 +47,14 @@ class Panel(NamedTuple):
     """One measure over eps by condition; the first point is the clean one."""
 
     title: str
-    curves: dict[Condition, list[Point]]
+    curves: dict[str, list[Point]]
     guesses: dict[str, float]  # what those score that neither look nor listen
 
 
 class Heat(NamedTuple):
     """One clip under one condition."""
 
-    condition: Condition
+    condition: str
     image: Image.Image
     said: str
     confidence: float  # in percent
@@ -131,7 +130,7 @@ def read(folder: Path) -> tuple[dict[str, Any], list[Clip]]:
         return content, []
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
-    conditions: list[Condition] = [str(name) for name in arrays["conditions"]]  # type: ignore[misc]
+    conditions: list[str] = [str(name) for name in arrays["conditions"]]
     clips = []
     for i, about in enumerate(content["examples"]):
         pictures = [
@@ -201,7 +200,7 @@ def panels(content: Mapping[str, Any]) -> list[Panel]:
     """What is drawn over eps."""
     found = []
     for name in PLACED if content["boxes"] else UNPLACED:
-        curves: dict[Condition, list[Point]] = {}
+        curves: dict[str, list[Point]] = {}
         for condition, levels in content["attacked"].items():
             pairs = zip([0.0, *content["shares"]], [content["clean"], *levels], strict=True)
             curves[condition] = [

@@ -13,16 +13,22 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
-from avrobust.attacks.base import Attack, Objective, cross_entropy
-from avrobust.attacks.problem import take, wrong
+from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import Objective, cross_entropy, wrong
+from avrobust.attacks.problem import take
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import refuse_excess
+from avrobust.evaluation.checks import check_budget
 from avrobust.models.classifier import eval_mode
 from avrobust.threats import Budget, Threat
-from avrobust.types import Batch, Classifier, Condition
+from avrobust.types import Batch, Classifier, Modality
 from avrobust.utils.randomness import generator
 
-ATTACKED: tuple[Condition, ...] = ("audio", "visual", "audiovisual")
+# The modalities that are attacked, by the name of the condition.
+ATTACKED: dict[str, tuple[Modality, ...]] = {
+    "audio": ("audio",),
+    "visual": ("visual",),
+    "audiovisual": ("audio", "visual"),
+}
 
 
 class Strength(NamedTuple):
@@ -30,7 +36,7 @@ class Strength(NamedTuple):
 
     keys: tuple[str, ...]
     alone: dict[
-        Condition, Tensor
+        str, Tensor
     ]  # of each condition (N,) int64 in 0 ... L, L + 1 where nothing fooled it
     levels: int  # L of those
     surface: Tensor  # (N, G + 1) int64: by level of the audio budget the first of the visual one; G + 1 where none
@@ -73,7 +79,7 @@ def strength(
             "a smallest budget needs an attack that keeps to budgets, and a largest budget of each modality"
         )
     keys: list[str] = []
-    parts: dict[Condition, list[Tensor]] = {condition: [] for condition in ATTACKED}
+    parts: dict[str, list[Tensor]] = {condition: [] for condition in ATTACKED}
     surface = []
     with eval_mode(model):
         for batch in batches:
@@ -83,7 +89,11 @@ def strength(
                 for condition, found in parts.items():
                     shares = [i / levels for i in range(levels + 1)]
                     found.append(
-                        _first(clips, [_scaled(largest, condition, s) for s in shares], clean)
+                        _first(
+                            clips,
+                            [_scaled(largest.only(ATTACKED[condition]), s) for s in shares],
+                            clean,
+                        )
                     )
                 surface.append(_frontier(clips, largest, grid, clean))
                 keys += batch.key
@@ -125,7 +135,7 @@ class _Clips:
         )
         generators = [generator(self.seed, "strength", key) for key in keys]
         x = self.attack(self.model, clip, label, threat, generators=generators, objective=objective)
-        refuse_excess(self.attack, x, threat.distances(x, clip), threat, keys)
+        check_budget(type(self.attack).__name__, x, threat.distances(x, clip), threat, keys)
         with torch.no_grad():
             logits = self.model(x)
         return wrong(logits, label).cpu()
@@ -178,9 +188,8 @@ def _cells(grid: int) -> Iterator[tuple[int, int]]:
     return ((i, j) for i in range(grid + 1) for j in range(grid, -1, -1))
 
 
-def _scaled(largest: Threat, condition: Condition, share: float) -> Threat:
-    audio = _share(largest.audio, share) if "audio" in condition else None
-    return Threat(audio, _share(largest.visual, share) if "visual" in condition else None)
+def _scaled(largest: Threat, share: float) -> Threat:
+    return Threat(_share(largest.audio, share), _share(largest.visual, share))
 
 
 def _share(budget: Budget | None, share: float) -> Budget | None:

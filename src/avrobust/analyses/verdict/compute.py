@@ -10,12 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from avrobust.attacks.base import posed
-from avrobust.attacks.problem import Objective, Problem, cross_entropy
-from avrobust.attacks.search import start
+from avrobust.attacks.base import attack_problem
+from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.attacks.problem import Problem
+from avrobust.attacks.restarts import random_start
 from avrobust.models.classifier import eval_mode
 from avrobust.threats import Threat
-from avrobust.types import Batch, Classifier, Clip, Condition, Record
+from avrobust.types import Batch, Classifier, Clip, Record
 from avrobust.utils.randomness import generator
 
 STEPS = 20  # of the gradient attack whose behavior is looked at
@@ -73,7 +74,7 @@ class Verdict(NamedTuple):
 def judge(
     model: Classifier,
     batches: Iterable[Batch],
-    suite: Mapping[Condition, Threat],
+    suite: Mapping[str, Threat],
     records: Sequence[Record] = (),
     *,
     objective: Objective = cross_entropy,
@@ -92,7 +93,7 @@ def judge(
         context: see `Context`.
         device: where the model lives.
     """
-    probes: dict[Condition, list[Probe]] = {condition: [] for condition in suite}
+    probes: dict[str, list[Probe]] = {condition: [] for condition in suite}
     random, classes, seen = False, 0, 0
     for batch in batches:
         if seen >= CLIPS or not batch.key:
@@ -106,7 +107,7 @@ def judge(
         seen += len(known)
         for condition, threat in suite.items():
             generators = [generator(0, "verdict", condition, key) for key in batch.key]
-            with posed(model, clip, label, threat, generators, objective) as problem:
+            with attack_problem(model, clip, label, threat, generators, objective) as problem:
                 if problem and len(known):
                     probes[condition].append(_probe(problem.take(known)))
     found = [
@@ -134,12 +135,12 @@ def _twice(model: Classifier, clip: Clip) -> tuple[Tensor, Tensor]:
 
 
 def _probe(problem: Problem) -> Probe:
-    clip, first = problem.clip, problem.answer(problem.clip)
+    clip, first = problem.clip, problem.clean_value_and_grad()
     pairs = zip(first.gradient, problem.threat.budgets, strict=True)
     dead = [~_alive(gradient) for gradient, budget in pairs if budget is not None]
     many_steps, losses = _descend(problem)
-    noise = [start(problem, fill=True) for _ in range(DRAWS)]
-    wide = replace(problem, threat=Threat(*(b and b.widest() for b in problem.threat.budgets)))
+    noise = [random_start(problem, fill=True) for _ in range(DRAWS)]
+    wide = replace(problem, threat=problem.threat.unlimited())
     return Probe(
         dead=torch.stack(dead).any(0),
         one_step=_fooled(problem, problem.step(clip, first.gradient, 1.0)),
@@ -168,12 +169,12 @@ def _descend(problem: Problem) -> tuple[Tensor, Tensor]:
     """
     x, losses, fooled = problem.clip, [], torch.zeros_like(problem.label, dtype=torch.bool)
     for step in range(STEPS):
-        answer = problem.answer(x)
-        fooled = fooled | problem.fooled(answer.logits)
+        result = problem.value_and_grad(x)
+        fooled = fooled | problem.fooled(result.logits)
         if step in (0, STEPS // 4):
-            losses.append(answer.loss)
-        x = problem.step(x, answer.gradient, STEP)
-    loss, logits = problem.judge(x)
+            losses.append(result.loss)
+        x = problem.step(x, result.gradient, STEP)
+    loss, logits = problem.loss_and_logits(x)
     return fooled | problem.fooled(logits), torch.stack([*losses, loss], 1)
 
 
@@ -188,10 +189,10 @@ def _replacements(problem: Problem) -> Iterable[Clip]:
             )
         )
     for _ in range(DRAWS):
-        yield start(problem)
+        yield random_start(problem)
 
 
-def _checks(condition: Condition, probe: Probe, classes: int) -> list[Check]:
+def _checks(condition: str, probe: Probe, classes: int) -> list[Check]:
     n = len(probe.dead)
     count = {name: int(getattr(probe, name).sum()) for name in Probe._fields[:-2]}
     count["replaced"] = int(
@@ -237,11 +238,11 @@ def _more(count: int, other: int, n: int) -> bool:
     return count - other > max(1, SLACK * n)
 
 
-def _from_records(condition: Condition, records: Sequence[Record], context: Context) -> list[Check]:
+def _from_records(condition: str, records: Sequence[Record], context: Context) -> list[Check]:
     mine = [record for record in records if record.condition == condition]
     if not mine:
         return []
-    square = sum(record.by == "square" for record in mine)
+    square = sum(record.attack == "square" for record in mine)
     text = f"Square fooled {square} of {len(mine)} clips that gradients could not"
     found = [Check("square", condition, _more(square, 0, len(mine)), text)]
     if context.transfer and condition in context.transfer:
@@ -252,7 +253,7 @@ def _from_records(condition: Condition, records: Sequence[Record], context: Cont
     return found
 
 
-def compare_transfer(condition: Condition, own: int, other: int, n: int) -> Check:
+def compare_transfer(condition: str, own: int, other: int, n: int) -> Check:
     """Whether clips made on another model hurt more than those made on the attacked one.
 
     Args:

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 import torch
 
-from avrobust.attacks.base import Attack, cross_entropy
+from avrobust.attacks.base import Attack
+from avrobust.attacks.gradients import cross_entropy
 from avrobust.attacks.losses import WithCosine
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.models.classifier import AVClassifier
@@ -15,7 +16,7 @@ from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, built, model_for, options
 
 SUITE = suite(0.02, visual=8.0)
-TWICE = suite(0.02, visual=8.0, single=2.0)
+TWICE = suite(0.02, visual=8.0, single_modality_factor=2.0)
 
 
 def plain(model: AVClassifier) -> object:
