@@ -24,7 +24,7 @@ from omegaconf import OmegaConf
 from avrobust.errors import UserError
 from avrobust.experiments.config import build
 from avrobust.experiments.identity import Task, attack_name, science
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 
 PACKAGES = (
     "avrobust",
@@ -73,8 +73,8 @@ class Run(NamedTuple):
 
     def write(self, name: str, text: str) -> None:
         """Writes one of the run's files whole."""
-        with whole(self.folder / name) as aside:
-            aside.write_text(text, encoding="utf-8")
+        with atomic_write(self.folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Keeps the resolved config beside the result."""

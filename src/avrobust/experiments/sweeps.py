@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from avrobust.errors import UserError
 from avrobust.utils.console import err, out
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 from avrobust.utils.system import side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
@@ -197,5 +197,5 @@ def _alive(job: Job) -> bool:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    with whole(path) as aside:
-        aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ from avrobust.report.row import notes, title
 from avrobust.report.scores import Scores
 from avrobust.report.tables import FIGURE3, TABLE1, UNIMODAL
 from avrobust.report.write import latex, markdown
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 
 SIZE = 20_000_000  # bytes
 FRAME = 50_000  # bytes of the page without its sections
@@ -102,8 +102,8 @@ def write_page(
     )  # the one part that can be had in any size
     sections["gallery"] = _section(made, "gallery", content)
     content["sections"] = [sections[name] for name in SECTIONS]
-    with whole(path) as aside:
-        aside.write_text(made.get_template("index.html").render(content), encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(made.get_template("index.html").render(content), encoding="utf-8")
 
 
 def _section(made: Environment, name: str, content: Mapping[str, Any]) -> Markup:

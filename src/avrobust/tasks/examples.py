@@ -13,10 +13,10 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from avrobust.data.sampling import middle_of
+from avrobust.data.sampling import center_index
 from avrobust.experiments.runs import Run
 from avrobust.types import CONDITIONS, Batch, Clip, Condition, Record
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 
 Array = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class Examples:
         """Takes the chosen clips out of a batch."""
         for i, key in enumerate(batch.key):
             if key in self.keys:
-                frame = clip.visual[i, middle_of(clip.visual.shape[1])]
+                frame = clip.visual[i, center_index(clip.visual.shape[1])]
                 self.clips[key, condition] = (
                     clip.audio[i, 0].cpu().numpy().copy(),
                     frame.cpu().numpy().copy(),
@@ -57,7 +57,7 @@ class Examples:
         audio, visual = (
             np.stack(x) - c for x, c in zip(zip(*changed, strict=True), clean, strict=True)
         )
-        with whole(run.folder / "examples.npz") as aside, aside.open("wb") as file:
+        with atomic_write(run.folder / "examples.npz") as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 keys=np.array(keys),

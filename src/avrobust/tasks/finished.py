@@ -5,7 +5,7 @@ from pathlib import Path
 
 from avrobust.errors import UserError
 from avrobust.tasks.parts import Config
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 
 
 def config_of(folder: Path) -> Config:
@@ -32,5 +32,5 @@ def config_of(folder: Path) -> Config:
 
 def write(path: Path, text: str) -> None:
     """Writes a file whole."""
-    with whole(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ import torch
 
 from avrobust.data.clips import Clips, LoadedBatch
 from avrobust.data.layout import Format, Split
+from avrobust.data.loaders import EpochSampler, make_loader
 from avrobust.data.prepared import Prepared
 from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
@@ -15,7 +16,6 @@ from avrobust.experiments.config import build
 from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.models.fusion.base import Fusion
 from avrobust.tasks.batch_size import chosen
-from avrobust.training.lightning import EpochSampler, loader
 from avrobust.training.recipe import Recipe
 from avrobust.types import Batch, Clip, Sample
 from avrobust.utils.console import warn
@@ -172,10 +172,10 @@ class EvaluationBatches:
         self, config: Config, parts: Parts, split: Split, count: int | None = None
     ) -> None:
         data, clips, size = parts.data, parts.data.clips(split), parts.batch_size
-        clips = clips.few(count) if count else clips
+        clips = clips.subset(count) if count else clips
         self.keys = [entry.key for entry in clips.entries]
         sampler = EpochSampler(len(clips), shuffle=False)
-        self.loader = loader(clips, sampler, size, config["workers"])
+        self.loader = make_loader(clips, sampler, size, config["workers"])
         self.skipped: list[dict[str, str]] = []
         self.name = (
             data.fingerprint(),
@@ -220,5 +220,7 @@ class TrainingBatches:
         clips = self.parts.data.clips("train", training=self.augmented, seed=seed)
         sampler = EpochSampler(len(clips), shuffle=True, seed=seed)
         loaded: LoadedBatch
-        for loaded in loader(clips, sampler, self.parts.recipe.batch_size, self.config["workers"]):
+        for loaded in make_loader(
+            clips, sampler, self.parts.recipe.batch_size, self.config["workers"]
+        ):
             yield loaded.batch

@@ -29,7 +29,7 @@ from avrobust.tracking.loggers import publish
 from avrobust.training.fit import fit
 from avrobust.training.lightning import LitClassifier
 from avrobust.utils.console import track
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -187,5 +187,5 @@ def _save(run: Run, model: AVClassifier, config: Config, classes: list[str], epo
         "classes": classes,
         "epoch": epoch,
     }
-    with whole(run.checkpoint) as aside:
-        torch.save(state, aside)
+    with atomic_write(run.checkpoint) as temporary:
+        torch.save(state, temporary)

@@ -43,7 +43,7 @@ from avrobust.tasks.parts import Config, Parts, build_parts, evaluating
 from avrobust.tasks.train import trained
 from avrobust.types import Condition, Record
 from avrobust.utils.console import track
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 
 ENOUGH = 0.5  # of cIoU: the source counts as found
 
@@ -248,7 +248,7 @@ def _keep(path: Path, found: dict[Condition, Responses], kept: Examples, truth: 
         return path.unlink(missing_ok=True)
     boxes = {int(row): box for row, box in zip(truth.rows, truth.boxes.numpy(), strict=True)}
     frames = np.array([[kept.clips[key, c][1] for c in found] for key in keys])
-    with whole(path) as aside, aside.open("wb") as file:
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             keys=np.array(keys),

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack, Objective, cross_entropy
-from avrobust.data.sampling import middle_of
+from avrobust.data.sampling import center_index
 from avrobust.evaluation.evaluate import Watcher, evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
@@ -83,7 +83,7 @@ class _Maps:
     def look(self, batch: Batch, condition: Condition, clip: Clip) -> None:
         response = self.model.response(clip)  # (B, T, h, w)
         self.found.setdefault(condition, []).append(
-            response[:, middle_of(response.shape[1])].float().cpu()
+            response[:, center_index(response.shape[1])].float().cpu()
         )
         if self.watch:
             self.watch(batch, condition, clip)
