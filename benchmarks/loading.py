@@ -36,7 +36,7 @@ from torchvision import transforms
 
 from avrobust.data.clips import REDUCING_GAP, Clips
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE, Entry, Format
-from avrobust.data.sampling import middle, window_start
+from avrobust.data.sampling import middle_frame, window_start
 from avrobust.preparation.prepare import prepare
 
 STORED = {"prepared": (455, 256), "720p": (1280, 720)}
@@ -67,7 +67,7 @@ CASES = (
 
 def plain(root: Path, entry: Entry, form: Format) -> tuple[Tensor, Tensor]:
     """One evaluation sample."""
-    frame = middle(entry.frames)
+    frame = middle_frame(entry.frames)
     audio, _ = librosa.load(entry.audio_path(root), sr=None, mono=True)
     start = window_start(frame, form.audio_samples, len(audio))
     window = torch.from_numpy(audio[start : start + form.audio_samples]).clamp(-1, 1)
@@ -83,7 +83,7 @@ def plain(root: Path, entry: Entry, form: Format) -> tuple[Tensor, Tensor]:
 
 def floor(root: Path, entry: Entry, form: Format) -> bytes:
     """What cannot be left out; gives the samples."""
-    frame, least = middle(entry.frames), int(REDUCING_GAP * form.image_size)
+    frame, least = middle_frame(entry.frames), int(REDUCING_GAP * form.image_size)
     with Image.open(entry.frame_path(root, frame)) as file:
         file.draft(None, (least, least))
         file.load()

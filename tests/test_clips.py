@@ -20,14 +20,14 @@ def test_few_clips_are_drawn_by_their_names_and_stay_in_order() -> None:
     entries = [Entry("bell", f"{i}", 1) for i in range(40)]
     form = Format(audio_samples=8, image_size=8, frames=1, stride=1)
     clips = Clips(Path(), entries, ["bell"], form, training=False)
-    few = [entry.key for entry in clips.few(10).entries]
+    few = [entry.key for entry in clips.subset(10).entries]
     assert len(few) == 10
     assert few == [entry.key for entry in entries if entry.key in few]
     assert few != [entry.key for entry in entries[:10]]
     shuffled = Clips(Path(), entries[::-1], ["bell"], form, training=False)
-    assert {entry.key for entry in shuffled.few(10).entries} == set(few)
-    assert set(few) <= {entry.key for entry in clips.few(11).entries}
-    assert clips.few(100).entries == entries
+    assert {entry.key for entry in shuffled.subset(10).entries} == set(few)
+    assert set(few) <= {entry.key for entry in clips.subset(11).entries}
+    assert clips.subset(100).entries == entries
 
 
 def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.pgd import PGD
 from avrobust.cli.main import main
 from avrobust.data.boxes import Box, in_sample, sample_boxes
-from avrobust.data.clips import collate, read_picture
+from avrobust.data.clips import collate, read_frame
 from avrobust.data.layout import Entry, Format
 from avrobust.data.mosaic import Mosaics, corner, in_mosaic
 from avrobust.data.prepared import Prepared
@@ -226,7 +226,7 @@ def test_a_box_follows_the_crop_of_its_sample(size: tuple[int, int], tmp_path: P
     picture = Image.new("RGB", size)
     ImageDraw.Draw(picture).rectangle((18, 12, 32, 30), fill="white")
     picture.save(tmp_path / "frame.png")
-    bright = (read_picture(tmp_path / "frame.png", 80, None).mean(0) > 0.5).numpy()
+    bright = (read_frame(tmp_path / "frame.png", 80, None).mean(0) > 0.5).numpy()
     rows, columns = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
     box = in_sample(
         Box(*(c / s for c, s in zip(corners, (width, height) * 2, strict=True))), size, 80

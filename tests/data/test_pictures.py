@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from avrobust.data.clips import read_picture
+from avrobust.data.clips import read_frame
 from avrobust.data.sampling import Augmentation
 
 CROPS = (
@@ -41,9 +41,7 @@ def plain(path: Path, size: int, choice: Augmentation | None) -> np.ndarray:
 
 def differences(path: Path, size: int, choice: Augmentation | None) -> np.ndarray:
     """In levels of 255."""
-    return np.abs(
-        255 * read_picture(path, size, choice).double().numpy() - plain(path, size, choice)
-    )
+    return np.abs(255 * read_frame(path, size, choice).double().numpy() - plain(path, size, choice))
 
 
 @pytest.mark.parametrize("choice", CROPS)
@@ -98,8 +96,8 @@ def test_how_large_a_jpeg_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     photo((1279, 720)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image.Image, "resize", noting)
     for size in (361, 360, 181, 180, 90, 45, 44):
-        read_picture(tmp_path / "a.jpg", size, None)
-    read_picture(tmp_path / "a.png", 45, None)
+        read_frame(tmp_path / "a.jpg", size, None)
+    read_frame(tmp_path / "a.png", 45, None)
     assert decoded == [(1279, 720)] * 2 + [
         (1279, 720),
         (640, 360),

@@ -17,8 +17,8 @@ import pytest
 from avrobust.data.layout import FRAME_RATE
 from avrobust.errors import UserError
 from avrobust.synthetic.difficulty import DIFFICULTY, Difficulty
-from avrobust.synthetic.film import Picture, film
-from avrobust.synthetic.generate import CLIPS, FPS, generate, make_film
+from avrobust.synthetic.film import FilmFrame, draw_film
+from avrobust.synthetic.generate import CLIPS, FPS, generate, generate_film
 from avrobust.synthetic.mp4 import read_description
 from avrobust.synthetic.plan import CLASSES, ClipSpec, plan
 from avrobust.synthetic.recording import melody, record
@@ -110,7 +110,7 @@ def test_films_are_mp4_with_one_h264_and_one_aac_stream_of_the_same_length(made:
 
 def test_sound_is_not_late(tmp_path: Path) -> None:
     spec = ClipSpec("train", "xylophone", 0)
-    make_film(tmp_path, Settings(0, SECONDS, SIZE), spec)
+    generate_film(tmp_path, Settings(0, SECONDS, SIZE), spec)
     notes = melody(spec.label, spec.rng(0, "score"), SECONDS)
     played = record(spec.label, notes, spec.rng(0, "sound"), SECONDS, DIFFICULTY)
     heard = decode(tmp_path / spec.path).sound[: len(played)]
@@ -197,12 +197,16 @@ CLOSE = replace(
 )  # a close microphone, nobody else
 
 
-def draw(spec: ClipSpec, notes: list[Note], seconds: float, hard: Difficulty) -> list[Picture]:
+def draw(
+    spec: ClipSpec, notes: list[Note], seconds: float, difficulty: Difficulty
+) -> list[FilmFrame]:
     times = np.arange(round(seconds * FPS)) / FPS
-    return list(film(spec.label, perform(notes, times), spec.rng(0, "picture"), SIZE, hard))
+    return list(
+        draw_film(spec.label, perform(notes, times), spec.rng(0, "picture"), SIZE, difficulty)
+    )
 
 
-def changes(pictures: list[Picture]) -> list[np.ndarray]:
+def changes(pictures: list[FilmFrame]) -> list[np.ndarray]:
     """How much each pixel changes from one frame to the next: T - 1 arrays (H, W)."""
     return [np.abs(b.pixels.astype(int) - a.pixels).sum(axis=2) for a, b in pairwise(pictures)]
 

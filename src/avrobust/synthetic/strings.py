@@ -4,14 +4,14 @@ import numpy as np
 
 from avrobust.synthetic.parts import Instrument, Part, bow, hand
 from avrobust.synthetic.score import Floats
-from avrobust.synthetic.sprite import Look, Sprite
+from avrobust.synthetic.sprite import Color, Look, Sprite
 
 _BOUTS = (0.9, 0.95, 0.78, 0.52, 0.5, 0.85, 1.08, 1.1, 1.05)  # half-widths down a violin's body
 _GUITAR_BOUTS = (0.85, 0.85, 0.82, 0.68, 0.68, 0.9, 1.08, 1.12, 1.1)
 
 
 def _waisted(top: float, bottom: float, widths: tuple[float, ...]) -> Floats:
-    """A symmetric outline through half-widths at equal steps from top to bottom, smoothed."""
+    """A smooth symmetric outline with the given half-widths at equal steps from top to bottom."""
     fine = np.linspace(0, 1, 41)
     rough = np.interp(fine, np.linspace(0, 1, len(widths)), widths)
     half = np.convolve(np.pad(rough, 2, "edge"), np.ones(5) / 5, "valid")
@@ -21,15 +21,16 @@ def _waisted(top: float, bottom: float, widths: tuple[float, ...]) -> Floats:
 
 
 def _plate(s: Sprite, outline: Floats, look: Look) -> None:
-    """A vaulted wooden top: outline, then a lighter inner field."""
+    """A curved wooden top: the outline, and a lighter area inside."""
     center = outline.mean(axis=0)
     s.polygon(outline, look.body, look.dark)
     s.polygon((outline - center) * 0.72 + center - 0.03, _mix(look.body, look.light, 0.3))
 
 
-def _mix(a: tuple[int, int, int], b: tuple[int, int, int], share: float) -> tuple[int, int, int]:
-    r, g, bl = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
-    return r, g, bl
+def _mix(first: Color, second: Color, share: float) -> Color:
+    """Mixes two colors; a share of 1 gives the second."""
+    r, g, b = (round(x + (y - x) * share) for x, y in zip(first, second, strict=True))
+    return r, g, b
 
 
 def _fiddle(s: Sprite, look: Look, top: float, bottom: float, width: float) -> None:

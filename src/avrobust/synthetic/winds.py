@@ -1,4 +1,7 @@
-"""Drawings of the winds: flute, clarinet, saxophone, trumpet, tuba. Tubes run down from the mouth."""
+"""Drawings of the wind instruments: flute, clarinet, saxophone, trumpet, tuba.
+
+Tubes run down from the mouth.
+"""
 
 import numpy as np
 
@@ -8,13 +11,13 @@ from avrobust.synthetic.sprite import Look, Sprite
 
 
 def _arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> Floats:
-    """Points of an ellipse's arc; degrees clockwise from the right."""
+    """Points (15, 2) on an arc of an ellipse; angles are in degrees, clockwise from the right."""
     turn = np.deg2rad(np.linspace(start, end, 15))
     return np.stack([x + rx * np.cos(turn), y + ry * np.sin(turn)], axis=1)
 
 
 def _cone(s: Sprite, path: Floats, widths: tuple[float, float], look: Look) -> None:
-    """A tube that grows wider along its path, shaded on one side."""
+    """A tube that widens along its path, with a highlight on one side."""
     step = np.gradient(path, axis=0)
     normal = np.stack([-step[:, 1], step[:, 0]], 1) / (
         np.linalg.norm(step, axis=1, keepdims=True) + 1e-9
