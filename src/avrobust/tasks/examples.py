@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from avrobust.data.sampling import middle_of
+from avrobust.data.sampling import center_index
 from avrobust.evaluation.conditions import Condition
 from avrobust.experiments.kept_clips import CLIPS_FILE
 from avrobust.experiments.runs import Run
@@ -47,7 +47,7 @@ class Examples:
 
     def keep(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
         """Takes the chosen clips out of a batch."""
-        middle = middle_of(clip.visual.shape[1]) if batch.key else 0
+        middle = center_index(clip.visual.shape[1]) if batch.key else 0
         for i, key in enumerate(batch.key):
             if key in self.keys:
                 audio = clip.audio[i, 0].cpu().numpy().copy()

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective, cross_entropy
-from avrobust.data.sampling import middle_of
+from avrobust.data.sampling import center_index
 from avrobust.evaluation.evaluate import Watcher, evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
@@ -84,7 +84,7 @@ class _Maps:
     def look(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
         response = self.model.response(clip)  # (B, T, h, w)
         self.found.setdefault(condition.name, []).append(
-            response[:, middle_of(response.shape[1])].float().cpu()
+            response[:, center_index(response.shape[1])].float().cpu()
         )
         if self.watch:
             self.watch(batch, condition, clip)
