@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ZERO_SHARE = 0.12  # of a logarithmic axis, from 0 to the least positive value
-LABEL_SHARE = 0.09  # of an axis: the room that the label of a tick takes
+# The room that the label of a tick takes: of an axis, for a character and between two labels.
+CHARACTER_SHARE, SPACE_SHARE = 0.03, 0.03
 
 
 class Tick(NamedTuple):
@@ -46,16 +47,29 @@ class Axis(NamedTuple):
         return ZERO_SHARE + (1 - ZERO_SHARE) * (math.log(value) - least) / (most - least)
 
     def labeled(self) -> list[Tick]:
-        """The ticks whose labels do not touch; the first is always among them."""
-        places = [self.at(tick.value) for tick in self.ticks]
-        extent = max(places, default=1.0) - min(places, default=0.0)
-        kept: list[Tick] = []
+        """The ticks whose labels do not touch, the first among them.
+
+        A linear axis keeps every second, third, ... of its ticks; a logarithmic one as many as fit.
+        """
+        if self.scale == "linear":
+            for step in range(1, len(self.ticks)):
+                kept = list(self.ticks[::step])
+                if all(self._is_apart(kept[i], kept[i + 1]) for i in range(len(kept) - 1)):
+                    return kept
+            return list(self.ticks[:1])
+        kept = []
         for tick in self.ticks:
-            distance = self.at(tick.value) - self.at(kept[-1].value) if kept else math.inf
-            # A tolerance, so that ticks at exactly this distance are kept whatever the rounding.
-            if distance >= LABEL_SHARE * extent * (1 - 1e-9):
+            if not kept or self._is_apart(kept[-1], tick):
                 kept.append(tick)
         return kept
+
+    def _is_apart(self, left: Tick, right: Tick) -> bool:
+        """Whether there is room between the labels of two ticks."""
+        extent = self.at(self.ticks[-1].value) - self.at(self.ticks[0].value)
+        characters = (len(left.label) + len(right.label)) / 2
+        room = (CHARACTER_SHARE * characters + SPACE_SHARE) * extent
+        # The tolerance keeps ticks at exactly this distance, whatever the rounding.
+        return self.at(right.value) - self.at(left.value) >= room * (1 - 1e-9)
 
 
 def with_limits(axis: Axis, values: Sequence[float]) -> Axis:

@@ -2,30 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 from markupsafe import Markup
 
-from avrobust.charts.files import is_current, write_files
+from avrobust.charts.files import drawing, is_current, plain_name, write_files
 from avrobust.charts.notes import Notes
-from avrobust.charts.style import (
-    PAGE_FONT,
-    PAGE_SCALE,
-    PAPER_FONT,
-    Look,
-    light,
-    settings,
-)
+from avrobust.charts.style import PAGE_FONT, PAPER_FONT, Look, settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-SVG_DPI = 72  # so that a point is a unit of the SVG
-KEY_WIDTH, KEY_HEIGHT = 24, 10  # of a legend's line and marker on the page, in pixels
 
 
 class ChartPanel(NamedTuple):
@@ -69,27 +56,14 @@ class Chart:
     same_y: bool = True
 
     def html(self) -> Markup:
-        """Draws the chart for the page: one SVG for each panel, which lines up with the others.
+        """Draws the chart for the page: a legend, and one SVG for each panel.
 
-        The page has to hold `charts.style.css()` in its style sheet.
+        The page has to hold `charts.style.css()` in its style sheet, and shows the title itself.
         """
-        pieces = []
-        for panel in self.panels:
-            pieces.append(_panel_svg(self, panel))
-        legend = Markup("")
-        for key in self.keys:
-            legend += Markup("<span>{}{}</span>").format(_key_svg(key.look, key.line), key.name)
-        if legend:
-            legend = Markup('<p class="chart-legend" style="--key: {}px">{}</p>').format(
-                KEY_WIDTH if self.keys[0].line else KEY_HEIGHT, legend
-            )
-        # A panel may shrink to four fifths of its own size and grow to half as much again.
-        own = PAGE_SCALE * SVG_DPI * self.width
-        sizes = f"--panel: {0.8 * own:.0f}px; --least: min({0.8 * own:.0f}px, "
-        sizes += f"{max(0.8 * own - 260, 0):.0f}px + 100%); --most: {1.5 * own:.0f}px"
-        return Markup(
-            '<div class="chart">{}<div class="chart-panels" style="{}">{}</div></div>'
-        ).format(legend, sizes, Markup("").join(pieces))
+        from avrobust.charts.page import chart_html
+
+        with drawing(settings(PAGE_FONT)):
+            return chart_html(self)
 
     def save(self, folder: Path, name: str) -> bool:
         """Writes NAME.pdf and NAME.png, unless they are there with the same content.
@@ -102,99 +76,12 @@ class Chart:
         Returns:
             Whether the files were written.
         """
-        plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+        name = plain_name(name)
         content = (self.title, self.content)
-        if is_current(folder, plain, content):
+        if is_current(folder, name, content):
             return False
-        with _matplotlib(PAPER_FONT):
-            write_files(_paper_figure(self), folder, plain, content)
+        from avrobust.charts.paper import paper_figure
+
+        with drawing(settings(PAPER_FONT)):
+            write_files(paper_figure(self), folder, name, content)
         return True
-
-
-def _matplotlib(font: float) -> Any:
-    """A context with the charts' settings, which leaves the user's own as they are."""
-    from avrobust.charts.files import drawing
-
-    return drawing(settings(font))
-
-
-def _panel_svg(chart: Chart, panel: ChartPanel) -> Markup:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    from avrobust.charts.svg import figure_svg
-
-    with _matplotlib(PAGE_FONT):
-        size = (PAGE_SCALE * chart.width, PAGE_SCALE * chart.height)
-        figure = Figure(figsize=size, dpi=SVG_DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        notes = Notes()
-        axes = figure.subplots()
-        panel.draw(axes, notes)
-        axes.set_title(panel.title)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
-        label = f"{chart.title}, {panel.title}" if panel.title else chart.title
-        return Markup(figure_svg(figure, notes.by_gid, label))  # the renderer escapes text
-
-
-def _paper_figure(chart: Chart) -> "Figure":
-    from matplotlib.figure import Figure
-
-    columns = min(chart.columns, len(chart.panels))
-    rows = -(-len(chart.panels) // columns)
-    legend_width = 1.0 if chart.keys else 0.0
-    size = (chart.width * columns + legend_width, chart.height * rows + 0.25)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=chart.same_y).ravel()
-    for number, axes in enumerate(grid):
-        if number >= len(chart.panels):
-            axes.set_axis_off()
-            continue
-        chart.panels[number].draw(axes, Notes())
-        axes.set_title(chart.panels[number].title)
-        if chart.same_y and number % columns:
-            axes.set_ylabel("")
-            axes.tick_params(axis="y", labelleft=False)
-    if chart.keys:
-        handles = [_handle(key) for key in chart.keys]
-        figure.legend(handles=handles, loc="outside right upper")
-    figure.suptitle(chart.title, fontsize=PAPER_FONT, color=light("ink"))
-    return figure
-
-
-def _handle(key: Key) -> "Line2D":
-    from matplotlib.lines import Line2D
-
-    return Line2D([], [], label=key.name, **line_style(key.look, key.line))
-
-
-@cache
-def _key_svg(look: Look, line: bool) -> Markup:
-    """The line and marker of a legend's entry."""
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    from avrobust.charts.svg import figure_svg
-
-    width = KEY_WIDTH if line else KEY_HEIGHT
-    with _matplotlib(PAGE_FONT):
-        figure = Figure(figsize=(width / SVG_DPI, KEY_HEIGHT / SVG_DPI), dpi=SVG_DPI)
-        style = line_style(look, line)
-        places = [0.04, 0.96] if line else []
-        figure.add_artist(Line2D(places, [0.5] * len(places), **{**style, "marker": ""}))
-        figure.add_artist(Line2D([0.5], [0.5], **{**style, "ls": ""}))
-        return Markup(figure_svg(figure, {}, "").replace('role="img"', 'aria-hidden="true"'))
-
-
-def line_style(look: Look, line: bool = True) -> dict[str, Any]:
-    """Arguments of matplotlib's Line2D."""
-    color = light(look.color)
-    # Markers with a thin edge in the background's color stay apart where curves cross.
-    edge = color if look.marker in "x+" else light("card")
-    return {
-        "color": color,
-        "ls": look.dashes if line else "",
-        "marker": look.marker,
-        "markeredgecolor": edge,
-    }

@@ -22,11 +22,17 @@ def drawing(settings: Mapping[str, Any]) -> Iterator[None]:
     """Sets matplotlib up to draw without a window; on leaving, the user's own settings are back."""
     import matplotlib
 
-    with matplotlib.rc_context(dict(settings)), warnings.catch_warnings():
+    typed: Any = settings  # matplotlib types the names of its settings one by one
+    with matplotlib.rc_context(typed), warnings.catch_warnings():
         # Class names may hold letters that matplotlib's font lacks: on paper they become boxes, and
         # the browser has other fonts.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
         yield
+
+
+def plain_name(name: str) -> str:
+    """A name from disk as that of a file: other characters than the usual become underscores."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
 
 
 def is_current(folder: Path, name: str, content: object) -> bool:
@@ -48,7 +54,6 @@ def write_files(figure: "Figure", folder: Path, name: str, content: object) -> N
 
     folder.mkdir(parents=True, exist_ok=True)
     figure.set_dpi(DPI)
-    figure.set_facecolor("white")
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib's canvases are not typed
     canvas.draw()
     pixels = np.array(canvas.buffer_rgba())  # before the PDF changes the figure's resolution

@@ -24,7 +24,9 @@ class HeatMap(NamedTuple):
     colors: Literal["cividis", "magma_r"] = "cividis"
 
 
-def heat_map_chart(title: str, maps: Sequence[HeatMap], x: Axis, y: Axis) -> Chart:
+def heat_map_chart(
+    title: str, maps: Sequence[HeatMap], x: Axis, y: Axis, names: tuple[str, str]
+) -> Chart:
     """Draws surfaces over the same two axes.
 
     Args:
@@ -32,12 +34,15 @@ def heat_map_chart(title: str, maps: Sequence[HeatMap], x: Axis, y: Axis) -> Cha
         maps: one at least.
         x: linear, with a tick for each column of the values.
         y: linear, with a tick for each row of the values.
+        names: short ones of the two axes, for what the pointer shows: "audio 6, video 12: 34.6".
     """
-    panels = [ChartPanel(one.title, partial(_draw, one, x, y)) for one in maps]
-    return Chart(title, (tuple(maps), x, y), panels, (), 2.6, 2.4, 3)
+    panels = [ChartPanel(one.title, partial(_draw, one, names, x, y)) for one in maps]
+    return Chart(title, (tuple(maps), x, y, names), panels, (), 2.6, 2.4, 3)
 
 
-def _draw(one: HeatMap, x: Axis, y: Axis, axes: "Axes", notes: Notes) -> None:
+def _draw(
+    one: HeatMap, names: tuple[str, str], x: Axis, y: Axis, axes: "Axes", notes: Notes
+) -> None:
     columns = [tick.value for tick in x.ticks]
     rows = [tick.value for tick in y.ticks]
     mesh = axes.pcolormesh(
@@ -51,20 +56,19 @@ def _draw(one: HeatMap, x: Axis, y: Axis, axes: "Axes", notes: Notes) -> None:
         rasterized=True,  # in the PDF, where viewers show seams between the cells otherwise
         antialiased=False,
     )
-    notes.add(mesh, _cell_notes(one, x, y))
+    notes.add(mesh, _cell_notes(one, names, x, y))
     _draw_contours(one, columns, rows, axes)
     # The axes end with the outer cells, not with their centers.
-    limits = {"low": None, "high": None}
-    draw_axes(axes, x._replace(**limits), y._replace(**limits))
+    draw_axes(axes, x._replace(low=None, high=None), y._replace(low=None, high=None))
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
-def _cell_notes(one: HeatMap, x: Axis, y: Axis) -> list[Note]:
+def _cell_notes(one: HeatMap, names: tuple[str, str], x: Axis, y: Axis) -> list[Note]:
     notes = []
     for row, y_tick in enumerate(y.ticks):
         for column, x_tick in enumerate(x.ticks):
-            place = f"{x.label} {x_tick.label}, {y.label} {y_tick.label}"
+            place = f"{names[0]} {x_tick.label}, {names[1]} {y_tick.label}"
             notes.append(Note(f"{place}: {one.values[row][column]:.1f}"))
     return notes
 

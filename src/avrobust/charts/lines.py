@@ -5,15 +5,15 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from avrobust.charts.axes import Axis, draw_axes, draw_grid, with_limits
-from avrobust.charts.figure import Chart, ChartPanel, Key, line_style
+from avrobust.charts.figure import Chart, ChartPanel, Key
 from avrobust.charts.notes import Note, Notes
-from avrobust.charts.style import Look, light
+from avrobust.charts.style import Look, light, line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BAND_ALPHA = 0.13
-REFERENCE_DASHES = ((0, (4, 3)), (0, (1, 2)), (0, (6, 2, 1, 2)))
+REFERENCE_DASHES = ("--", ":", "-.")
 WIDTHS = {1: 3.2, 2: 2.9}  # of a panel in inches, by the number of panels; 2.3 for more
 
 
@@ -60,7 +60,7 @@ def line_chart(title: str, panels: Sequence[LinePanel], x: Axis, y: Axis) -> Cha
         x: with a tick for each value that may be labeled.
         y: without limits it ends with the data of all panels.
     """
-    values = []
+    values: list[float] = []
     for panel in panels:
         values.extend(reference.value for reference in panel.references)
         for series in panel.series:
@@ -72,6 +72,8 @@ def line_chart(title: str, panels: Sequence[LinePanel], x: Axis, y: Axis) -> Cha
     for panel in panels:
         for series in panel.series:
             keys.setdefault(series.name, Key(series.name, series.look))
+        for number, reference in enumerate(panel.references):
+            keys.setdefault(reference.name, Key(reference.name, _reference_look(number)))
         drawn.append(ChartPanel(panel.title, partial(_draw, panel, x, y)))
     width = WIDTHS.get(len(panels), 2.3)
     content = (tuple(panels), x, y)
@@ -81,7 +83,8 @@ def line_chart(title: str, panels: Sequence[LinePanel], x: Axis, y: Axis) -> Cha
 def _draw(panel: LinePanel, x: Axis, y: Axis, axes: "Axes", notes: Notes) -> None:
     draw_axes(axes, x, y)
     draw_grid(axes)
-    _draw_references(panel.references, axes, notes)
+    for number, reference in enumerate(panel.references):
+        _draw_reference(reference, number, axes, notes)
     for series in panel.series:
         places = [x.at(point.x) for point in series.points]
         means = [point.y for point in series.points]
@@ -99,25 +102,11 @@ def _draw(panel: LinePanel, x: Axis, y: Axis, axes: "Axes", notes: Notes) -> Non
         notes.add(markers[0], texts)
 
 
-def _draw_references(references: Sequence[Reference], axes: "Axes", notes: Notes) -> None:
-    low, high = axes.get_ylim()
-    room = 0.07 * (high - low)  # of a line of text
-    last = -float("inf")
-    ordered = sorted(references, key=lambda reference: reference.value)
-    for number, reference in enumerate(ordered):
-        dashes = REFERENCE_DASHES[number % len(REFERENCE_DASHES)]
-        line = axes.axhline(reference.value, ls=dashes, lw=0.8, color=light("soft"))
-        notes.add(line, [Note(f"{reference.name}: {reference.value:.1f}")])
-        # Labels of lines that lie close together are moved up, so that they can be read.
-        last = max(reference.value, last + room)
-        axes.annotate(
-            reference.name,
-            (1, last),
-            (0, 1.5),
-            xycoords=("axes fraction", "data"),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            color=light("soft"),
-            fontsize="small",
-        )
+def _draw_reference(reference: Reference, number: int, axes: "Axes", notes: Notes) -> None:
+    look = _reference_look(number)
+    line = axes.axhline(reference.value, ls=look.dashes, lw=0.8, color=light(look.color))
+    notes.add(line, [Note(f"{reference.name}: {reference.value:.1f}")])
+
+
+def _reference_look(number: int) -> Look:
+    return Look("soft", "", REFERENCE_DASHES[number % len(REFERENCE_DASHES)])

@@ -43,7 +43,7 @@ def _draw(classes: Sequence[str], panel: MatrixPanel, axes: "Axes", notes: Notes
     axes.set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=size)
     axes.set_yticks(places, names, fontsize=size)
     axes.tick_params(length=0, pad=2)
-    axes.set(xlabel="predicted", ylabel="true", aspect="equal")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.set_xlim(-0.5, len(classes) - 0.5)
     axes.set_ylim(len(classes) - 0.5, -0.5)
     for spine in axes.spines.values():

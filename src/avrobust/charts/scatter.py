@@ -4,29 +4,30 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from avrobust.charts.figure import Chart, ChartPanel, Key, line_style
+from avrobust.charts.figure import Chart, ChartPanel, Key
 from avrobust.charts.notes import Note, Notes
-from avrobust.charts.style import class_look, light
+from avrobust.charts.style import class_look, light, line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = 0.55  # of a point, as a share of the usual marker
-MARGIN = 0.03  # of the panel's extent, on each side
+PANEL_WIDTH, TITLE_LINE = 1.45, 0.14  # in inches on paper
+MARGIN = 0.03  # beyond 0 and 1
 
 
 class ScatterPanel(NamedTuple):
     """Points on one pair of axes."""
 
     title: str  # may have several lines
-    points: Sequence[tuple[float, float]]  # none leaves the panel empty
+    points: Sequence[tuple[float, float]]  # in [0, 1]; none leaves the panel empty
     labels: Sequence[int]  # places in the classes, one for each point
 
 
 def scatter_chart(
     title: str, classes: Sequence[str], panels: Sequence[ScatterPanel], columns: int
 ) -> Chart:
-    """Draws points in squares without ticks, each panel with its own extent.
+    """Draws points in squares without ticks.
 
     Args:
         title: what the panels have in common.
@@ -36,18 +37,18 @@ def scatter_chart(
     """
     present = sorted({label for panel in panels for label in panel.labels})
     keys = tuple(Key(classes[label], class_look(label), line=False) for label in present)
-    drawn = []
-    for panel in panels:
-        drawn.append(ChartPanel(panel.title, partial(_draw, tuple(classes), panel)))
+    drawn = [ChartPanel(one.title, partial(_draw, tuple(classes), one)) for one in panels]
+    lines = max(panel.title.count("\n") + 1 for panel in panels)
+    height = PANEL_WIDTH + TITLE_LINE * lines
     content = (tuple(classes), tuple(panels))
-    return Chart(title, content, drawn, keys, 1.75, 2.0, columns, same_y=False)
+    return Chart(title, content, drawn, keys, PANEL_WIDTH, height, columns, same_y=False)
 
 
 def _draw(classes: Sequence[str], panel: ScatterPanel, axes: "Axes", notes: Notes) -> None:
     from matplotlib import rcParams
 
-    axes.set(xticks=[], yticks=[], aspect="equal")
-    axes.margins(MARGIN)
+    ends = (-MARGIN, 1 + MARGIN)
+    axes.set(xticks=[], yticks=[], xlim=ends, ylim=ends)
     for spine in axes.spines.values():
         spine.set(visible=True, color=light("rule"))
     if not panel.points:

@@ -56,7 +56,6 @@ CLASS_MARKERS = ("o", "^", "s", "x")
 
 PAPER_FONT = 7.5  # points
 PAGE_FONT = 10.5  # pixels, where a panel is shown in its own size
-PAGE_SCALE = 1.75  # pixels on the page for a point on paper
 
 
 def series_look(number: int) -> Look:
@@ -73,6 +72,24 @@ def class_look(number: int) -> Look:
 def light(color: Color) -> str:
     """The hex of a color on paper."""
     return PALETTE[color].light
+
+
+def line_style(look: Look, line: bool = True) -> dict[str, Any]:
+    """Arguments of matplotlib's Line2D.
+
+    Args:
+        look: of the series.
+        line: whether a line is drawn, or markers alone.
+    """
+    color = light(look.color)
+    # Markers with a thin edge in the background's color stay apart where curves cross.
+    edge = color if look.marker == "x" else light("card")
+    return {
+        "color": color,
+        "ls": look.dashes if line else "",
+        "marker": look.marker,
+        "markeredgecolor": edge,
+    }
 
 
 def settings(font: float) -> dict[str, Any]:

@@ -1,36 +1,34 @@
 """Draws matplotlib figures as small SVG for the page.
 
 Matplotlib's own SVG has fixed colors, global styles and ids that clash when several figures stand
-in one page, and is three times as large. This renderer writes theme colors as classes, no ids, one
-decimal, and the notes of marks.
+in one page, and is two to three times as large. This renderer writes theme colors as classes, no
+ids, one decimal, and the notes of marks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.backend_bases import GraphicsContextBase, RendererBase
-from matplotlib.colors import to_hex
 from matplotlib.path import Path
-from matplotlib.transforms import Transform
+from matplotlib.transforms import Affine2D, Transform
 
 from avrobust.charts.notes import Note
-from avrobust.charts.style import PALETTE
+from avrobust.charts.paint import class_attribute, color, paint
+from avrobust.charts.paths import number, path_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties
     from matplotlib.text import Text
 
-NAMES = {shades.light: name for name, shades in PALETTE.items()}
-# A line of length 0 with a round or a square end is the shortest way to write a dot.
-DOT = "h0"
-
-Paint = Callable[[str, str], str]
+DOT = "h0"  # a line of length 0 with a round end is the shortest way to write a dot
+MESH = "QuadMesh"  # matplotlib's name for the group of a heat map's cells
+ANCHORS = {"left": "", "center": ' text-anchor="middle"', "right": ' text-anchor="end"'}
 
 
-def figure_svg(figure: "Figure", notes: dict[str, Sequence[Note]], label: str) -> str:
+def figure_svg(figure: "Figure", notes: Mapping[str, Sequence[Note]], label: str) -> str:
     """Renders a figure, laid out already, as the text of one <svg> element.
 
     Args:
@@ -47,21 +45,15 @@ def figure_svg(figure: "Figure", notes: dict[str, Sequence[Note]], label: str) -
     )
 
 
-def number(value: float) -> str:
-    """A coordinate with one decimal, as short as possible."""
-    text = f"{value:.1f}".removesuffix(".0")
-    return "0" if text == "-0" else text
-
-
 class SvgRenderer(RendererBase):
     """Collects the elements of an SVG; clipping is ignored, as the charts' limits hold their data."""
 
-    def __init__(self, width: float, height: float, notes: dict[str, Sequence[Note]]) -> None:
+    def __init__(self, width: float, height: float, notes: Mapping[str, Sequence[Note]]) -> None:
         super().__init__()
         self.width, self.height = width, height
         self.parts: list[str] = []
         self._notes = notes
-        self._group_notes: list[list[Note]] = []  # of the open groups; used up mark by mark
+        self._open: list[list[Note]] = []  # notes of the open groups that have no mark yet
 
     def get_canvas_width_height(self) -> tuple[float, float]:
         return self.width, self.height
@@ -70,22 +62,21 @@ class SvgRenderer(RendererBase):
         return points
 
     def open_group(self, s: str, gid: str | None = None) -> None:
-        notes = list(self._notes.get(gid or "", ()))
-        self._group_notes.append(notes)
+        self._open.append(list(self._notes.get(gid or "", ())))
+        if s == MESH:  # without seams between its cells
+            self.parts.append('<g shape-rendering="crispEdges">')
 
     def close_group(self, s: str) -> None:
-        self._group_notes.pop()
+        self._open.pop()
+        if s == MESH:
+            self.parts.append("</g>")
 
     def draw_path(
-        self,
-        gc: GraphicsContextBase,
-        path: Path,
-        transform: Transform,
-        rgbFace: Any = None,  # noqa: N803  (matplotlib's name)
+        self, gc: GraphicsContextBase, path: Path, transform: Transform, rgbFace: Any = None
     ) -> None:
-        data = self._data(path, transform)
+        data = path_data(path, transform, self.height)
         if data:
-            self._add(f'<path d="{data}"{_paint(gc, rgbFace)}/>')
+            self._add("path", f' d="{data}"{paint(gc, rgbFace)}')
 
     def draw_markers(
         self,
@@ -94,27 +85,38 @@ class SvgRenderer(RendererBase):
         marker_trans: Transform,
         path: Path,
         trans: Transform,
-        rgbFace: Any = None,  # noqa: N803
+        rgbFace: Any = None,
     ) -> None:
-        points = [tuple(point) for point, _ in path.iter_segments(trans, simplify=False)]
-        round_marker = marker_path.codes is not None and Path.CURVE4 in marker_path.codes
-        radius = float(np.abs(marker_trans.transform(marker_path.vertices)).max())
-        each = len(self._group_notes[-1]) > 1
-        if round_marker and each:
-            for x, y in points:
-                place = f'cx="{number(x)}" cy="{number(self.height - y)}"'
-                self._add(f'<circle {place} r="{number(radius)}"{_paint(gc, rgbFace)}/>')
-        elif round_marker:
-            dots = [f"M{number(x)} {number(self.height - y)}{DOT}" for x, y in points]
-            stroke = _color("stroke", rgbFace, "s", gc.get_alpha())
-            ends = f'stroke-linecap="round" stroke-width="{number(2 * radius)}"'
-            self._add(f'<path d="{"".join(dots)}" {ends}{stroke}/>')
-        else:
-            shapes = []
-            for x, y in points:
-                shapes.append(self._data(marker_path, marker_trans + _moved(x, y)))
-            for data in shapes if each else ["".join(shapes)]:
-                self._add(f'<path d="{data}"{_paint(gc, rgbFace)}/>')
+        if marker_path.codes is not None and Path.CURVE4 in np.asarray(marker_path.codes):
+            radius = float(np.abs(marker_trans.transform(marker_path.vertices)).max())
+            self._draw_circles(gc, radius, path, trans, rgbFace)
+            return
+        shapes = []
+        for (x, y), _ in path.iter_segments(trans, simplify=False):
+            moved = marker_trans + Affine2D().translate(x, y)
+            shapes.append(path_data(marker_path, moved, self.height))
+        if len(self._open[-1]) <= 1:
+            shapes = ["".join(shapes)]
+        for shape in shapes:
+            self._add("path", f' d="{shape}"{paint(gc, rgbFace)}')
+
+    def _draw_circles(
+        self, gc: GraphicsContextBase, radius: float, path: Path, trans: Transform, face: Any
+    ) -> None:
+        """Draws each circle by itself if each has a note, and all as one path otherwise."""
+        each = len(self._open[-1]) > 1
+        dots = []
+        for (x, y), _ in path.iter_segments(trans, simplify=False):
+            across, down = number(x), number(self.height - y)
+            dots.append(f"M{across} {down}{DOT}")
+            if each:
+                place = f' cx="{across}" cy="{down}" r="{number(radius)}"'
+                self._add("circle", place + paint(gc, face))
+        if not each:
+            classes: list[str] = []
+            stroke = color("stroke", face, gc.get_alpha(), classes)
+            stroke += f' stroke-width="{number(2 * radius)}" stroke-linecap="round"'
+            self._add("path", f' d="{"".join(dots)}"{class_attribute(classes)}{stroke}')
 
     def draw_text(
         self,
@@ -127,20 +129,18 @@ class SvgRenderer(RendererBase):
         ismath: Any = False,
         mtext: "Text | None" = None,
     ) -> None:
-        anchor = "start"
+        anchor = ""
         if mtext is not None and (angle == 0 or mtext.get_rotation_mode() == "anchor"):
             # Browsers have other fonts than matplotlib: the text is held where it is aligned.
             x, y = self._anchored(x, y, angle, mtext)
-            anchor = {"left": "start", "center": "middle", "right": "end"}[mtext.get_ha()]
-        place = f'x="{number(x)}" y="{number(y)}" font-size="{number(prop.get_size_in_points())}"'
-        if anchor != "start":
-            place += f' text-anchor="{anchor}"'
+            anchor = ANCHORS[mtext.get_horizontalalignment()]
+        place = f' x="{number(x)}" y="{number(y)}" font-size="{number(prop.get_size_in_points())}"'
         if angle:
-            place += f' transform="rotate({number(-angle)} {number(x)} {number(y)})"'
-        if prop.get_weight() == "bold":
-            place += ' font-weight="600"'
-        color = _color("fill", gc.get_rgb(), "f", gc.get_alpha())
-        self._add(f"<text {place}{color}>{escape(s, quote=False)}</text>")
+            anchor += f' transform="rotate({number(-angle)} {number(x)} {number(y)})"'
+        classes: list[str] = []
+        fill = color("fill", gc.get_rgb(), gc.get_alpha(), classes)
+        content = escape(s, quote=False)
+        self.parts.append(f"<text{place}{anchor}{class_attribute(classes)}{fill}>{content}</text>")
 
     def _anchored(self, x: float, y: float, angle: float, text: "Text") -> tuple[float, float]:
         """Where a line of text is aligned: its anchor, moved across the line to the line's height."""
@@ -151,81 +151,15 @@ class SvgRenderer(RendererBase):
         moved = start + np.dot(across, np.array([x, y]) - start) * across
         return float(moved[0]), float(moved[1])
 
-    def _add(self, element: str) -> None:
+    def _add(self, name: str, attributes: str) -> None:
         """Appends an element, with the next note of its group, if there is one."""
-        notes = self._group_notes[-1] if self._group_notes else []
+        notes = self._open[-1] if self._open else []
         if not notes:
-            self.parts.append(element)
+            self.parts.append(f"<{name}{attributes}/>")
             return
         note = notes.pop(0)
-        name = element[1 : element.index(" ")]
-        whole = f"{element.removesuffix('/>')}><title>{escape(note.text, quote=False)}</title></{name}>"
+        title = f"<title>{escape(note.text, quote=False)}</title>"
+        element = f"<{name}{attributes}>{title}</{name}>"
         if note.link:
-            whole = f'<a href="{escape(note.link)}">{whole}</a>'
-        self.parts.append(whole)
-
-    def _data(self, path: Path, transform: Transform) -> str:
-        """The path's data, with relative lines."""
-        parts: list[str] = []
-        here = start = (0.0, 0.0)
-        for points, code in path.iter_segments(transform, simplify=False):
-            if code == Path.CLOSEPOLY:
-                parts.append("z")
-                here = start
-                continue
-            places = []
-            for x, y in np.reshape(points, (-1, 2)):
-                # Rounded before the differences are taken, so that errors do not add up.
-                places.append((round(float(x), 1), round(self.height - float(y), 1)))
-            if code == Path.MOVETO:
-                start = places[0]
-                parts.append(f"M{number(start[0])} {number(start[1])}")
-            elif code == Path.LINETO:
-                parts.append(_step(here, places[0]))
-            else:
-                letter = "Q" if code == Path.CURVE3 else "C"
-                parts.append(letter + " ".join(f"{number(x)} {number(y)}" for x, y in places))
-            here = places[-1]
-        return "".join(parts)
-
-
-def _step(here: tuple[float, float], to: tuple[float, float]) -> str:
-    right, down = to[0] - here[0], to[1] - here[1]
-    if number(down) == "0":
-        return f"h{number(right)}"
-    if number(right) == "0":
-        return f"v{number(down)}"
-    return f"l{number(right)} {number(down)}"
-
-
-def _moved(x: float, y: float) -> Transform:
-    from matplotlib.transforms import Affine2D
-
-    return Affine2D().translate(x, y)
-
-
-def _paint(gc: GraphicsContextBase, face: Any) -> str:
-    """Fill and stroke as attributes; palette colors as classes."""
-    alpha = gc.get_alpha() if gc.get_forced_alpha() else None
-    fill = "" if face is None else _color("fill", face, "f", alpha)
-    stroke = ""
-    if gc.get_linewidth() > 0 and gc.get_rgb()[3] > 0:
-        stroke = _color("stroke", gc.get_rgb(), "s", alpha)
-        stroke += f' stroke-width="{number(gc.get_linewidth())}"'
-        _, dashes = gc.get_dashes()
-        if dashes is not None:
-            stroke += f' stroke-dasharray="{" ".join(map(number, dashes))}"'
-    crisp = "" if gc.get_antialiased() else ' shape-rendering="crispEdges"'
-    both = fill + stroke
-    if fill.startswith(' class="') and stroke.startswith(' class="'):
-        first, _, rest = fill.removeprefix(' class="').partition('"')
-        second, _, others = stroke.removeprefix(' class="').partition('"')
-        both = f' class="{first} {second}"{rest}{others}'
-    return both + crisp
-
-
-def _color(attribute: str, rgba: Any, prefix: str, alpha: float | None) -> str:
-    name = NAMES.get(to_hex(rgba))
-    paint = f' {attribute}="{to_hex(rgba)}"' if name is None else f' class="{prefix}-{name}"'
-    opacity = alpha if alpha is not None else (rgba[3] if len(rgba) == 4 else 1.0)
-    return paint if opacity >= 1 else f'{paint} {attribute}-opacity="{opacity:.2g}"'
+            element = f'<a href="{escape(note.link)}">{element}</a>'
+        self.parts.append(element)
