@@ -120,7 +120,7 @@ def _work(task: str, config: DictConfig, given: dict[str, Any], *, alone: bool) 
     values = {**resolve(config), **given, "side_by_side": joblib}
     result = finished(task, values)  # type: ignore[arg-type]
     if result is None:
-        check(values)
+        check(_unchecked(task, values))
         tracker(values)
         if not alone and values["trainer"]["devices"] != 1:
             raise UserError(
@@ -132,6 +132,15 @@ def _work(task: str, config: DictConfig, given: dict[str, Any], *, alone: bool) 
         publish(values, Run(task, result["run_id"], Path(values["runs"]) / task / result["run_id"]))  # type: ignore[arg-type]
     assert result is not None
     return result
+
+
+def _unchecked(task: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What has to be checked: not the trainer, whose check imports Lightning, if the model is trained already."""
+    from avrobust.experiments.runs import finished
+
+    if task == "train" or finished("train", {**values, "force": False}) is None:
+        return values
+    return {key: value for key, value in values.items() if key != "trainer"}
 
 
 def _complain(error: BaseException) -> int:

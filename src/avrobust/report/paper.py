@@ -1,11 +1,10 @@
 """The numbers that the paper published (Tian & Xu, CVPR 2021, Tables 1 to 3), each once, in paper.csv."""
 
+import csv
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
-
-import pandas as pd
 
 from avrobust.experiments.identity import attack_name, split_name
 from avrobust.types import CONDITIONS
@@ -27,9 +26,9 @@ class Published(NamedTuple):
 
 
 @cache
-def _rows() -> pd.DataFrame:
+def _rows() -> list[dict[str, str]]:
     with files("avrobust.report").joinpath("paper.csv").open() as file:
-        return pd.read_csv(file)
+        return list(csv.DictReader(file))
 
 
 def published(config: Mapping[str, Any]) -> Published | None:
@@ -54,10 +53,7 @@ def find(dataset: str, fusion: str, defense: str, attack: str, threat: str) -> P
         "attack": attack.removesuffix("_released"),
         "threat": threat,
     }
-    rows = _rows()
-    for column, value in wanted.items():
-        rows = rows[rows[column] == value]
-    if rows.empty:
-        return None
-    row = rows.iloc[0]
-    return Published(int(row["table"]), {c: float(row[c]) for c in CONDITIONS})
+    for row in _rows():
+        if all(row[column] == value for column, value in wanted.items()):
+            return Published(int(row["table"]), {c: float(row[c]) for c in CONDITIONS})
+    return None

@@ -8,6 +8,7 @@ import torch
 
 from avrobust.data.clips import Clips, LoadedBatch
 from avrobust.data.layout import Format, Split
+from avrobust.data.loading import EpochSampler, loader
 from avrobust.data.prepared import Prepared
 from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
@@ -15,7 +16,6 @@ from avrobust.experiments.config import build
 from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.models.fusion.base import Fusion
 from avrobust.tasks.batch_size import chosen
-from avrobust.training.lightning import EpochSampler, loader
 from avrobust.training.recipe import Recipe
 from avrobust.types import Batch, Clip, Sample
 from avrobust.utils.console import warn

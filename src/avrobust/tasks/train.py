@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -26,10 +26,13 @@ from avrobust.tasks.parts import (
     try_one_clip,
 )
 from avrobust.tracking.loggers import publish
-from avrobust.training.fit import fit
-from avrobust.training.lightning import LitClassifier
 from avrobust.utils.console import track
 from avrobust.utils.files import whole
+
+if TYPE_CHECKING:
+    from avrobust.training.lightning import LitClassifier
+
+# Lightning is imported where something is trained: what is trained already does not wait for it.
 
 
 def main(config: Config) -> dict[str, Any]:
@@ -53,6 +56,8 @@ def trained(config: Config, parts: Parts) -> Run:
         os.environ.get("LOCAL_RANK", 0)
     ):  # a process that Lightning's DDP started: its parent has the run
         before = run_for("train", earlier, data) if earlier else None
+        from avrobust.training.fit import fit
+
         device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
         fit(config, parts, run, _lit(config, parts, before, device), device)
         sys.exit(0)
@@ -112,6 +117,8 @@ def load_trained(run: Run, model: AVClassifier, *, but: tuple[str, ...] = ()) ->
 def _train(
     config: Config, parts: Parts, run: Run, before: Run | None, device: torch.device
 ) -> None:
+    from avrobust.training.fit import fit
+
     started = time.monotonic()
     run.write_config(config)
     lit = _lit(config, parts, before, device)
@@ -144,8 +151,10 @@ def _train(
     shutil.rmtree(run.folder / "training")
 
 
-def _lit(config: Config, parts: Parts, before: Run | None, device: torch.device) -> LitClassifier:
+def _lit(config: Config, parts: Parts, before: Run | None, device: torch.device) -> "LitClassifier":
     """The module to train, its defense's state prepared; a killed run's own state is loaded over that afterwards."""
+    from avrobust.training.lightning import LitClassifier
+
     model, defense = parts.model, parts.defense
     if before:
         load_trained(before, model, but=("restorers.", "learned."))
