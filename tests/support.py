@@ -23,6 +23,7 @@ from avrobust.experiments.config import build, check, resolve
 from avrobust.models.classifier import AVClassifier
 from avrobust.tasks.parts import build_model
 from avrobust.types import Batch, Clip
+from tests import forking
 
 PROJECT = Path(__file__).parents[1]
 CONFIGS = PROJECT / "configs"
@@ -148,9 +149,30 @@ def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
 def run_script(
     *command: str, cwd: Path = PROJECT, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a script of the project as a user would, in a process of its own."""
-    # One thread: the tests run side by side on two cores.
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+    """Runs a script of the project as a user would, in a fork that has the libraries imported already."""
+    script, *arguments = command
+    return forking.run(
+        str(PROJECT / script), *arguments, cwd=cwd, env=_environment(), timeout=timeout
+    )
+
+
+def start_script(*command: str, cwd: Path = PROJECT) -> forking.Process:
+    """Starts a script of the project in a fork, to be signaled or waited for."""
+    script, *arguments = command
+    return forking.start(str(PROJECT / script), *arguments, cwd=cwd, env=_environment())
+
+
+def run_in_new_interpreter(
+    *command: str, cwd: Path = PROJECT, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script with its imports in a process of its own: for tests of the start itself, as it takes seconds."""
     script, *arguments = command
     line = [sys.executable, str(PROJECT / script), *arguments]
-    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(
+        line, cwd=cwd, env=_environment(), capture_output=True, text=True, timeout=timeout
+    )
+
+
+def _environment() -> dict[str, str]:
+    # One thread: the tests run side by side on two cores.
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from avrobust.tasks import attack as attack_task
-from tests.support import AVROBUST, PROJECT, attack, config_for, options, run_script
+from tests.support import (
+    AVROBUST,
+    PROJECT,
+    attack,
+    config_for,
+    options,
+    run_in_new_interpreter,
+    run_script,
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +77,7 @@ def test_the_same_command_prints_the_row_again_without_work(prepared: Path, swep
 
 
 def test_no_warning_reaches_the_user(prepared: Path, tmp_path: Path) -> None:
-    done = run_script(*attack(prepared, tmp_path, "attack=fgsm"))
+    done = run_in_new_interpreter(*attack(prepared, tmp_path, "attack=fgsm"))
     assert done.returncode == 0
     assert done.stderr == ""
 
@@ -170,7 +178,7 @@ def test_smoke_runs_in_seconds(prepared: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", ["train.py", "attack.py", "defend.py"])
 def test_help_answers_at_once_and_lists_the_choices(script: str) -> None:
-    done = run_script(script, "--help", timeout=20)
+    done = run_in_new_interpreter(script, "--help", timeout=20)
     assert done.returncode == 0
     assert "concat*" in done.stdout
     groups = ["dataset", "audio", "visual", "fusion", "defense", "trainer", "sweep"]

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +50,7 @@ from tests.support import (
     clip_of,
     config_for,
     model_for,
+    run_script,
     write_prepared,
 )
 
@@ -296,11 +296,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     result = attack_task.main(config_for("attack", *overrides))
     folder = place / "runs" / "attack" / str(result["run_id"])
-    done = subprocess.run(
-        [AVROBUST, "localize", str(folder), "--levels", "2", "--examples", "2"],
-        capture_output=True,
-        text=True,
-    )
+    done = run_script(AVROBUST, "localize", str(folder), "--levels", "2", "--examples", "2")
     assert done.returncode == 0, done.stderr
     assert re.search(r"\| xAV +\| 0.006 ", done.stdout)
     assert "n = 6, 5 with boxes; maps of 2 x 2" in done.stdout

@@ -1,10 +1,7 @@
 """Training in stages: each starts from the run of the stage before, which others share, and no stage is repeated."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +12,7 @@ from avrobust.experiments.identity import stage_before
 from avrobust.experiments.runs import Run, run_for
 from avrobust.tasks.parts import build_parts
 from avrobust.tasks.train import load_trained, trained
-from tests.support import PROJECT, config_for, run_script
+from tests.support import config_for, run_script, start_script
 from tests.test_training import overrides as five_epochs
 
 pytestmark = pytest.mark.filterwarnings(
@@ -62,11 +59,7 @@ def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of an external feature memory whose second stage was killed after an epoch and then went on."""
     runs = tmp_path_factory.mktemp("runs")
     command = ["train.py", *overrides(prepared, runs, "defense=exfmem")]
-    process = subprocess.Popen(
-        [sys.executable, str(PROJECT / command[0]), *command[1:]],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_script(*command)
     deadline = time.monotonic() + 200
     while not any(
         path.read_text().count("\n") >= 2 for path in runs.glob("train/*-exfmem-*/metrics.csv")
@@ -74,7 +67,7 @@ def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert process.poll() is None, "finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.wait()
     assert [result["config"]["choices"]["defense"] for result in results(runs)] == ["none"]
     first = next(runs.glob("train/*/checkpoint.ckpt")).stat().st_mtime_ns

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +25,7 @@ from tests.support import (
     config_for,
     options,
     run_script,
+    start_script,
 )
 
 FAILS = (
@@ -163,10 +163,8 @@ def test_joblib_runs_the_same_jobs_and_trains_each_model_once(
 
 
 def test_two_processes_on_one_sweep_share_its_work(prepared: Path, tmp_path: Path) -> None:
-    line = [sys.executable, *attack(prepared, tmp_path, "-m", "attack=fgsm,pgd")]
-    both = [
-        subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    command = attack(prepared, tmp_path, "-m", "attack=fgsm,pgd")
+    both = [start_script(*command), start_script(*command)]
     said = [process.communicate(timeout=200)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert all("sweep: 2 of 2 jobs done" in text for text in said)

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +11,7 @@ import torch
 
 from avrobust.tasks.parts import build_parts
 from avrobust.tasks.train import load_trained, trained
-from tests.support import PROJECT, config_for, run_script
+from tests.support import config_for, run_script, start_script
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
@@ -127,10 +124,7 @@ def test_another_seed_gives_others(prepared: Path, tmp_path: Path) -> None:
 def test_a_killed_run_goes_on_to_the_same_result(
     finished: Path, prepared: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, str(PROJECT / "train.py"), *overrides(prepared, tmp_path)]
-    process = subprocess.Popen(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
-    )
+    process = start_script("train.py", *overrides(prepared, tmp_path))
     metrics = tmp_path / "train" / finished.name / "metrics.csv"
     deadline = time.monotonic() + 200
     while not (
@@ -139,7 +133,7 @@ def test_a_killed_run_goes_on_to_the_same_result(
         assert process.poll() is None, "finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (metrics.parent / "result.json").exists()
 

@@ -10,14 +10,10 @@ from pathlib import Path
 import pytest
 
 from avrobust.data.layout import Entry
+from tests import forking
 from tests.data.prepared import assert_whole, entries, manifest, run
 from tests.data.videos import steady, write_video
-
-AVROBUST = [
-    sys.executable,
-    "-c",
-    "import sys; from avrobust.cli.main import main; sys.exit(main())",
-]
+from tests.support import AVROBUST, run_in_new_interpreter, start_script
 
 
 def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
@@ -36,8 +32,8 @@ def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
     for name in names:
         shutil.copy(clip, folder / name)
     (folder / "[b]bad[i].mp4").touch()
-    command = [*AVROBUST, "prepare", "my videos", "root", "--workers", "2", "--seed", "5"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    command = (AVROBUST, "prepare", "my videos", "root", "--workers", "2", "--seed", "5")
+    result = run_in_new_interpreter(*command, cwd=tmp_path, timeout=120)
     assert (result.returncode, result.stderr) == (0, "")
     first, second = result.stdout.splitlines()
     assert first.startswith("prepared 7 clips, classes: 1, in root (7 now; ")
@@ -50,18 +46,9 @@ def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
         assert_whole(tmp_path / "root", entry)
 
 
-def start(videos: Path, root: Path) -> "subprocess.Popen[str]":
+def start(videos: Path, root: Path) -> forking.Process:
     """Starts the program on many clips and comes back when some are done."""
-    command = [*AVROBUST, "prepare", str(videos), str(root), "--workers", "1"]
-    # A shell's background job, and all that it starts, has SIGINT ignored; Ctrl-C is meant for the
-    # foreground.
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    process = start_script(AVROBUST, "prepare", str(videos), str(root), "--workers", "1")
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         time.sleep(0.01)
