@@ -4,7 +4,7 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from avrobust.cli.scripts import explain
+from avrobust.cli.explain import explain
 from avrobust.errors import UserError
 from avrobust.experiments.config import build, number
 from tests.support import CONFIGS, config_for, options

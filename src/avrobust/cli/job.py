@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from avrobust.cli.mistakes import complain, explain
+from avrobust.cli.explain import complain, explain
 from avrobust.errors import UserError
 
 if TYPE_CHECKING:  # imported when they are needed, so that --help and completion answer at once

@@ -1,4 +1,4 @@
-"""What the scripts share: starting Hydra, and an exit status for everything that can happen."""
+"""What train.py, attack.py and defend.py share: starting Hydra, and an exit status for everything."""
 
 import os
 import sys
@@ -10,49 +10,70 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from avrobust.cli.help import hasten_completion, help_text
-from avrobust.cli.mistakes import complain, explain
+from avrobust.cli.completion import prepare_completion
+from avrobust.cli.explain import complain, explain
+from avrobust.cli.help import help_text
+from avrobust.cli.own_options import own_folder
 from avrobust.errors import UserError
 from avrobust.experiments.schema import register
 
 register()
-# Wanted: our Slurm profile has the name of the plugin's, whose types check it. Here and not in
-# `run`, which a job on the cluster does not pass.
+# Our Slurm profile has the name of the plugin's on purpose: the plugin's types then check it. The
+# filter stands here and not in `run`, which a job on the cluster does not pass.
 warnings.filterwarnings(
     "ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema"
 )
 
+MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError)
+
 
 def run(main: Callable[[], Any]) -> None:
-    """Runs a Hydra main; a user's mistake ends in one line on standard error and exit status 2.
+    """Runs a script and exits: with status 0, 1 for failed jobs, 2 for a mistake, 130 for Ctrl-C.
 
-    A sweep ends with its table and the list of what failed, and with status 1 if anything did.
+    A mistake of the user ends in one line on standard error. A sweep ends with its table and the
+    list of what failed.
+
+    Args:
+        main: The function that Hydra decorates.
     """
-    if not {"-h", "--help"}.isdisjoint(sys.argv[1:]):
-        script = Path(sys.argv[0])
-        sys.stdout.write(help_text(script.stem, script.with_name("configs")) + "\n")
-        return
-    if not {"-sc", "--shell-completion"}.isdisjoint(sys.argv[1:]):
-        hasten_completion()
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
-    status = 0
+    script, arguments = Path(sys.argv[0]), sys.argv[1:]
     try:
-        main()
-    except (UserError, HydraException, OmegaConfBaseException, OSError) as error:
+        if _has(arguments, "-h", "--help"):
+            sys.stdout.write(help_text(script, arguments) + "\n")
+            return
+        if _has(arguments, "-sc", "--shell-completion"):
+            prepare_completion()
+        own_folder(script, arguments)  # refuses a wrong one
+        status = _run_hydra(main)
+    except MISTAKES as error:
         sys.exit(complain(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on from the last finished epoch\n")
-        status = 130
-    except Exception as error:  # for example a worker that was killed for its memory
-        if not _sweeping():
-            raise
-        sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")
-        status = 1
     if _sweeping():
         from avrobust.report.sweep import conclude
 
         status = conclude() or status
     sys.exit(status)
+
+
+def _has(arguments: list[str], *flags: str) -> bool:
+    return not set(flags).isdisjoint(arguments)
+
+
+def _run_hydra(main: Callable[[], Any]) -> int:
+    """The exit status of what Hydra runs."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
+    try:
+        main()
+    except MISTAKES:
+        raise
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command goes on from the last finished epoch\n")
+        return 130
+    except Exception as error:  # for example a worker that was killed for its memory
+        if not _sweeping():
+            raise
+        sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")
+        return 1
+    return 0
 
 
 def _sweeping() -> bool:
