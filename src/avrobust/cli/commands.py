@@ -89,35 +89,22 @@ def report(*, runs: Path = Path("runs"), tables: bool = False, size: int = 20) -
         tables: the paper's tables instead of one table of all attacks
         size: largest size of the page in MB
     """
-    from avrobust.analyses.localization.section import write_sources
-    from avrobust.report.collect import collect, read_results
-    from avrobust.report.figures import write_figures
-    from avrobust.report.page import name, write_page
-    from avrobust.report.scores import Scores
-    from avrobust.report.tables import overview
-    from avrobust.report.tables import tables as paper_tables
-    from avrobust.report.write import markdown, write_tables
+    from avrobust.report.run import write_report
+    from avrobust.report.write import markdown
 
     if size < 1:
         raise UserError(f"report: --size must be at least 1, not {size}")
-    collected = collect(runs)
-    papers = paper_tables(collected, Scores(runs))
-    if tables and not papers:
+    written = write_report(runs, size * 1_000_000)
+    if tables and not written.paper_tables:
         raise UserError(
             f"{runs}: no finished run belongs to a table; try python attack.py sweep=table1"
         )
-    whole = overview(collected)
-    every = [*papers, whole]
-    folder = runs / "report"
-    write_tables(every, collected, folder)
-    results = read_results(runs)
-    write_page(folder / "index.html", collected, results, every, runs, size * 1_000_000)
-    write_figures(collected, runs, folder / "figures")
-    write_sources({str(r["run_id"]): name(r) for r in results}, runs, folder / "figures")
-    for table in papers if tables else [whole]:
+    for table in written.paper_tables if tables else [written.overview]:
         sys.stdout.write(markdown(table) + "\n")
+    for file in written.unreadable:
+        sys.stdout.write(f"skipped {file.path}: {file.reason}\n")
     sys.stdout.write(
-        f"written: {folder / 'index.html'}, tables (Markdown, LaTeX, CSV) and figures beside it\n"
+        f"written: {written.page}, tables (Markdown, LaTeX, CSV) and figures beside it\n"
     )
 
 
