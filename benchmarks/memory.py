@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from avrobust.tasks.parts import EvaluationBatches
 from sparse_coding import WEIGHT, augmented, trained_model
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,7 +33,6 @@ from avrobust.defenses.sparse import ADMM, Bank, Solver, SpectralISTA, objective
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.models.folding import folded
-from avrobust.tasks.parts import EvaluationBatches
 from avrobust.threats import suite
 from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 

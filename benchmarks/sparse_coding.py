@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts
 from made import composed
 from sklearn.decomposition import sparse_encode
 from torch import Tensor
@@ -27,7 +28,6 @@ from avrobust.defenses.restorer import Restorer
 from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, Solver, SpectralISTA, objective
 from avrobust.experiments.runs import Run
 from avrobust.models.classifier import AVClassifier, embed
-from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts
 from avrobust.tasks.train import load_trained, trained
 from avrobust.types import MODALITIES, Modality
 

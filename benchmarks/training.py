@@ -19,15 +19,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from avrobust.tasks.parts import Parts, build_parts
+from avrobust.training.lightning import LitClassifier
 from made import composed, write_prepared
 from torch import nn
 from torch.nn import functional as F
 
 from avrobust.data.clips import collate
 from avrobust.experiments.runs import Run
-from avrobust.tasks.parts import Parts, build_parts
 from avrobust.training.fit import fit
-from avrobust.training.lightning import LitClassifier
 from avrobust.types import Batch
 
 EPOCHS = 2

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from avrobust.tasks.parts import build_model
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 from PIL import Image
@@ -21,7 +22,6 @@ from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
 from avrobust.defenses.base import Defense
 from avrobust.experiments.config import build, check, resolve
 from avrobust.models.classifier import AVClassifier
-from avrobust.tasks.parts import build_model
 from avrobust.types import Batch, Clip
 from tests import forking
 

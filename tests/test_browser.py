@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from avrobust.report.collect import collect, read_results
+
 from avrobust.report.page import write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables

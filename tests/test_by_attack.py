@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from avrobust.report.by_attack import by_attack
 from avrobust.report.cells import Table
 from avrobust.report.collect import collect
+
+from avrobust.report.by_attack import by_attack
 from avrobust.report.scores import Scores
 from avrobust.report.write import latex, markdown
 from tests.test_page import Right, run

@@ -4,12 +4,12 @@ import csv
 from pathlib import Path
 
 import pytest
+from avrobust.report.collect import collect
 
 from avrobust.data.clips import Clips
 from avrobust.data.layout import Entry, Format
 from avrobust.errors import UserError
 from avrobust.experiments.runs import run_for
-from avrobust.report.collect import collect
 from avrobust.report.row import title
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks.attack import Attacker

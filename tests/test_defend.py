@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from avrobust.report.collect import collect
 
 from avrobust.errors import UserError
 from avrobust.evaluation.metrics import robustness_improvement
-from avrobust.report.collect import collect
 from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
 from avrobust.tasks import defend as defend_task

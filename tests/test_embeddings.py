@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avrobust.report.charts import dots, scale
+from avrobust.report.collect import collect
+from avrobust.report.style import save_all
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -18,10 +21,7 @@ from avrobust.attacks.gradients import cross_entropy
 from avrobust.cli.main import main
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.metrics import compactness
-from avrobust.report.charts import dots, scale
-from avrobust.report.collect import collect
 from avrobust.report.figures import write_figures
-from avrobust.report.style import save_all
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import suite
 from avrobust.types import Clip

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from avrobust.report.collect import collect, read_results
 
 from avrobust.attacks.fgsm import FGSM
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.experiments.runs import Run
 from avrobust.report import media
-from avrobust.report.collect import collect, read_results
 from avrobust.report.gallery import gallery
 from avrobust.report.page import write_page
 from avrobust.report.tables import overview

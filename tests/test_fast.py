@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from avrobust.tasks.batch_size import bytes_of_a_clip, chosen
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 
 from avrobust.attacks.base import attack_problem
@@ -19,7 +20,6 @@ from avrobust.models.folding import folded
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks import embeddings as embeddings_task
 from avrobust.tasks import loaded as loaded_task
-from avrobust.tasks.batch_size import bytes_of_a_clip, chosen
 from avrobust.threats import suite
 from avrobust.types import Clip, Record
 from tests.support import NARROW, SHORT, batch_of, built, clip_of, config_for, model_for

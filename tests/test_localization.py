@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from avrobust.report.collect import collect, read_results
 from PIL import Image, ImageDraw
 from sklearn.metrics import auc
 
@@ -35,7 +36,6 @@ from avrobust.models.classifier import AVClassifier
 from avrobust.models.encoders.resnet import ResNet
 from avrobust.models.folding import folded
 from avrobust.models.fusion.attention import Attention
-from avrobust.report.collect import collect, read_results
 from avrobust.report.page import write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables

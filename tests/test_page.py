@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-
-from avrobust.experiments.runs import run_for
 from avrobust.report.claims import Claim, claims
 from avrobust.report.collect import collect, read_results
+
+from avrobust.experiments.runs import run_for
 from avrobust.report.command import command
 from avrobust.report.curves import axis, strengths
 from avrobust.report.figures import write_figures

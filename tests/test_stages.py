@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from avrobust.tasks.parts import build_parts
 
 from avrobust.experiments.identity import stage_before
 from avrobust.experiments.runs import Run, run_for
-from avrobust.tasks.parts import build_parts
 from avrobust.tasks.train import load_trained, trained
 from tests.support import config_for, run_script, start_script
 from tests.test_training import overrides as five_epochs

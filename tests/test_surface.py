@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from avrobust.analyses.strength.section import surfaces, words
 from avrobust.report.charts import cells, contours
 from avrobust.report.collect import collect
+
+from avrobust.analyses.strength.section import surfaces, words
 from avrobust.report.figures import write_figures
 from tests.test_page import page
 from tests.test_page import run as put

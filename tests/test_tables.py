@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from avrobust.report.cells import Table
+from avrobust.report.collect import collect
 
 from avrobust.errors import UserError
 from avrobust.evaluation.metrics import average, average_with_clean, wilson
 from avrobust.experiments.runs import run_for
-from avrobust.report.cells import Table
-from avrobust.report.collect import collect
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from avrobust.tasks.parts import build_parts
+
 from avrobust.tasks.train import load_trained, trained
 from tests.support import config_for, run_script, start_script
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from avrobust.report.collect import collect
+from avrobust.tasks.source import beside_white_box
 
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.transfer import Transfer
@@ -13,12 +15,10 @@ from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.summaries import summarize
 from avrobust.experiments.identity import attack_name, science, source_of
 from avrobust.experiments.runs import Run, run_for
-from avrobust.report.collect import collect
 from avrobust.report.command import command
 from avrobust.report.row import notes, title
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks import defend
-from avrobust.tasks.source import beside_white_box
 from avrobust.threats import suite
 from avrobust.types import Clip
 from tests.support import attack, batch_of, built, config_for, model_for

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from avrobust.report.collect import collect
 from torch import Tensor
 
 from avrobust.analyses.verdict.compute import Context, Probe, Verdict, _checks, judge
@@ -18,7 +19,6 @@ from avrobust.attacks.square import Square
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.summaries import success_by_attack, summarize
-from avrobust.report.collect import collect
 from avrobust.report.rows import rows
 from avrobust.threats import Threat, suite
 from avrobust.types import Clip, Record

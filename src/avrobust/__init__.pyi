@@ -15,7 +15,7 @@ from .attacks.tma import TMA as TMA
 from .attacks.transfer import Transfer as Transfer
 from .errors import UserError as UserError
 from .evaluation.evaluate import evaluate as evaluate
-from .evaluation.evaluate import summarize as summarize
+from .evaluation.summaries import summarize as summarize
 from .threats import Budget as Budget
 from .threats import Threat as Threat
 from .threats import suite as suite

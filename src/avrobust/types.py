@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Modality = Literal["audio", "visual"]
 MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
 
+# The wrong class that a targeted attack leads to.
+Target = Literal["least_likely", "random", "next"]
+
 # Frames are normalized with these before a visual net, and the paper measures its visual eps after
 # that division.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

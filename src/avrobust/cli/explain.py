@@ -1,6 +1,8 @@
 """One line for every mistake that Hydra, OmegaConf or the file system reports."""
 
 import re
+import sys
+from pathlib import Path
 
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException

@@ -37,7 +37,7 @@ class SplitBatches:
     ) -> None:
         clips = data.clips(split)
         if count is not None:
-            clips = clips.few(count)
+            clips = clips.subset(count)
         self.keys = [entry.key for entry in clips.entries]
         self.loader = make_loader(
             clips, EpochSampler(len(clips), shuffle=False), batch_size, workers

@@ -12,6 +12,7 @@ from annotated_types import Ge
 from avrobust.data.layout import Split
 from avrobust.experiments.options import Option
 from avrobust.training.recipe import Recipe
+from avrobust.types import Target
 
 Task = Literal["train", "attack", "defend"]
 Adaptive = Literal["worst", "paper"]
@@ -68,7 +69,7 @@ class AttackSettings:
     eps: float  # in the units of the threat
     split: Split = "test"
     clips: Positive | None = None  # so many of the split, drawn by their names; None for all
-    target: str | None = None  # the wrong class that the attacker wants; None for any
+    target: Target | None = None  # the wrong class that the attacker wants; None for any
     source: ModelSettings | None = None  # another model that the clips are made on
     conditions: dict[str, Option] = field(default_factory=dict)  # beside clean and the threat's own
     amp: bool = False

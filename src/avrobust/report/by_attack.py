@@ -137,7 +137,9 @@ class _Block:
         del texts["attack"]
         all_rows = self.attacks.values()
         texts["attacker"] = Text("adaptive" if self.adaptive else "plain")
-        texts["n"] = Text(", ".join(str(n) for n in sorted({row.n for row in all_rows})), number=True)
+        texts["n"] = Text(
+            ", ".join(str(n) for n in sorted({row.n for row in all_rows})), number=True
+        )
         seeds = sorted({row.seeds for row in all_rows})
         texts["seeds"] = Text(", ".join(str(count) for count in seeds), number=True)
         return texts
@@ -153,7 +155,9 @@ class _Block:
         for name in self.attacks:
             if name == strongest:
                 continue
-            test = compare(self.scores, self._side(name, condition), self._side(strongest, condition))
+            test = compare(
+                self.scores, self._side(name, condition), self._side(strongest, condition)
+            )
             corrected = test.p * (len(self.attacks) - 1) if test else 1.0
             if test and test.difference > 0 and corrected <= LEVEL:
                 weaker.add(name)

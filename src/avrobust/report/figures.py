@@ -9,7 +9,7 @@ from avrobust.charts.axes import Axis, Tick
 from avrobust.charts.bars import Bar, BarSeries, bar_chart
 from avrobust.charts.figure import Chart
 from avrobust.charts.lines import LinePanel, LinePoint, LineSeries, line_chart
-from avrobust.charts.style import condition_look, series_look
+from avrobust.charts.style import NEUTRAL, Look, series_look
 from avrobust.report.curves import Curve, StrengthFigure, strength_figures
 from avrobust.report.load import Entry
 from avrobust.report.rows import Row
@@ -46,7 +46,7 @@ def bar_charts(entries: Sequence[Entry]) -> list[NamedChart]:
 
 def _strength_chart(figure: StrengthFigure) -> Chart:
     grid = sorted({point.eps for curve in _curves(figure) for point in curve.points if point.eps})
-    looks = {}
+    looks: dict[str, Look] = {}
     for curve in _curves(figure):
         looks.setdefault(curve.name, series_look(len(looks)))
     panels = []
@@ -107,8 +107,9 @@ def _bar_charts(layout: Layout, entries: Sequence[Entry]) -> Iterator[NamedChart
         title = f"{dataset}, {attack}, threat {threat}, eps {eps}, n = {first.n}"
         names = [_bar_name(layout, row) for row in group]
         series = []
-        for condition in first.conditions:
-            series.append(_bar_series(condition, group, names))
+        for place, condition in enumerate(first.conditions):
+            look = NEUTRAL if condition.clean else series_look(place - 1)
+            series.append(_bar_series(condition, group, names, look))
         chart = bar_chart(title, names, series, ACCURACY)
         yield NamedChart(f"{layout.axis}s-{dataset}-{threat}", chart)
 
@@ -119,7 +120,9 @@ def _bar_name(layout: Layout, row: Row) -> str:
     return f"{name} ({row.settings})" if row.settings else name
 
 
-def _bar_series(condition: ConditionInfo, group: Sequence[Row], names: Sequence[str]) -> BarSeries:
+def _bar_series(
+    condition: ConditionInfo, group: Sequence[Row], names: Sequence[str], look: Look
+) -> BarSeries:
     bars: list[Bar | None] = []
     for row, name in zip(group, names, strict=True):
         cell = row.cells.get(condition.name)
@@ -128,4 +131,4 @@ def _bar_series(condition: ConditionInfo, group: Sequence[Row], names: Sequence[
             continue
         text = f"{name}, {condition.title}: {cell.mean:.2f} ({cell.low:.0f} to {cell.high:.0f})"
         bars.append(Bar(cell.mean, cell.low, cell.high, text, f"#run-{row.runs[0]}"))
-    return BarSeries(condition.title, bars, condition_look(condition.modalities))
+    return BarSeries(condition.title, bars, look)

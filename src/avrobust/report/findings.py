@@ -96,7 +96,9 @@ def _every_fusion(place: Place) -> None:
 
 
 def _defenses(place: Place) -> None:
-    defended = [entry for entry in place.entries if entry.result.comparison and place.is_joint(entry)]
+    defended = [
+        entry for entry in place.entries if entry.result.comparison and place.is_joint(entry)
+    ]
     attack = defended[0].labels.attack if defended else place.attacks[0]
     best, second = best_published_defenses(2)
     names = dict.fromkeys([second, best, *(entry.labels.defense for entry in defended)])
@@ -140,8 +142,8 @@ RULES = (
     ),
     _Rule(
         "Attacking both modalities is worse than attacking either",
-        "xA and xV of concat against its xAV, under every attack. Under threat table1 a modality that is attacked alone "
-        "is moved by 2 eps.",
+        "xA and xV of concat against its xAV, under every attack. Under threat table1 a modality "
+        "that is attacked alone is moved by 2 eps.",
         _both,
     ),
     _Rule(

@@ -87,7 +87,9 @@ def gallery(entries: Sequence[Entry], most: int) -> Gallery:
         cards += new
         collected |= maker.media
         shown += 1
-    cards.sort(key=lambda card: (card.dataset, card.key, card.run))  # the conditions keep their order
+    cards.sort(
+        key=lambda card: (card.dataset, card.key, card.run)
+    )  # the conditions keep their order
     return Gallery(cards, collected, shown, len(candidates))
 
 
@@ -108,7 +110,9 @@ class _CardMaker:
         self.entry = candidate.entry
         self.clip: KeptClip = read_kept(self.entry.folder)[candidate.place]
         self.records = records_of(self.entry.folder, self.clip.key)
-        self.clean = _clean(self.clip.audio.tobytes(), self.clip.frame.tobytes(), self.clip.frame.shape)
+        self.clean = _clean(
+            self.clip.audio.tobytes(), self.clip.frame.tobytes(), self.clip.frame.shape
+        )
         self.media: dict[str, str] = {}
 
     def cards(self) -> list[Card]:

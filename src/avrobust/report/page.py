@@ -39,7 +39,9 @@ class RunDetails(NamedTuple):
     facts: list[tuple[str, str]]
 
 
-def write_page(path: Path, runs: Runs, tables: Sequence[Table], size: int = SIZE) -> list[Unreadable]:
+def write_page(
+    path: Path, runs: Runs, tables: Sequence[Table], size: int = SIZE
+) -> list[Unreadable]:
     """Writes the page.
 
     Args:

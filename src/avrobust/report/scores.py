@@ -101,7 +101,9 @@ class Scores:
         return _weighted_sum(parts)
 
 
-def compare(scores: Scores, better: Side, worse: Side, *, or_equal: bool = False) -> Comparison | None:
+def compare(
+    scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
+) -> Comparison | None:
     """The sign test over clips, with each clip's mean over the seeds that both sides have; with one seed, McNemar's.
 
     Args:
@@ -115,7 +117,9 @@ def compare(scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
     """
     changes = []
     for ours, theirs in _same_seed(better, worse):
-        changes.append(_difference(scores.of(ours, better.measure), scores.of(theirs, worse.measure)))
+        changes.append(
+            _difference(scores.of(ours, better.measure), scores.of(theirs, worse.measure))
+        )
     if not changes:
         return None
     common = [key for key in changes[0] if all(key in change for change in changes)]

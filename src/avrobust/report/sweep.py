@@ -30,7 +30,9 @@ def _print_tables(name: str, jobs: Sequence[Job]) -> None:
 
     The undefended rows that a sweep of `defend.py` compares with belong to it.
     """
-    from avrobust.report.load import load  # pandas and the tables, which a finished row does not need
+    from avrobust.report.load import (
+        load,
+    )  # pandas and the tables, which a finished row does not need
     from avrobust.report.scores import Scores
     from avrobust.report.tables import overview, tables
     from avrobust.report.write import markdown

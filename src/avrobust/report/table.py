@@ -67,7 +67,9 @@ def accuracy_text(cell: Cell, *, mark: str = "", run: str = "") -> Text:
     return Text(f"{cell.mean:.2f}{mark}", detail, number=True, run=run)
 
 
-def number_text(value: float, deviation: float | None = None, *, signed: bool = False, run: str = "") -> Text:
+def number_text(
+    value: float, deviation: float | None = None, *, signed: bool = False, run: str = ""
+) -> Text:
     """A number with two decimals, and its deviation over seeds if there are several."""
     main = f"{value:+.2f}" if signed else f"{value:.2f}"
     detail = "" if deviation is None else f"± {deviation:.2f}"

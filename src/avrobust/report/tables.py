@@ -102,9 +102,7 @@ TABLE3 = Layout(
     "defense",
     attack="fgsm",
 )
-TABLE3_PGD = Layout(
-    "table3_pgd", TABLE3.title.replace("FGSM", "PGD"), 3, "defense", attack="pgd"
-)
+TABLE3_PGD = Layout("table3_pgd", TABLE3.title.replace("FGSM", "PGD"), 3, "defense", attack="pgd")
 LAYOUTS = (TABLE1, TABLE2, TABLE3, TABLE3_PGD)
 
 

@@ -47,7 +47,9 @@ def _frame(table: Table) -> pd.DataFrame:
     """The table as text."""
     lines = []
     for line in table.lines:
-        lines.append([line.cells[name].plain if name in line.cells else "" for name in table.columns])
+        lines.append(
+            [line.cells[name].plain if name in line.cells else "" for name in table.columns]
+        )
     return pd.DataFrame(lines, columns=table.columns)
 
 

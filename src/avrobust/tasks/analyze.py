@@ -1,6 +1,7 @@
 """Runs an analysis on a finished run: what `avrobust surface RUN` and its like do."""
 
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from avrobust.analyses.base import Analysis, Analyzed, Subject
 from avrobust.analyses.discover import write_outcome
-from avrobust.attacks.gradients import cross_entropy
+from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.errors import UserError
 from avrobust.experiments.results import EvaluationResult, ResultError, read_result
 from avrobust.report.row import title
@@ -66,7 +67,8 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
     experiment = replace(result.experiment, execution=execution)
     evaluation = Evaluation(experiment)
     defense, settings = evaluation.parts.defense, experiment.evaluation
-    attack, objectives = evaluation.attack, {"cross_entropy": cross_entropy}
+    attack = evaluation.attack
+    objectives: Mapping[str, Objective] = {"cross_entropy": cross_entropy}
     paper_objective = ("cross_entropy", cross_entropy)
     if experiment.task == "defend":
         declared = declared_objectives(defense, settings.adaptive)

@@ -19,9 +19,8 @@ from avrobust.experiments.results import (
     EvaluationResult,
     SkippedClip,
     VerdictResult,
-    provenance,
 )
-from avrobust.experiments.runs import Run, run_for, trained_epochs
+from avrobust.experiments.runs import Run, provenance, run_for, trained_epochs
 from avrobust.experiments.settings import Experiment
 from avrobust.models.classifier import AVClassifier
 from avrobust.tasks.examples import Examples

@@ -11,8 +11,8 @@ from avrobust.data.batches import TrainingBatches
 from avrobust.data.layout import SPLITS, Split
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.summaries import summarize
 from avrobust.evaluation.metrics import compactness
+from avrobust.evaluation.summaries import summarize
 from avrobust.experiments.build import build, check_trainer
 from avrobust.experiments.listing import choices, settings_tree
 from avrobust.experiments.results import (
