@@ -6,8 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from avrobust.report.words import condition_words, p_value
 from avrobust.report.write import csv_text, latex, markdown
+from avrobust.utils.format import condition_words, p_value_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -32,7 +32,7 @@ def _environment(folder: Path) -> Environment:
         markdown=markdown,
         latex=latex,
         csv=csv_text,
-        p_value=p_value,
+        p_value=p_value_text,
         condition_words=condition_words,
     )
     return environment
