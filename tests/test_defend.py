@@ -14,7 +14,7 @@ from avrobust.evaluation.metrics import robustness_improvement
 from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
 from avrobust.tasks import defend as defend_task
-from tests.support import attack, config_for, run_script
+from tests.support import attack, experiment_for, run_script
 
 DECLARED = ("apgd_plus_cosine", "apgd_minus_cosine")  # by MinSim, besides cross-entropy
 
@@ -106,7 +106,7 @@ def test_an_ensemble_is_told_all_objectives_and_runs_once(
         "threat.visual=20",
     )
     _, *overrides = defend(prepared, tmp_path, "defense=minsim", *small)
-    found = defend_task.main(config_for("defend", *overrides))
+    found = defend_task.main(experiment_for("defend", *overrides))
     assert found["objectives"] == {"together": found["accuracy"]}
     assert set().union(*found["felled"].values()) <= {
         "clean",
@@ -170,7 +170,7 @@ def test_settings_that_make_no_sense_are_refused(
 ) -> None:
     _, *overrides = defend(prepared, tmp_path, *mistake)
     with pytest.raises(UserError) as caught:
-        defend_task.main(config_for("defend", *overrides))
+        defend_task.main(experiment_for("defend", *overrides))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob("result.json"))

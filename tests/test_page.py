@@ -20,7 +20,7 @@ from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from avrobust.types import STANDARD_NAMES as CONDITIONS
 from avrobust.types import Record
-from tests.support import config_for
+from tests.support import experiment_for
 from tests.test_tables import N, put
 
 Right = tuple[
@@ -252,11 +252,11 @@ def test_curves_start_at_the_clean_accuracy(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_makes_the_same_run(overrides: tuple[str, ...]) -> None:
-    config = {**config_for("attack", *overrides), "overrides": list(overrides)}
+    config = {**experiment_for("attack", *overrides), "overrides": list(overrides)}
     script, *given = shlex.split(command({"config": config, "task": "attack"}))[1:]
     assert script == "attack.py"
     assert (
-        run_for("attack", config_for("attack", *given), "x").run_id
+        run_for("attack", experiment_for("attack", *given), "x").run_id
         == run_for("attack", config, "x").run_id
     )
 
@@ -268,7 +268,7 @@ def test_the_command_of_an_undefended_run_that_defend_made_knows_no_defense() ->
         "adaptive=paper",
         "audio.widths=[8,8,8,8]",
     )
-    config = {**config_for("attack"), "overrides": list(overrides)}
+    config = {**experiment_for("attack"), "overrides": list(overrides)}
     line = command({"config": config, "task": "attack"})
     assert "audio.widths=[8,8,8,8]" in line
     assert "defense" not in line

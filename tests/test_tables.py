@@ -16,7 +16,7 @@ from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
 from avrobust.types import STANDARD_NAMES as CONDITIONS
-from tests.support import config_for
+from tests.support import experiment_for
 
 N = 104
 
@@ -29,7 +29,7 @@ def put(
     **more: Any,
 ) -> Path:
     """Writes the result of an attack on 104 clips, so many of them right in each condition."""
-    config = config_for("attack", f"runs={runs}", *overrides)
+    config = experiment_for("attack", f"runs={runs}", *overrides)
     run = run_for("attack", config, "data")
     accuracy = {c: 100 * k / N for c, k in zip(CONDITIONS, correct, strict=True)}
     run.folder.mkdir(parents=True)

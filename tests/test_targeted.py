@@ -23,7 +23,7 @@ from avrobust.tasks import defend, strength
 from avrobust.threats import suite
 from avrobust.types import Clip
 from avrobust.utils.randomness import generator
-from tests.support import attack, batch_of, config_for, model_for
+from tests.support import attack, batch_of, experiment_for, model_for
 
 CLASSES = 5
 MODEL, BATCH = model_for(classes=CLASSES), batch_of(10, seed=4, classes=CLASSES)
@@ -98,7 +98,7 @@ def test_the_run_says_what_was_wanted_and_what_was_reached(prepared: Path, tmp_p
     _, *overrides = attack(
         prepared, tmp_path, "attack=pgd", "eps=0.05", "training.epochs=1", "target=next"
     )
-    config = config_for("attack", *overrides)
+    config = experiment_for("attack", *overrides)
     row = attack_task.main(config)
     assert "concat: pgd to next, threat paper" in title(row)
     assert any(note.startswith("ended in the wanted class (next): audio ") for note in notes(row))
@@ -114,4 +114,4 @@ def test_the_run_says_what_was_wanted_and_what_was_reached(prepared: Path, tmp_p
 
 def test_defend_has_no_target() -> None:
     with pytest.raises(UserError, match="leads to no class"):
-        defend.main(config_for("defend", "defense=minsim", "target=next"))
+        defend.main(experiment_for("defend", "defense=minsim", "target=next"))
