@@ -8,10 +8,12 @@ from avrobust.charts.axes import Axis, draw_axes, draw_grid
 from avrobust.charts.figure import Chart, ChartPanel, Key
 from avrobust.charts.notes import Note, Notes
 from avrobust.charts.style import Look, light
+from avrobust.charts.text import shortened_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NAME_LENGTH = 16  # characters in a line of a group's name
 GROUP_SHARE = 0.8  # of the distance between two groups, filled by bars
 
 
@@ -66,7 +68,8 @@ def _draw(
         for group, bar in enumerate(one.bars):
             if bar is not None:
                 _draw_bar(group + offset, width, bar, one, groups[group], axes, notes)
-    axes.set_xticks(range(len(groups)), groups)
+    names = [shortened_lines(group, NAME_LENGTH) for group in groups]
+    axes.set_xticks(range(len(groups)), names)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, len(groups) - 0.5)
 
