@@ -32,7 +32,7 @@ def matrix_chart(title: str, classes: Sequence[str], panels: Sequence[MatrixPane
         classes: their names, of any length.
         panels: one at least.
     """
-    drawn = [ChartPanel(one.title, partial(_draw, tuple(classes), one)) for one in panels]
+    drawn = [ChartPanel(panel.title, partial(_draw, tuple(classes), panel)) for panel in panels]
     return Chart(title, (tuple(classes), tuple(panels)), drawn, (), 2.7, 2.7, 2)
 
 

@@ -52,7 +52,7 @@ def _panel_svg(chart: "Chart", panel: "ChartPanel") -> Markup:
     axes = figure.subplots()
     panel.draw(axes, notes)
     # As many lines as any other panel's title has, so that all axes are of one size.
-    lines = max(one.title.count("\n") for one in chart.panels)
+    lines = max(other.title.count("\n") for other in chart.panels)
     title = shortened_lines(panel.title, line_length(DPI * size[0], PAGE_FONT))
     axes.set_title(title + "\n" * (lines - title.count("\n")))
     figure.tight_layout(pad=PAD)

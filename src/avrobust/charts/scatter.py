@@ -37,7 +37,7 @@ def scatter_chart(
     """
     present = sorted({label for panel in panels for label in panel.labels})
     keys = tuple(Key(classes[label], class_look(label), line=False) for label in present)
-    drawn = [ChartPanel(one.title, partial(_draw, tuple(classes), one)) for one in panels]
+    drawn = [ChartPanel(panel.title, partial(_draw, tuple(classes), panel)) for panel in panels]
     lines = max(panel.title.count("\n") + 1 for panel in panels)
     height = PANEL_WIDTH + TITLE_LINE * lines
     content = (tuple(classes), tuple(panels))
