@@ -21,11 +21,14 @@ from avrobust.defenses.base import Defense
 from avrobust.experiments.build import build, check, check_trainer
 from avrobust.experiments.config import experiment_from
 from avrobust.experiments.options import Option
+from avrobust.experiments.schema import register
 from avrobust.experiments.settings import Experiment, Task
 from avrobust.models.classifier import AVClassifier
 from avrobust.tasks.setup import build_model
 from avrobust.types import Batch, Clip
 from tests import forking
+
+register()  # the schemas that the primary configs list
 
 PROJECT = Path(__file__).parents[1]
 CONFIGS = PROJECT / "configs"
