@@ -5,7 +5,7 @@ from omegaconf import DictConfig
 
 from avrobust.cli.scripts import job, run
 
-# Nothing heavy is imported up here, so that --help and completion answer at once.
+# Nothing heavy is imported here, so that --help and completion answer at once.
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")

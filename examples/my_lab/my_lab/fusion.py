@@ -10,7 +10,7 @@ from avrobust.types import Features
 
 @final
 class LowRankBilinear(Fusion):
-    """tanh(U f_a) * tanh(V f_v), U and V linear. Kim et al. 2017 (arXiv 1610.04325), equation 8.
+    """tanh(U f_a) * tanh(V f_v), U and V linear. Kim et al. 2017 (arXiv 1610.04325).
 
     Args:
         audio_dim: Size of f_a; the audio encoder says it.
