@@ -11,7 +11,7 @@ from avrobust.cli import analyses as again
 from avrobust.errors import UserError
 
 if TYPE_CHECKING:
-    from avrobust.preparation.prepare import Summary
+    from avrobust.preparation.summary import PreparationSummary
 
 NAMES = 5  # how many of the videos skipped for one reason are named
 
@@ -220,7 +220,7 @@ def _dashboard(options: argparse.Namespace) -> None:
     sys.stdout.write(f"workspace: {made.workspace}\nreport: {made.report}\n")
 
 
-def _told(summary: "Summary", options: argparse.Namespace) -> list[str]:
+def _told(summary: "PreparationSummary", options: argparse.Namespace) -> list[str]:
     """What a run of prepare did, in lines."""
     clips, skipped = summary.prepared, len(summary.rows) - len(summary.prepared)
     sizes = ", ".join(f"{size} {split}" for split, size in summary.sizes.items())
