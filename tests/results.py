@@ -15,8 +15,10 @@ from avrobust.experiments.results import (
     EvaluationResult,
     Provenance,
     Share,
+    TrainResult,
     VerdictResult,
     WhiteBox,
+    read_result,
 )
 from avrobust.experiments.runs import run_for
 from avrobust.experiments.settings import Experiment
@@ -142,6 +144,26 @@ def write_records(
                 prediction = label if correct else "drum"
                 answer = [label, prediction, correct, 0.9, 0.1]
                 table.writerow([f"{label}/{i}", condition.name, *answer, 0.0, 0.0])
+
+
+def evaluations(runs: Path, task: str = "attack") -> list[EvaluationResult]:
+    """The results of a task in a folder of runs."""
+    found = []
+    for path in sorted((runs / task).glob("*/result.json")):
+        result = read_result(path.parent)
+        assert isinstance(result, EvaluationResult)
+        found.append(result)
+    return found
+
+
+def trainings(runs: Path) -> list[TrainResult]:
+    """The results of the trainings in a folder of runs."""
+    found = []
+    for path in sorted((runs / "train").glob("*/result.json")):
+        result = read_result(path.parent)
+        assert isinstance(result, TrainResult)
+        found.append(result)
+    return found
 
 
 def white_box(accuracy: Mapping[str, float], *reasons: str) -> WhiteBox:
