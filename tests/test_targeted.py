@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from avrobust.analyses.strength import command as strength
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
@@ -19,7 +20,7 @@ from avrobust.evaluation.summaries import summarize, targeted_success_rate
 from avrobust.experiments.runs import run_for
 from avrobust.report.row import notes, title
 from avrobust.tasks import attack as attack_task
-from avrobust.tasks import defend, strength
+from avrobust.tasks import defend
 from avrobust.threats import suite
 from avrobust.types import Clip
 from avrobust.utils.randomness import generator
