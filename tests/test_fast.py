@@ -10,6 +10,7 @@ import torch
 from avrobust.tasks.batch_size import bytes_of_a_clip, chosen
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 
+from avrobust.analyses.embeddings import command as embeddings_task
 from avrobust.attacks.base import attack_problem
 from avrobust.attacks.gradients import cross_entropy
 from avrobust.data.layout import Format
@@ -18,7 +19,6 @@ from avrobust.evaluation.evaluate import evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
 from avrobust.tasks import attack as attack_task
-from avrobust.tasks import embeddings as embeddings_task
 from avrobust.tasks import loaded as loaded_task
 from avrobust.threats import suite
 from avrobust.types import Clip, Record

@@ -19,8 +19,8 @@ def percent(correct: int, n: int) -> float:
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval of an accuracy, in percent. Wilson 1927.
 
-    Written out, as importing scipy.stats takes longer than all else that showing a finished row
-    needs.
+    Written out, because importing scipy.stats takes longer than everything else that is needed to
+    show a finished row.
     """
     z, p = NormalDist().inv_cdf((1 + level) / 2), correct / n
     center, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -29,16 +29,20 @@ def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """The exact p-value of two models being equally good, from the clips that one alone has right. McNemar 1947.
+    """The exact p-value of two models being equally good. McNemar 1947.
 
     Written out for the same reason.
+
+    Args:
+        only_a: number of clips that only the first model has right.
+        only_b: number of clips that only the second model has right.
     """
     n, fewer = only_a + only_b, min(only_a, only_b)
     return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
 
 
 def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
-    """How close the embeddings of a class lie together: smaller ratio and larger silhouette are more compact.
+    """How close the embeddings of a class lie together.
 
     Args:
         embeddings: (N, D) array.
@@ -46,8 +50,9 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
 
     Returns:
         "intra_over_inter": mean distance of a clip from its class mean over the mean distance
-        between class means; "silhouette": mean silhouette coefficient in [-1, 1] (Rousseeuw 1987).
-        None where there are fewer than two classes or no class has two clips.
+        between class means, smaller for compact classes; "silhouette": mean silhouette coefficient
+        in [-1, 1] (Rousseeuw 1987), larger for compact classes. None where there are fewer than two
+        classes or no class has two clips.
     """
     from scipy.spatial.distance import pdist
     from sklearn.metrics import silhouette_score
