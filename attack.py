@@ -1,4 +1,4 @@
-"""Attacks one audio-visual classifier and prints its row: python attack.py fusion=concat attack=pgd eps=0.006."""
+"""Attacks one audio-visual classifier: python attack.py fusion=concat attack=pgd eps=0.006."""
 
 import hydra
 from omegaconf import DictConfig
@@ -6,12 +6,12 @@ from omegaconf import DictConfig
 from avrobust.cli.job import job
 from avrobust.cli.scripts import run
 
-# Nothing heavy is imported up here, so that --help and completion answer at once.
+# Nothing heavy is imported here, so that --help and completion answer at once.
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="attack")
 def main(config: DictConfig) -> None:
-    """One row of a table; trains the model first if no finished run matches."""
+    """One row of a table. Trains the model first if no finished run matches."""
     job("attack", config)
 
 

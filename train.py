@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from avrobust.cli.job import job
 from avrobust.cli.scripts import run
 
-# Nothing heavy is imported up here, so that --help and completion answer at once.
+# Nothing heavy is imported here, so that --help and completion answer at once.
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")

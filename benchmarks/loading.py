@@ -12,7 +12,7 @@ against stored ones is what `avrobust prepare` saves by storing frames with a sh
 pixels: not the same files on both sides.
 
 Preparing: the share of bare decoding is what decoding every frame once with decord takes of
-`prepare` with one worker, which decodes twice (see `avrobust.preparation.media`), starting the
+`prepare` with one worker, which decodes twice (see `avrobust.preparation.timeline`), starting the
 workers not counted.
 """
 

@@ -11,7 +11,7 @@ from tests.support import (
     AVROBUST,
     PROJECT,
     attack,
-    config_for,
+    experiment_for,
     options,
     run_in_new_interpreter,
     run_script,
@@ -89,7 +89,7 @@ def corrupt(runs: Path) -> None:
 
 def test_a_corrupt_checkpoint_is_named(prepared: Path, tmp_path: Path) -> None:
     script, *overrides = attack(prepared, tmp_path, "attack=fgsm")
-    attack_task.main(config_for("attack", *overrides))
+    attack_task.main(experiment_for("attack", *overrides))
     corrupt(tmp_path)
     done = run_script(script, *overrides, "eps=0.1")
     assert_one_line(done.stderr, "checkpoint.ckpt: not a checkpoint of this model")

@@ -13,7 +13,7 @@ from avrobust.experiments.runs import run_for
 from avrobust.report.row import title
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks.attack import Attacker
-from tests.support import attack, config_for
+from tests.support import attack, experiment_for
 
 
 def test_few_clips_are_drawn_by_their_names_and_stay_in_order() -> None:
@@ -32,7 +32,7 @@ def test_few_clips_are_drawn_by_their_names_and_stay_in_order() -> None:
 
 def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:
     _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "training.epochs=1", "clips=3")
-    row = attack_task.main(config_for("attack", *overrides))
+    row = attack_task.main(experiment_for("attack", *overrides))
     assert row["n"] == 3
     assert title(row).endswith("3 of test split")
     (runs,) = collect(tmp_path).to_dict("records")
@@ -40,7 +40,7 @@ def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:
     (path,) = tmp_path.glob("attack/*/examples.csv")
     with path.open(newline="") as file:
         assert len({line["key"] for line in csv.DictReader(file)}) == 3
-    config = config_for("attack", *overrides)
+    config = experiment_for("attack", *overrides)
     assert run_for("attack", config, "d") != run_for("attack", {**config, "clips": None}, "d")
     assert (
         run_for("train", config, "d").run_id
@@ -50,4 +50,4 @@ def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:
 
 def test_no_clip_at_all_is_refused() -> None:
     with pytest.raises(UserError, match="clips=0: at least 1"):
-        Attacker(config_for("attack", "clips=0"))
+        Attacker(experiment_for("attack", "clips=0"))

@@ -7,7 +7,7 @@ from omegaconf.errors import OmegaConfBaseException
 from avrobust.cli.explain import explain
 from avrobust.errors import UserError
 from avrobust.experiments.config import build, number
-from tests.support import CONFIGS, config_for, options
+from tests.support import CONFIGS, experiment_for, options
 
 GROUPS = {
     "train": ("audio", "visual", "fusion", "dataset", "trainer", "logger", "experiment"),
@@ -34,7 +34,7 @@ CASES = [
 @pytest.mark.parametrize(("task", "group", "option"), CASES)
 def test_every_option_composes(task: str, group: str, option: str) -> None:
     more = ["dataset.root=somewhere"] if option == "folder" else []
-    config = config_for(task, f"{group}={option}", *more)
+    config = experiment_for(task, f"{group}={option}", *more)
     assert config["choices"][group] == option
 
 
@@ -47,7 +47,7 @@ def test_options_are_short(path: object) -> None:
 
 def message(task: str, *overrides: str) -> str:
     with pytest.raises((UserError, HydraException, OmegaConfBaseException)) as caught:
-        config_for(task, *overrides)
+        experiment_for(task, *overrides)
     return explain(caught.value)
 
 
@@ -94,17 +94,17 @@ def test_eps_is_a_number_or_a_fraction(text: object, value: float) -> None:
 
 
 def test_eps_reaches_the_threat_as_a_number() -> None:
-    assert config_for("attack", "eps=8/255", "threat=pixel")["threat"]["eps"] == 8 / 255
+    assert experiment_for("attack", "eps=8/255", "threat=pixel")["threat"]["eps"] == 8 / 255
 
 
 def test_a_constructor_that_refuses_is_quoted_with_its_key() -> None:
     with pytest.raises(UserError, match="attack: steps must be at least 1, not 0"):
-        build("attack", config_for("attack", "attack.steps=0")["attack"])
+        build("attack", experiment_for("attack", "attack.steps=0")["attack"])
 
 
 def test_a_data_set_may_choose_encoders_and_the_user_has_the_last_word() -> None:
-    assert config_for("train", "dataset=music")["visual"]["weights"] == "imagenet"
-    assert config_for("train", "dataset=music", "visual=cnn")["choices"]["visual"] == "cnn"
+    assert experiment_for("train", "dataset=music")["visual"]["weights"] == "imagenet"
+    assert experiment_for("train", "dataset=music", "visual=cnn")["choices"]["visual"] == "cnn"
 
 
 PAPER = {
@@ -116,7 +116,7 @@ PAPER = {
 
 @pytest.mark.parametrize("name", PAPER)
 def test_the_papers_settings(name: str) -> None:
-    config = config_for("train", f"dataset={name}")
+    config = experiment_for("train", f"dataset={name}")
     data, training = config["dataset"], config["training"]
     assert (
         len(data["classes"]),

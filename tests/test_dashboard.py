@@ -11,7 +11,7 @@ from avrobust.tracking import dashboard
 from avrobust.tracking.dashboard import CHOICES, CURVES, MORE, SCORES
 from avrobust.tracking.wandb import summary
 from avrobust.types import STANDARD_NAMES as CONDITIONS
-from tests.support import config_for
+from tests.support import experiment_for
 
 # wandb-workspaces 0.4 declares its validators as Pydantic 1 did.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -26,7 +26,7 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_shown_is_what_is_published() -> None:
-    config: Any = config_for("attack")
+    config: Any = experiment_for("attack")
     for name in CHOICES.values():
         node = config
         for part in name.split("."):

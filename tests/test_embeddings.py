@@ -25,7 +25,7 @@ from avrobust.report.figures import write_figures
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import suite
 from avrobust.types import Clip
-from tests.support import attack, batch_of, config_for, model_for
+from tests.support import attack, batch_of, experiment_for, model_for
 from tests.test_page import page
 from tests.test_page import run as put
 
@@ -119,7 +119,7 @@ def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, *overrides = attack(
         prepared, runs, "attack=fgsm", "threat=synthetic", "eps=0.02", "training.epochs=1"
     )
-    attack_task.main(config_for("attack", *overrides))
+    attack_task.main(experiment_for("attack", *overrides))
     (folder,) = (runs / "attack").iterdir()
     assert main(["embeddings", str(folder), "--eps", "0,0.01"]) == 0
     return folder

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -162,3 +163,10 @@ def test_mel_bands_find_a_tone() -> None:
         10 ** (np.linspace(0, 2595 * np.log10(1 + 11_025 / 1400), media.BANDS + 2) / 2595) - 1
     )
     assert edges[energy.argmax()] < 1000 < edges[energy.argmax() + 2]
+
+
+def test_mel_filters_are_those_of_librosa() -> None:
+    expected = librosa.filters.mel(
+        sr=11_025, n_fft=media.WINDOW, n_mels=media.BANDS, htk=True, norm=None, dtype=np.float64
+    )
+    np.testing.assert_allclose(media._filters(), expected, atol=1e-12)

@@ -10,6 +10,7 @@ import torch
 from avrobust.tasks.batch_size import bytes_of_a_clip, chosen
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensor, FakeTensorMode
 
+from avrobust.analyses.embeddings import command as embeddings_task
 from avrobust.attacks.base import attack_problem
 from avrobust.attacks.gradients import cross_entropy
 from avrobust.data.layout import Format
@@ -18,11 +19,10 @@ from avrobust.evaluation.evaluate import evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
 from avrobust.tasks import attack as attack_task
-from avrobust.tasks import embeddings as embeddings_task
 from avrobust.tasks import loaded as loaded_task
 from avrobust.threats import suite
 from avrobust.types import Clip, Record
-from tests.support import NARROW, SHORT, batch_of, built, clip_of, config_for, model_for
+from tests.support import NARROW, SHORT, batch_of, built, clip_of, experiment_for, model_for
 
 SUITE = suite(0.02, visual=8.0)
 FORM = Format(image_size=32, audio_samples=4096)
@@ -101,10 +101,10 @@ def test_shortcuts_reach_the_evaluation(
         *NARROW,
         *SHORT,
     )
-    plain = attack_task.main(config_for("attack", *base))
+    plain = attack_task.main(experiment_for("attack", *base))
     assert not asked
     quick = attack_task.main(
-        config_for("attack", *base, "amp=true", "compile=true", "batch_size=auto")
+        experiment_for("attack", *base, "amp=true", "compile=true", "batch_size=auto")
     )
     assert len(asked) == 1
     assert quick["run_id"] != plain["run_id"]
@@ -126,7 +126,7 @@ def test_jobs_on_one_model_share_it_until_it_is_trained_again(
     )
 
     def row(eps: float) -> tuple[dict[str, Any], object]:
-        result = attack_task.main(config_for("attack", *base, f"eps={eps}"))
+        result = attack_task.main(experiment_for("attack", *base, f"eps={eps}"))
         assert loaded_task._last is not None
         return result["accuracy"], loaded_task._last[1].model
 

@@ -15,6 +15,7 @@ SOURCE = PROJECT / "src" / "avrobust"
 LAYERS = (
     ("errors", "types"),
     ("utils",),
+    ("charts",),
     ("threats",),
     ("data",),
     ("preparation",),
@@ -115,6 +116,7 @@ LIGHT = (
     "defend",
     "avrobust.report.row",
     "avrobust.report.page, avrobust.report.figures",
+    "avrobust.charts.page, avrobust.charts.paper",
     "avrobust.cli.main",
     "avrobust.synthetic.dataset",
     "avrobust.experiments.runs",

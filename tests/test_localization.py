@@ -48,7 +48,7 @@ from tests.support import (
     batch_of,
     built,
     clip_of,
-    config_for,
+    experiment_for,
     model_for,
     run_script,
     write_prepared,
@@ -294,7 +294,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, *overrides = attack(
         place / "clips", place / "runs", "attack=fgsm", "fusion=attention", "training.epochs=1"
     )
-    result = attack_task.main(config_for("attack", *overrides))
+    result = attack_task.main(experiment_for("attack", *overrides))
     folder = place / "runs" / "attack" / str(result["run_id"])
     done = run_script(AVROBUST, "localize", str(folder), "--levels", "2", "--examples", "2")
     assert done.returncode == 0, done.stderr

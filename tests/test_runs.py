@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from avrobust.experiments.runs import Run, run_for
-from tests.support import config_for
+from tests.support import experiment_for
 
 
 def run_id(*overrides: str, task: str = "attack", fingerprint: str = "data") -> str:
-    return run_for(task, config_for("attack", *overrides), fingerprint).run_id  # type: ignore[arg-type]
+    return run_for(task, experiment_for("attack", *overrides), fingerprint).run_id  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_the_data_is_in_the_identity() -> None:
 @pytest.mark.parametrize("override", ["attack=fgsm", "threat=table1", "eps=0.1", "split=val"])
 def test_an_attack_does_not_change_the_training_that_it_needs(override: str) -> None:
     assert run_id(override, task="train") == run_id(task="train")
-    assert run_for("train", config_for("train"), "data").run_id == run_id(task="train")
+    assert run_for("train", experiment_for("train"), "data").run_id == run_id(task="train")
 
 
 def test_the_folder_can_be_read_by_a_person() -> None:
-    run = run_for("attack", config_for("attack", "fusion=sum", "attack=fgsm", "runs=r"), "data")
+    run = run_for("attack", experiment_for("attack", "fusion=sum", "attack=fgsm", "runs=r"), "data")
     assert str(run.folder).startswith("r/attack/synthetic-sum-fgsm-paper-0.006-s0-")
 
 

@@ -12,7 +12,7 @@ from avrobust.tasks.parts import build_parts
 from avrobust.experiments.identity import stage_before
 from avrobust.experiments.runs import Run, run_for
 from avrobust.tasks.train import load_trained, trained
-from tests.support import config_for, run_script, start_script
+from tests.support import experiment_for, run_script, start_script
 from tests.test_training import overrides as five_epochs
 
 pytestmark = pytest.mark.filterwarnings(
@@ -26,11 +26,11 @@ def overrides(prepared: Path, runs: Path, *more: str) -> list[str]:
 
 
 def identity(*overrides: str, task: str = "train") -> str:
-    return run_for(task, config_for(task, *overrides), "data").run_id  # type: ignore[arg-type]
+    return run_for(task, experiment_for(task, *overrides), "data").run_id  # type: ignore[arg-type]
 
 
 def before(*overrides: str) -> str | None:
-    earlier = stage_before(config_for("train", *overrides))
+    earlier = stage_before(experiment_for("train", *overrides))
     return earlier and run_for("train", earlier, "data").run_id
 
 
@@ -100,7 +100,7 @@ def test_epochs_are_counted_over_all_stages(runs: Path) -> None:
 def test_a_killed_stage_ends_as_an_unbroken_one(runs: Path, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / stage_one(runs)).symlink_to(runs / "train" / stage_one(runs))
-    config = config_for("train", *overrides(prepared, tmp_path, "defense=exfmem"))
+    config = experiment_for("train", *overrides(prepared, tmp_path, "defense=exfmem"))
     again = trained(config, build_parts(config))
     ours, theirs = (weights(folder) for folder in (again.folder, runs / "train" / again.run_id))
     assert ours.keys() == theirs.keys()
@@ -113,7 +113,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_the_banks_are_the_features_of_stage_one(runs: Path, prepared: Path) -> None:
     state = weights(runs / "train" / str(second(runs)["run_id"]))
-    config = config_for("train", *overrides(prepared, runs))
+    config = experiment_for("train", *overrides(prepared, runs))
     parts = build_parts(config)
     model = load_trained(
         Run("train", stage_one(runs), runs / "train" / stage_one(runs)), parts.model

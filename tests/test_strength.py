@@ -18,7 +18,7 @@ from avrobust.evaluation.evaluate import evaluate
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import Threat, audio_budget, suite, visual_budget
 from avrobust.types import Batch, Clip
-from tests.support import attack, batch_of, built, config_for, model_for
+from tests.support import attack, batch_of, built, experiment_for, model_for
 
 LARGEST = Threat(audio_budget(0.4), visual_budget(0.4, "pixel"))
 
@@ -134,7 +134,7 @@ def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, *overrides = attack(
         prepared, runs, "attack=fgsm", "threat=synthetic", "eps=0.02", "training.epochs=1"
     )
-    attack_task.main(config_for("attack", *overrides))
+    attack_task.main(experiment_for("attack", *overrides))
     (folder,) = (runs / "attack").iterdir()
     assert main(["surface", str(folder), "--levels", "4", "--grid", "2"]) == 0
     return folder

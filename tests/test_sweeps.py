@@ -22,7 +22,7 @@ from tests.support import (
     OFFLINE,
     PROJECT,
     attack,
-    config_for,
+    experiment_for,
     options,
     run_script,
     start_script,
@@ -71,7 +71,7 @@ def test_jobs_of_every_sweep_compose_each_into_a_run_of_its_own(
 ) -> None:
     jobs = jobs_of(sweep)
     assert len(set(jobs)) == len(jobs)
-    seen = [config_for("attack", *job) for job in picked(jobs)]
+    seen = [experiment_for("attack", *job) for job in picked(jobs)]
     assert len({json.dumps({**c, "choices": None}, sort_keys=True) for c in seen}) == len(seen) > 1
 
 
@@ -79,7 +79,7 @@ def test_the_command_line_replaces_and_adds_axes() -> None:
     jobs = jobs_of("table2", "dataset=music,ave", "fusion=sum,film", "seed=0,1,2")
     assert len(jobs) == 2 * 2 * 3
     assert not any("dataset=synthetic" in job for job in jobs)
-    config_for("attack", *jobs[-1], *OFFLINE["resnet18_imagenet"])
+    experiment_for("attack", *jobs[-1], *OFFLINE["resnet18_imagenet"])
 
 
 @pytest.mark.parametrize("sweep", options("sweep"))

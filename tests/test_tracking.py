@@ -17,7 +17,7 @@ from avrobust.experiments.runs import Run, run_for
 from avrobust.tasks import attack
 from avrobust.tracking.dashboard import CURVES
 from avrobust.tracking.loggers import curves, publish
-from tests.support import NARROW, PROJECT, SHORT, config_for
+from tests.support import NARROW, PROJECT, SHORT, experiment_for
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
@@ -62,7 +62,7 @@ def tracked(prepared: Path, home: Path, tmp_path_factory: pytest.TempPathFactory
         "name=ours",
     )
     root = ("dataset=folder", f"dataset.root={prepared}", f"runs={runs}")
-    config = config_for("attack", *root, *small, *OFFLINE)
+    config = experiment_for("attack", *root, *small, *OFFLINE)
     return Tracked(config, runs, attack.main(config))
 
 
@@ -214,7 +214,7 @@ def test_summary_of_a_defense() -> None:
 
 
 def test_who_is_not_logged_in_is_offline(home: Path) -> None:
-    node = config_for("train", "logger=wandb")["logger"]
+    node = experiment_for("train", "logger=wandb")["logger"]
     assert build("logger", node).mode == "offline"
     with pytest.raises(UserError, match="online: not logged in; run `wandb login`"):
         build("logger", {**node, "mode": "online"})
@@ -228,7 +228,7 @@ def test_lightnings_own_loggers_write_into_the_runs_folder(
     option: str, pattern: str, tmp_path: Path
 ) -> None:
     run = Run("train", "one", tmp_path / "one")
-    config = config_for("train", f"logger={option}")
+    config = experiment_for("train", f"logger={option}")
     with curves(config, run) as (logger,):
         logger.log_metrics({"val/accuracy": 50.0}, step=1)
         logger.save()
@@ -238,7 +238,7 @@ def test_lightnings_own_loggers_write_into_the_runs_folder(
 
 @pytest.mark.parametrize("option", ["wandb", "csv", "tensorboard"])
 def test_a_logger_is_not_science(option: str) -> None:
-    plain, followed = (config_for("attack", f"logger={name}") for name in ("none", option))
+    plain, followed = (experiment_for("attack", f"logger={name}") for name in ("none", option))
     assert run_for("attack", followed, "data") == run_for("attack", plain, "data")
 
 
@@ -261,7 +261,7 @@ def test_a_sweep_of_wandbs_own_sets_what_there_is(path: Path) -> None:
         name: (space.get("values") or [space["min"]])[0]
         for name, space in sweep["parameters"].items()
     }
-    config_for(
+    experiment_for(
         Path(sweep["program"]).stem,
         "logger=wandb",
         *(f"{name}={value}" for name, value in values.items()),

@@ -11,7 +11,7 @@ import torch
 from avrobust.tasks.parts import build_parts
 
 from avrobust.tasks.train import load_trained, trained
-from tests.support import config_for, run_script, start_script
+from tests.support import experiment_for, run_script, start_script
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
@@ -107,7 +107,7 @@ def test_a_finished_run_is_not_done_again(finished: Path, prepared: Path) -> Non
 def test_the_same_seed_gives_the_same_numbers(
     finished: Path, prepared: Path, tmp_path: Path
 ) -> None:
-    config = config_for("train", *overrides(prepared, tmp_path, "workers=1"))
+    config = experiment_for("train", *overrides(prepared, tmp_path, "workers=1"))
     again = trained(config, build_parts(config))
     assert again.run_id == finished.name
     assert equal(weights(again.folder), weights(finished))
@@ -115,8 +115,8 @@ def test_the_same_seed_gives_the_same_numbers(
 
 
 def test_another_seed_gives_others(prepared: Path, tmp_path: Path) -> None:
-    config = config_for("train", *overrides(prepared, tmp_path, "seed=1", "training.epochs=1"))
-    other = config_for("train", *overrides(prepared, tmp_path, "seed=2", "training.epochs=1"))
+    config = experiment_for("train", *overrides(prepared, tmp_path, "seed=1", "training.epochs=1"))
+    other = experiment_for("train", *overrides(prepared, tmp_path, "seed=2", "training.epochs=1"))
     runs = [trained(c, build_parts(c)) for c in (config, other)]
     assert not equal(weights(runs[0].folder), weights(runs[1].folder))
 
@@ -145,7 +145,7 @@ def test_a_killed_run_goes_on_to_the_same_result(
 
 
 def test_a_model_comes_back_from_its_checkpoint(finished: Path, prepared: Path) -> None:
-    config = config_for("train", *overrides(prepared, finished.parents[1]))
+    config = experiment_for("train", *overrides(prepared, finished.parents[1]))
     parts = build_parts(config)
     model = load_trained(trained(config, parts), parts.model)
     assert equal(model.state_dict(), weights(finished))

@@ -21,7 +21,7 @@ from avrobust.tasks import attack as attack_task
 from avrobust.tasks import defend
 from avrobust.threats import suite
 from avrobust.types import Clip
-from tests.support import attack, batch_of, built, config_for, model_for
+from tests.support import attack, batch_of, built, experiment_for, model_for
 
 SUITE = suite(0.02, visual=8.0)
 
@@ -67,28 +67,28 @@ def test_the_source_is_the_run_that_its_own_config_describes() -> None:
         "defense@source.defense=minsim_exfmem",
         "source.seed=3",
     )
-    config = config_for("attack", *given)
+    config = experiment_for("attack", *given)
     other = source_of(config)
     assert other is not None
-    own = config_for("attack", "fusion=sum", "defense=minsim_exfmem", "seed=3")
+    own = experiment_for("attack", "fusion=sum", "defense=minsim_exfmem", "seed=3")
     assert run_for("train", other, "data") == run_for("train", own, "data")
     assert other["choices"] == own["choices"]
     assert run_for("train", config, "data") == run_for(
-        "train", config_for("attack", "defense=minsim"), "data"
+        "train", experiment_for("attack", "defense=minsim"), "data"
     )
     assert attack_name(config) == "pgd from sum+minsim_exfmem+s3"
 
 
 def test_what_the_source_does_not_name_is_as_in_the_attacked_model() -> None:
-    other = source_of(config_for("attack", "fusion=film", "visual=cnn", "source.seed=1"))
+    other = source_of(experiment_for("attack", "fusion=film", "visual=cnn", "source.seed=1"))
     assert other is not None
-    own = config_for("attack", "fusion=film", "visual=cnn", "seed=1")
+    own = experiment_for("attack", "fusion=film", "visual=cnn", "seed=1")
     assert run_for("train", other, "data") == run_for("train", own, "data")
 
 
 def test_the_source_is_science_unless_it_is_the_model_itself() -> None:
     plain, itself, other = (
-        config_for("attack", *more)
+        experiment_for("attack", *more)
         for more in ([], ["fusion@source.fusion=concat"], ["fusion@source.fusion=sum"])
     )
     assert "source" not in science("attack", plain)
@@ -98,7 +98,7 @@ def test_the_source_is_science_unless_it_is_the_model_itself() -> None:
 
 
 def test_the_command_of_a_transferred_row_names_the_source() -> None:
-    config = config_for("attack", "defense@source.defense=minsim")
+    config = experiment_for("attack", "defense@source.defense=minsim")
     config["overrides"] = ["defense@source.defense=minsim", "defense.match_epochs=false"]
     assert "defense@source.defense=minsim" in command({"config": config, "task": "attack"})
 
@@ -109,7 +109,7 @@ def test_both_models_and_the_white_box_row_are_made_on_the_way(
     _, *overrides = attack(
         prepared, tmp_path, "attack=fgsm", "fusion@source.fusion=sum", "training.epochs=1"
     )
-    row = attack_task.main(config_for("attack", *overrides))
+    row = attack_task.main(experiment_for("attack", *overrides))
     assert "concat: fgsm from sum, threat paper" in title(row)
     assert any("made on the attacked model itself: Avg" in note for note in notes(row))
     results = [json.loads(path.read_text()) for path in tmp_path.glob("attack/*/result.json")]
@@ -141,4 +141,4 @@ def test_a_white_box_attack_that_a_transferred_one_beats_is_not_trusted() -> Non
 def test_defend_attacks_the_defended_model_itself(prepared: Path, tmp_path: Path) -> None:
     _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "defense=minsim", "source.seed=1")
     with pytest.raises(UserError, match=r"attacks the defended model itself"):
-        defend.main(config_for("defend", *overrides))
+        defend.main(experiment_for("defend", *overrides))

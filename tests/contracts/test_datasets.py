@@ -14,7 +14,7 @@ from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
 from avrobust.experiments.config import build
 from avrobust.types import Sample
-from tests.support import config_for, options
+from tests.support import experiment_for, options
 
 # The embedded sets make their own clips: see tests/data.
 READERS = [name for name in options("dataset") if not name.startswith("synthetic")]
@@ -51,7 +51,7 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Prepared:
         f"dataset.lists={lists}",
         *SIZES,
     )
-    node = config_for("train", *overrides)["dataset"]
+    node = experiment_for("train", *overrides)["dataset"]
     tiny_tree(root, lists, node["list_name"], node["classes"] or ["ant", "bee", "cat"])
     return build("dataset", node)
 
@@ -116,7 +116,7 @@ def test_the_fingerprint_is_of_the_lists_and_not_of_the_folder(
 
 
 def test_the_released_class_order() -> None:
-    music = config_for("train", "dataset=music")["dataset"]["classes"]
+    music = experiment_for("train", "dataset=music")["dataset"]["classes"]
     assert music[:4] == ["flute", "acoustic_guitar", "accordion", "xylophone"]
     assert music[-1] == "trumpet"
 
@@ -125,7 +125,8 @@ def test_a_class_that_is_not_listed_is_refused(tmp_path: Path) -> None:
     tiny_tree(tmp_path, tmp_path, "{split}.csv", ["flute", "kazoo"])
     with pytest.raises(UserError, match=r"class 'kazoo' is not among dataset.classes"):
         build(
-            "dataset", config_for("train", "dataset=music", f"dataset.root={tmp_path}")["dataset"]
+            "dataset",
+            experiment_for("train", "dataset=music", f"dataset.root={tmp_path}")["dataset"],
         )
 
 

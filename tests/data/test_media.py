@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from avrobust.preparation.frames import Decoder, read_frames
-from avrobust.preparation.media import UnusableClip, scan
+from avrobust.preparation.media import UnusableClip
 from avrobust.preparation.sound import read_audio
+from avrobust.preparation.timeline import scan
 from tests.data.videos import beep, noisy, number, sine, steady, write_video
 
 RATE = 11_025

@@ -1,6 +1,7 @@
 """The embedded data set: reproducible, whole, in synchrony, and its boxes where the instruments are."""
 
 import csv
+import json
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from avrobust.data.layout import FRAME_RATE
 from avrobust.errors import UserError
+from avrobust.synthetic.dataset import synthetic
 from avrobust.synthetic.difficulty import DIFFICULTY, Difficulty
 from avrobust.synthetic.film import FilmFrame, draw_film
 from avrobust.synthetic.generate import CLIPS, FPS, generate, generate_film
@@ -275,6 +277,20 @@ def test_a_killed_run_leaves_no_half_clip_and_goes_on(tmp_path: Path) -> None:
     assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in found}
     assert len(rows(tmp_path / "labels.csv")) == len(found) + 1
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_settings_of_a_data_set_are_stored_as_plain_values(tmp_path: Path) -> None:
+    sizes = {"train": 2, "val": 1, "test": 1}
+    synthetic(str(tmp_path), **sizes)
+    stored = json.loads((tmp_path / "synthetic.json").read_text())
+    assert stored["clips"] == sizes
+    assert stored["films"]["seed"] == 0
+    assert stored["films"]["difficulty"]["snr_db"] == list(DIFFICULTY.snr_db)
+    assert "Settings" not in str(stored)
+    assert synthetic(str(tmp_path), **sizes).classes == ["acoustic_guitar", "flute"]
+    for changed in ({"generation_seed": 1}, {"scene": "stage"}, {"train": 3}):
+        with pytest.raises(UserError, match="was generated with other settings"):
+            synthetic(str(tmp_path), **{**sizes, **changed})
 
 
 def test_a_damaged_film_is_made_anew(tmp_path: Path) -> None:

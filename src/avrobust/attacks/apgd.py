@@ -181,7 +181,7 @@ def _after_step(state: _State, x: Clip, result: LossGradient) -> _State:
 
 
 def _checkpoint(state: _State, enough_rises: float) -> _State:
-    """Halves the step of clips whose loss rose too seldom or has stalled, from their best iterate."""
+    """Halves the step of clips whose loss stalls; they go on from their best iterate."""
     stalled = ~state.halved & (state.best_at_checkpoint >= state.best_loss)
     halved = (state.rises <= enough_rises) | stalled
     return state._replace(

@@ -30,7 +30,7 @@ class Member(NamedTuple):
 
 @final
 class AVAuto(Attack):
-    """Auto-PGD on cross-entropy, targeted DLR and both signs of the embeddings' cosine, then Square.
+    """Auto-PGD on cross-entropy, on targeted DLR and on both signs of the cosine, then Square.
 
     In the manner of AutoAttack (Croce & Hein 2020), for two modalities. A member attacks the clips
     that the members before it have not fooled. A clip that no member fools comes back in the

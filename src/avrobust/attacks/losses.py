@@ -21,10 +21,10 @@ def margin(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def dlr(model: Any, clip: Clip, label: Tensor) -> Tensor:
-    """Difference of logits ratio, -(z_y - max other) / (z_1st - z_3rd): (B,). Croce & Hein 2020, eq. 6.
+    """Difference of logits ratio, -(z_y - max other) / (z_1st - z_3rd): (B,).
 
-    Neither a shift nor a scale of the logits changes it, so that large logits do not protect a
-    model.
+    Croce & Hein 2020, equation 6. Neither a shift nor a scale of the logits changes it, so that
+    large logits do not protect a model.
     """
     logits: Tensor = model(clip)
     ranked = logits.sort(1).values
@@ -32,7 +32,10 @@ def dlr(model: Any, clip: Clip, label: Tensor) -> Tensor:
 
 
 def dlr_targeted(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tensor:
-    """-(z_y - z_t) / (z_1st - (z_3rd + z_4th) / 2) towards class t: (B,). Croce & Hein 2020, eq. 7."""
+    """-(z_y - z_t) / (z_1st - (z_3rd + z_4th) / 2), which leads to class t: (B,).
+
+    Croce & Hein 2020, equation 7.
+    """
     logits: Tensor = model(clip)
     ranked = logits.sort(1).values
     own = logits.gather(1, label.unsqueeze(1)).squeeze(1)
@@ -54,7 +57,10 @@ def comparable_embeddings(model: Classifier) -> bool:
 
 
 def cosine(features: Features) -> Tensor:
-    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1]. A visual map is compared by its mean."""
+    """f_a . f_v / max(|f_a| |f_v|, eta) of each clip: (B,) in [-1, 1].
+
+    A visual map is compared by its mean.
+    """
     audio, visual = features.pooled()
     return F.cosine_similarity(audio, visual)
 

@@ -17,7 +17,9 @@ Normalizer = Literal["modality", "joint"]
 
 @final
 class MIM(Attack):
-    """PGD along g <- decay * g + gradient / |gradient|_1. Dong et al. 2018 (arXiv 1710.06081), Alg. 1.
+    """PGD along g <- decay * g + gradient / |gradient|_1.
+
+    Dong et al. 2018 (arXiv 1710.06081), Algorithm 1.
 
     Args:
         steps: number of gradient steps.

@@ -14,7 +14,7 @@ from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Clip
 
 @final
 class MIMReleased(Attack):
-    """MIM whose iterate is projected on the ball around *itself*, so nothing keeps it near the clip.
+    """MIM with each iterate projected on the ball around itself: nothing keeps it near the clip.
 
     Audio drifts by up to steps * step * eps (1.25 eps). Frames are floored at 0 in
     ImageNet-normalized units: a pixel below its channel's mean rises by up to eps more at each

@@ -11,9 +11,10 @@ from avrobust.types import Clip
 
 @final
 class PGD(Attack):
-    """`steps` times: x + step * eps * sign(gradient), projected. Madry et al. 2018 (arXiv 1706.06083).
+    """`steps` times: x + step * eps * sign(gradient), projected.
 
-    The defaults are Tian & Xu's: 10 steps of eps / 8 from the clean clip.
+    Madry et al. 2018 (arXiv 1706.06083). The defaults are Tian & Xu's: 10 steps of eps / 8 from the
+    clean clip.
 
     Args:
         steps: number of gradient steps.

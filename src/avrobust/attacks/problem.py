@@ -141,7 +141,7 @@ class Problem:
             counter.queries += 1
 
     def fooled(self, logits: Tensor) -> Tensor:
-        """Whether the attack succeeded: the prediction is wrong, or the required target; (B,) bool."""
+        """Whether the prediction is wrong, or the target where that is required: (B,) bool."""
         if self.must_reach_target:
             return ~wrong(logits, self._required_target())
         return wrong(logits, self.label)

@@ -21,12 +21,13 @@ NO_EMBEDDINGS = "temporal invariance and misalignment, which need a model with e
 
 @final
 class TMA(Attack):
-    """PGD on cross-entropy - temporal * V - misalignment * cosine(f_a, f_v). Zhang et al. 2025 (arXiv 2502.11858).
+    """PGD on cross-entropy - temporal * V - misalignment * cosine(f_a, f_v).
 
-    V is the variance of the embeddings, scaled to length 1, over circular shifts of the clip in
-    time, so that the perturbation does not depend on where the clip begins. The sign of the cosine
-    is the opposite of Tian & Xu's adaptive term. The paper's weights and transforms are not known
-    to us; these are to be swept. A defense's objective is not used.
+    Zhang et al. 2025 (arXiv 2502.11858). V is the variance of the embeddings, scaled to length 1,
+    over circular shifts of the clip in time, so that the perturbation does not depend on where the
+    clip begins. The sign of the cosine is the opposite of Tian & Xu's adaptive term. The paper's
+    weights and transforms are not known to us; these are to be swept. A defense's objective is not
+    used.
 
     Args:
         steps: number of gradient steps.

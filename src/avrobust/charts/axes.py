@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from avrobust.charts.style import light
+from avrobust.charts.text import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LABEL_LENGTH, TICK_LENGTH = 32, 12  # characters
 ZERO_SHARE = 0.12  # of a logarithmic axis, from 0 to the least positive value
 # The room that the label of a tick takes: of an axis, for a character and between two labels.
 CHARACTER_SHARE, SPACE_SHARE = 0.03, 0.03
@@ -84,11 +86,12 @@ def with_limits(axis: Axis, values: Sequence[float]) -> Axis:
 
 def draw_axes(axes: "Axes", x: Axis, y: Axis) -> None:
     """Labels both axes and sets their limits."""
-    axes.set(xlabel=x.label, ylabel=y.label)
+    axes.set(xlabel=shortened(x.label, LABEL_LENGTH), ylabel=shortened(y.label, LABEL_LENGTH))
     for axis, set_ticks in ((x, axes.set_xticks), (y, axes.set_yticks)):
         if axis.ticks:
             ticks = axis.labeled()
-            set_ticks([axis.at(tick.value) for tick in ticks], [tick.label for tick in ticks])
+            labels = [shortened(tick.label, TICK_LENGTH) for tick in ticks]
+            set_ticks([axis.at(tick.value) for tick in ticks], labels)
     if y.low is not None and y.high is not None:
         axes.set_ylim(y.low, y.high)
     if x.low is not None and x.high is not None:

@@ -8,10 +8,12 @@ from avrobust.charts.axes import Axis, draw_axes, draw_grid
 from avrobust.charts.figure import Chart, ChartPanel, Key
 from avrobust.charts.notes import Note, Notes
 from avrobust.charts.style import Look, light
+from avrobust.charts.text import shortened_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NAME_LENGTH = 16  # characters in a line of a group's name
 GROUP_SHARE = 0.8  # of the distance between two groups, filled by bars
 
 
@@ -45,10 +47,12 @@ def bar_chart(title: str, groups: Sequence[str], series: Sequence[BarSeries], y:
     Raises:
         ValueError: If a series has not one bar for each group.
     """
-    for one in series:
-        if len(one.bars) != len(groups):
-            raise ValueError(f"{one.name!r}: {len(one.bars)} bars for {len(groups)} groups")
-    keys = tuple(Key(one.name, one.look._replace(marker="s"), line=False) for one in series)
+    keys = []
+    for bar_series in series:
+        name, bars, look = bar_series
+        if len(bars) != len(groups):
+            raise ValueError(f"{name!r}: {len(bars)} bars for {len(groups)} groups")
+        keys.append(Key(name, look._replace(marker="s"), line=False))
     panel = ChartPanel("", partial(_draw, tuple(groups), tuple(series), y))
     width = max(2.6, 0.6 + 0.22 * len(groups) * (len(series) + 1))
     content = (tuple(groups), tuple(series), y)
@@ -61,12 +65,13 @@ def _draw(
     draw_axes(axes, Axis(""), y)
     draw_grid(axes)
     width = GROUP_SHARE / max(len(series), 1)
-    for number, one in enumerate(series):
+    for number, bar_series in enumerate(series):
         offset = width * (number - (len(series) - 1) / 2)
-        for group, bar in enumerate(one.bars):
+        for group, bar in enumerate(bar_series.bars):
             if bar is not None:
-                _draw_bar(group + offset, width, bar, one, groups[group], axes, notes)
-    axes.set_xticks(range(len(groups)), groups)
+                _draw_bar(group + offset, width, bar, bar_series, groups[group], axes, notes)
+    names = [shortened_lines(group, NAME_LENGTH) for group in groups]
+    axes.set_xticks(range(len(groups)), names)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.5, len(groups) - 0.5)
 

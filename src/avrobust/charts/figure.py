@@ -77,7 +77,7 @@ class Chart:
             Whether the files were written.
         """
         name = plain_name(name)
-        content = (self.title, self.content)
+        content = (self.title, self.content, self.width, self.height, self.columns)
         if is_current(folder, name, content):
             return False
         from avrobust.charts.paper import paper_figure

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.PngImagePlugin import PngInfo
 
 DPI = 200
+NAME_BYTES = 200  # of a file's name without its suffix
 DIGEST_KEY = "Source"  # the PNG keyword under which a chart keeps the hash of its content
 
 
@@ -31,8 +32,15 @@ def drawing(settings: Mapping[str, Any]) -> Iterator[None]:
 
 
 def plain_name(name: str) -> str:
-    """A name from disk as that of a file: other characters than the usual become underscores."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+    """A name from disk as that of a file: other characters than the usual become underscores.
+
+    A very long name ends with a hash, as file systems allow 255 bytes.
+    """
+    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+    if len(plain.encode()) <= NAME_BYTES:
+        return plain
+    digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:12]
+    return f"{plain[: NAME_BYTES // 4]}-{digest}"
 
 
 def is_current(folder: Path, name: str, content: object) -> bool:

@@ -36,53 +36,53 @@ def heat_map_chart(
         y: linear, with a tick for each row of the values.
         names: short ones of the two axes, for what the pointer shows: "audio 6, video 12: 34.6".
     """
-    panels = [ChartPanel(one.title, partial(_draw, one, names, x, y)) for one in maps]
+    panels = [ChartPanel(surface.title, partial(_draw, surface, names, x, y)) for surface in maps]
     return Chart(title, (tuple(maps), x, y, names), panels, (), 2.6, 2.4, 3)
 
 
 def _draw(
-    one: HeatMap, names: tuple[str, str], x: Axis, y: Axis, axes: "Axes", notes: Notes
+    surface: HeatMap, names: tuple[str, str], x: Axis, y: Axis, axes: "Axes", notes: Notes
 ) -> None:
     columns = [tick.value for tick in x.ticks]
     rows = [tick.value for tick in y.ticks]
     mesh = axes.pcolormesh(
         columns,
         rows,
-        one.values,
-        cmap=one.colors,
-        vmin=one.low,
-        vmax=one.high,
+        surface.values,
+        cmap=surface.colors,
+        vmin=surface.low,
+        vmax=surface.high,
         shading="nearest",
         rasterized=True,  # in the PDF, where viewers show seams between the cells otherwise
         antialiased=False,
     )
-    notes.add(mesh, _cell_notes(one, names, x, y))
-    _draw_contours(one, columns, rows, axes)
+    notes.add(mesh, _cell_notes(surface, names, x, y))
+    _draw_contours(surface, columns, rows, axes)
     # The axes end with the outer cells, not with their centers.
     draw_axes(axes, x._replace(low=None, high=None), y._replace(low=None, high=None))
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
-def _cell_notes(one: HeatMap, names: tuple[str, str], x: Axis, y: Axis) -> list[Note]:
+def _cell_notes(surface: HeatMap, names: tuple[str, str], x: Axis, y: Axis) -> list[Note]:
     notes = []
     for row, y_tick in enumerate(y.ticks):
         for column, x_tick in enumerate(x.ticks):
             place = f"{names[0]} {x_tick.label}, {names[1]} {y_tick.label}"
-            notes.append(Note(f"{place}: {one.values[row][column]:.1f}"))
+            notes.append(Note(f"{place}: {surface.values[row][column]:.1f}"))
     return notes
 
 
 def _draw_contours(
-    one: HeatMap, columns: Sequence[float], rows: Sequence[float], axes: "Axes"
+    surface: HeatMap, columns: Sequence[float], rows: Sequence[float], axes: "Axes"
 ) -> None:
-    least = min(min(row) for row in one.values)
-    most = max(max(row) for row in one.values)
-    levels = [level for level in one.levels if least < level < most]
+    least = min(min(row) for row in surface.values)
+    most = max(max(row) for row in surface.values)
+    levels = [level for level in surface.levels if least < level < most]
     if not levels or len(columns) < 2 or len(rows) < 2:
         return
     # Black on a white halo can be read on every color of the map, in both themes.
-    values: Any = one.values
+    values: Any = surface.values
     axes.contour(columns, rows, values, levels=levels, colors="white", linewidths=1.8, alpha=0.6)
     lines = axes.contour(columns, rows, values, levels=levels, colors="black", linewidths=0.7)
     for text in axes.clabel(lines, fontsize="small", colors="black", fmt="%g", inline=False):

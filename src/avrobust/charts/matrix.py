@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from avrobust.charts.figure import Chart, ChartPanel
 from avrobust.charts.notes import Note, Notes
 from avrobust.charts.style import light
+from avrobust.charts.text import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,13 +32,13 @@ def matrix_chart(title: str, classes: Sequence[str], panels: Sequence[MatrixPane
         classes: their names, of any length.
         panels: one at least.
     """
-    drawn = [ChartPanel(one.title, partial(_draw, tuple(classes), one)) for one in panels]
+    drawn = [ChartPanel(panel.title, partial(_draw, tuple(classes), panel)) for panel in panels]
     return Chart(title, (tuple(classes), tuple(panels)), drawn, (), 2.7, 2.7, 2)
 
 
 def _draw(classes: Sequence[str], panel: MatrixPanel, axes: "Axes", notes: Notes) -> None:
     _draw_cells(classes, panel, axes, notes)
-    names = [_shortened(name) for name in classes]
+    names = [shortened(name, NAME_LENGTH) for name in classes]
     places = range(len(classes))
     size = _font_size(axes, len(classes))
     axes.set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor", fontsize=size)
@@ -75,10 +76,6 @@ def _square(column: int, row: int) -> list[tuple[float, float]]:
     half = 0.5 - GAP
     left, right, top, bottom = column - half, column + half, row - half, row + half
     return [(left, top), (right, top), (right, bottom), (left, bottom)]
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
 
 
 def _font_size(axes: "Axes", classes: int) -> float:

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from avrobust.charts.notes import Notes
-from avrobust.charts.style import Look, line_style
+from avrobust.charts.style import PAGE_FONT, Look, line_style
 from avrobust.charts.svg import figure_svg
+from avrobust.charts.text import line_length, plain, shortened_lines
 
 if TYPE_CHECKING:
     from avrobust.charts.figure import Chart, ChartPanel
@@ -30,7 +31,7 @@ def chart_html(chart: "Chart") -> Markup:
         panels += _panel_svg(chart, panel)
     # A panel grows and shrinks with the page, within these limits.
     own = SCALE * DPI * chart.width
-    least = 0.7 * own if own > WIDE else 0
+    least = 0.8 * own if own > WIDE else 0
     sizes = f"--panel: {0.8 * own:.0f}px; --least: {least:.0f}px; --most: {1.25 * own:.0f}px"
     whole = '<div class="chart">{}<div class="chart-panels" style="{}">{}</div></div>'
     return Markup(whole).format(_legend(chart), sizes, panels)
@@ -39,7 +40,7 @@ def chart_html(chart: "Chart") -> Markup:
 def _legend(chart: "Chart") -> Markup:
     entries = Markup("")
     for key in chart.keys:
-        entries += Markup("<span>{}{}</span>").format(_key_svg(key.look, key.line), key.name)
+        entries += Markup("<span>{}{}</span>").format(_key_svg(key.look, key.line), plain(key.name))
     return Markup('<p class="chart-legend">{}</p>').format(entries) if entries else entries
 
 
@@ -51,8 +52,9 @@ def _panel_svg(chart: "Chart", panel: "ChartPanel") -> Markup:
     axes = figure.subplots()
     panel.draw(axes, notes)
     # As many lines as any other panel's title has, so that all axes are of one size.
-    lines = max(one.title.count("\n") for one in chart.panels)
-    axes.set_title(panel.title + "\n" * (lines - panel.title.count("\n")))
+    lines = max(other.title.count("\n") for other in chart.panels)
+    title = shortened_lines(panel.title, line_length(DPI * size[0], PAGE_FONT))
+    axes.set_title(title + "\n" * (lines - title.count("\n")))
     figure.tight_layout(pad=PAD)
     label = f"{chart.title}, {panel.title}" if panel.title else chart.title
     return Markup(figure_svg(figure, notes.by_gid, label))  # the renderer has escaped all text

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 SIZE = 0.55  # of a point, as a share of the usual marker
 PANEL_WIDTH, TITLE_LINE = 1.45, 0.14  # in inches on paper
+EDGE, CROSS_EDGE = 0.3, 1.0  # width of the edges of points
 MARGIN = 0.03  # beyond 0 and 1
 
 
@@ -37,7 +38,7 @@ def scatter_chart(
     """
     present = sorted({label for panel in panels for label in panel.labels})
     keys = tuple(Key(classes[label], class_look(label), line=False) for label in present)
-    drawn = [ChartPanel(one.title, partial(_draw, tuple(classes), one)) for one in panels]
+    drawn = [ChartPanel(panel.title, partial(_draw, tuple(classes), panel)) for panel in panels]
     lines = max(panel.title.count("\n") + 1 for panel in panels)
     height = PANEL_WIDTH + TITLE_LINE * lines
     content = (tuple(classes), tuple(panels))
@@ -59,5 +60,7 @@ def _draw(classes: Sequence[str], panel: ScatterPanel, axes: "Axes", notes: Note
         up = [panel.points[i][1] for i in chosen]
         style = line_style(class_look(label), line=False)
         size = SIZE * float(rcParams["lines.markersize"])
-        drawn = axes.plot(across, up, alpha=0.85, **{**style, "ms": size, "mew": 0.3})
+        # A cross is nothing but edges; the others have a thin one.
+        edge = CROSS_EDGE if style["marker"] == "x" else EDGE
+        drawn = axes.plot(across, up, alpha=0.85, **{**style, "ms": size, "mew": edge})
         notes.add(drawn[0], [Note(classes[label])])

@@ -17,6 +17,7 @@ from matplotlib.transforms import Affine2D, Transform
 from avrobust.charts.notes import Note
 from avrobust.charts.paint import class_attribute, color, paint
 from avrobust.charts.paths import number, path_data
+from avrobust.charts.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def figure_svg(figure: "Figure", notes: Mapping[str, Sequence[Note]], label: str
     width, height = number(figure.bbox.width), number(figure.bbox.height)
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" fill="none" '
-        f'aria-label="{escape(label)}">{"".join(renderer.parts)}</svg>'
+        f'aria-label="{escape(plain(label))}">{"".join(renderer.parts)}</svg>'
     )
 
 
@@ -158,8 +159,8 @@ class SvgRenderer(RendererBase):
             self.parts.append(f"<{name}{attributes}/>")
             return
         note = notes.pop(0)
-        title = f"<title>{escape(note.text, quote=False)}</title>"
+        title = f"<title>{escape(plain(note.text), quote=False)}</title>"
         element = f"<{name}{attributes}>{title}</{name}>"
         if note.link:
-            element = f'<a href="{escape(note.link)}">{element}</a>'
+            element = f'<a href="{escape(plain(note.link))}">{element}</a>'
         self.parts.append(element)

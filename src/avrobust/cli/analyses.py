@@ -1,4 +1,4 @@
-"""The commands that analyze finished runs, such as `avrobust surface`: each analysis brings its own."""
+"""The commands that analyze finished runs. Each analysis brings its own, such as `surface`."""
 
 from collections.abc import Callable
 from pathlib import Path

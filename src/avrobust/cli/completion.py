@@ -9,6 +9,8 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from avrobust.cli.own_options import FLAGS, named_folder
 
+READ = "_parse_overrides_and_create_caching_repo"  # Hydra's method that is slow
+
 
 def prepare_completion() -> None:
     """Makes Hydra's completion fast, and lets it see the options of `--config-dir`."""
@@ -24,7 +26,7 @@ def hasten_completion() -> None:
 
     Hydra's completion does both twice for every group that it lists.
     """
-    create = ConfigLoaderImpl._parse_overrides_and_create_caching_repo
+    create = getattr(ConfigLoaderImpl, READ)
     cache: dict[tuple[str | None, tuple[str, ...]], Any] = {}
 
     def once(loader: ConfigLoaderImpl, config_name: str | None, overrides: list[str]) -> Any:
@@ -33,4 +35,4 @@ def hasten_completion() -> None:
             cache[key] = create(loader, config_name, overrides)
         return cache[key]
 
-    ConfigLoaderImpl._parse_overrides_and_create_caching_repo = once  # type: ignore[method-assign, assignment]
+    setattr(ConfigLoaderImpl, READ, once)

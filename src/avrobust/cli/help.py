@@ -5,6 +5,7 @@ Nothing is composed, so that the answer comes at once.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository
@@ -20,7 +21,7 @@ EXAMPLES = {
         "fusion=concat attack=pgd eps=0.006",
         "sweep=table1",
         "-m fusion=sum,concat attack=fgsm,pgd seed=0,1,2",
-        "--config-dir my_lab/configs fusion=mine",
+        "--config-dir my_lab/configs fusion=low_rank",
     ),
     "defend": ("defense=minsim", "sweep=table3"),
 }
@@ -75,9 +76,9 @@ def _first_comment(primary: Path) -> str:
 
 def _defaults(primary: Path) -> dict[str, str]:
     """The groups that a primary config lists and the option that it chooses of each."""
-    entries = OmegaConf.to_container(OmegaConf.load(primary))["defaults"]  # type: ignore[index, call-overload]
+    defaults: Any = OmegaConf.to_container(OmegaConf.load(primary).defaults)
     chosen = {}
-    for entry in entries:
+    for entry in defaults:
         if isinstance(entry, dict):  # and not the name of a file
             chosen.update(entry)
     return chosen

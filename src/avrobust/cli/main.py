@@ -1,4 +1,4 @@
-"""The `avrobust` program: finds the command, checks its options, and ends every mistake in one line.
+"""The `avrobust` program: finds the command, checks its options, ends a mistake in one line.
 
 What a command needs is imported when it runs, so that `--help` answers at once.
 """

@@ -1,1 +1,1 @@
-"""Defenses: what a model is trained on beyond cross-entropy, and what its attacker should know."""
+"""Defenses: training losses, and the losses that an adaptive attacker maximizes."""

@@ -1,4 +1,4 @@
-"""Adversarial training: learn from the clips as an attacker would hand them in."""
+"""Adversarial training: the training clips are attacked at every step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, final
@@ -15,13 +15,18 @@ from avrobust.types import Clip
 
 @final
 class Adversarial(Defense):
-    """Cross-entropy of adversarial clips. Madry et al. 2018; with one randomly started step, Wong et al. 2020.
+    """Cross-entropy of adversarial clips.
+
+    Madry et al. 2018; with one randomly started step, Wong et al. 2020.
 
     Args:
-        attack: makes the clips at every step, with the model in eval mode.
-        threat: the suite of threats, as an attack's evaluation takes it.
-        condition: which modalities of it are attacked in training.
-        match_epochs: see `Defense`.
+        attack: perturbs the clips at every step, with the model in eval mode.
+        threat: a suite of threats by condition, as `evaluate` takes it.
+        condition: the name of the threat in it that the training uses.
+        match_epochs: train a second stage from the model of the first.
+
+    Raises:
+        ValueError: the suite has no such condition.
     """
 
     def __init__(
@@ -32,7 +37,7 @@ class Adversarial(Defense):
         match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
-        self.attack, self.threat = attack, chosen(threat, condition)
+        self.attack, self.threat = attack, _threat_of(threat, condition)
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
@@ -44,17 +49,20 @@ class Adversarial(Defense):
 
 @final
 class Trades(Defense):
-    """Cross-entropy of clean clips + beta * KL(clean prediction || adversarial prediction). Zhang et al. 2019, TRADES.
+    """Cross-entropy of clean clips + beta * KL(clean prediction || adversarial prediction).
 
-    The adversarial clips maximize that divergence, so their attack needs a random start: at the
-    clean clip itself its gradient is zero.
+    TRADES, Zhang et al. 2019. The adversarial clips maximize that divergence. Their attack needs a
+    random start, because the gradient of the divergence is zero at the clean clip.
 
     Args:
-        attack: see `Adversarial`.
-        threat: see `Adversarial`.
-        condition: see `Adversarial`.
+        attack: perturbs the clips at every step, with the model in eval mode.
+        threat: a suite of threats by condition, as `evaluate` takes it.
+        condition: the name of the threat in it that the training uses.
         beta: weight of the divergence.
-        match_epochs: see `Defense`.
+        match_epochs: train a second stage from the model of the first.
+
+    Raises:
+        ValueError: the suite has no such condition.
     """
 
     def __init__(
@@ -66,7 +74,7 @@ class Trades(Defense):
         match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
-        self.attack, self.threat, self.beta = attack, chosen(threat, condition), beta
+        self.attack, self.threat, self.beta = attack, _threat_of(threat, condition), beta
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
@@ -77,7 +85,7 @@ class Trades(Defense):
         def objective(attacked: Any, near: Clip, _: Tensor) -> Tensor:
             if len(near.audio) != len(target):
                 raise ValueError(
-                    "TRADES needs an attack that goes on with the whole batch, such as pgd"
+                    "TRADES needs an attack that keeps the whole batch together, such as pgd"
                 )
             return divergence(attacked(near), target)
 
@@ -93,11 +101,11 @@ def divergence(logits: Tensor, target: Tensor) -> Tensor:
     return F.kl_div(logits.log_softmax(1), target, reduction="none").sum(1)
 
 
-def chosen(suite: Mapping[str, Threat], condition: str) -> Threat:
-    """One threat of a suite.
+def _threat_of(suite: Mapping[str, Threat], condition: str) -> Threat:
+    """The threat of one condition.
 
     Raises:
-        ValueError: there is none for this condition.
+        ValueError: the suite has no such condition.
     """
     if condition not in suite:
         raise ValueError(f"condition={condition}: choices: {', '.join(suite)}")

@@ -1,4 +1,4 @@
-"""What every defense is: a training loss, and the objectives that an attacker who knows it would try."""
+"""What every defense is: a training loss, and the losses that an adaptive attacker maximizes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -13,32 +13,35 @@ from avrobust.types import Batch, Clip
 
 
 class StepOutput(NamedTuple):
-    """One training step's outcome."""
+    """The outcome of one training step."""
 
     loss: Tensor  # scalar
-    logits: Tensor  # (B, C), of the clips that the step was made on
+    logits: Tensor  # (B, C), of the clips that the loss was computed on
 
 
 class Defense(ABC):
-    """Trains a classifier so that attacks harm it less. Holds settings alone; model and batch come at call time.
+    """Trains a classifier so that attacks harm it less.
 
-    `fusion` takes the place of the config's fusion where the defense is another model altogether
-    (unimodal).
+    A defense holds settings alone; model and batch come at call time. A defense with a `base`,
+    another defense, trains in two stages: it starts from the model that `base` trains, which is a
+    run of its own.
 
-    A config with a `base`, another defense, trains in two stages: it starts from the model that
-    `base` trains, which is a run of its own. `match_epochs` is the task's: true trains a defense of
-    one stage twice as well.
+    Attributes:
+        fusion: takes the place of the config's fusion, for defenses that are another model
+            altogether (unimodal).
+        optimizes: the defended model solves an optimization problem for every prediction.
+        paper_objective: the objective that the paper would attack it with, one of `objectives()`.
+        setup_clips: which training clips `setup` sees.
 
     Args:
-        match_epochs: start from this defense's own trained model.
+        match_epochs: train a defense of one stage in two stages as well, the second one from its
+            own trained model.
     """
 
     fusion: Callable[..., Fusion] | None = None
-    optimizes: bool = False  # the defended model solves an optimization problem for every answer
-    paper_objective: str = (
-        "cross_entropy"  # by which the paper would attack it, one of `objectives()`
-    )
-    setup_clips: Literal["clean", "augmented"] = "clean"  # which training clips `setup` sees
+    optimizes: bool = False
+    paper_objective: str = "cross_entropy"
+    setup_clips: Literal["clean", "augmented"] = "clean"
 
     def __init__(self, *, match_epochs: bool = False) -> None:
         self.match_epochs = match_epochs
@@ -57,26 +60,37 @@ class Defense(ABC):
         """
 
     def objectives(self) -> dict[str, Objective]:
-        """What an adaptive attacker maximizes, by name; a clip counts as robust if it withstands every one."""
+        """What an adaptive attacker maximizes, by name.
+
+        A clip counts as robust if it withstands the attack on each of them.
+        """
         return {"cross_entropy": cross_entropy}
 
     def validate(self, model: AVClassifier) -> None:  # noqa: B027 -- most defenses fit every model
-        """Raises UserError if the defense makes no sense for this model."""
+        """Checks that the defense makes sense for this model.
+
+        Raises:
+            UserError: it does not.
+        """
 
     def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:
-        """The denoisers that it puts between encoders and fusion, by modality."""
+        """The denoisers that the defense puts between encoders and fusion, by modality."""
         return {}
 
     def extra_modules(self, fusion: Fusion, classes: int) -> dict[str, nn.Module]:
-        """What it learns beside the classifier; travels in the checkpoint."""
+        """What the defense trains beside the classifier; it is saved in the checkpoint."""
         return {}
 
     def param_groups(self, model: AVClassifier) -> list[dict[str, Any]]:
-        """The optimizer's parameter groups of what is `extra_modules`."""
+        """The optimizer's parameter groups for `extra_modules`."""
         return []
 
-    def setup(self, model: AVClassifier, batches: Iterable[Batch]) -> None:  # noqa: B027 -- most have nothing to do
-        """Prepares what it added to the model, before the first epoch and again, alike, when a killed run goes on.
+    def setup(  # noqa: B027 -- most defenses have nothing to set up
+        self, model: AVClassifier, batches: Iterable[Batch]
+    ) -> None:
+        """Prepares what the defense added to the model, before the first epoch.
+
+        It runs once more, with the same outcome, when a killed training resumes.
 
         Args:
             model: with the weights that the training starts from.

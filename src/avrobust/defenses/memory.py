@@ -18,10 +18,10 @@ from avrobust.types import Batch, Clip, Modality
 
 @final
 class FeatureMemory(Defense):
-    """Trains on `base`'s loss, starting from the model that `base` trained, with restored embeddings. Tian & Xu 2021.
+    """Trains on the loss of `base`, from the model that `base` trained, with restored embeddings.
 
-    The adaptive attacks are those of `base`, and each with gradients that go straight through the
-    restoration.
+    Tian & Xu 2021. The adaptive attacks are those of `base`, and each of them once more with
+    gradients that go straight through the restoration.
 
     Args:
         base: the defense of the first stage, whose features fill the banks: none for ExFMem, minsim
@@ -32,12 +32,13 @@ class FeatureMemory(Defense):
             pass in training mode, as in the released code.
         weight: lambda, of |a|_1; 0.1 in the paper.
         mixing: share of the restored embedding; 0.5 in the paper, 0.6 for Kinetics-Sounds.
-        gradient: how gradients pass the restoration, in training and for an attacker; see
-            `Restorer`.
-        match_epochs: see `Defense`.
+        gradient: how gradients pass the restoration, in training and for an attacker: "implicit"
+            (exact at the minimizer), "unrolled" (through every iteration of the solver) or
+            "straight_through" (as if nothing were restored).
+        match_epochs: train a second stage from the model of the first.
 
     Raises:
-        UserError: a setting makes no sense.
+        UserError: a setting is out of range, or the solver does not support the gradient.
     """
 
     optimizes = True
@@ -56,12 +57,13 @@ class FeatureMemory(Defense):
         super().__init__(match_epochs=match_epochs)
         if weight < 0 or not 0 <= mixing <= 1 or (size is not None and size < 1):
             raise UserError(
-                f"defense: size={size}, weight={weight}, mixing={mixing}: size has to be at least 1 (or null), weight "
-                "at least 0, mixing within [0, 1]"
+                f"defense: size={size}, weight={weight}, mixing={mixing}: size has to be at least 1 "
+                "(or null), weight at least 0, mixing within [0, 1]"
             )
         if gradient == "implicit" and not solver.exact:
             raise UserError(
-                f"defense.gradient=implicit is the minimizer's gradient, which {type(solver).__name__} stops short of; "
+                "defense.gradient=implicit is the minimizer's gradient, "
+                f"which {type(solver).__name__} stops short of; "
                 "choices: unrolled, straight_through"
             )
         self.base, self.solver, self.size, self.setup_clips = base, solver, size, source
@@ -74,16 +76,21 @@ class FeatureMemory(Defense):
         return self.base.train(model, clip, label, generators)
 
     def objectives(self) -> dict[str, Objective]:
-        """Those of `base`, and each once more with straight-through gradients (BPDA, Athalye et al. 2018)."""
+        """Those of `base`, and each once more with straight-through gradients.
+
+        BPDA, Athalye et al. 2018.
+        """
         plain = self.base.objectives()
-        return {**plain, **{f"{name}_bpda": StraightThrough(o) for name, o in plain.items()}}
+        bpda = {f"{name}_bpda": StraightThrough(loss) for name, loss in plain.items()}
+        return {**plain, **bpda}
 
     def validate(self, model: AVClassifier) -> None:
         self.base.validate(model)
         if isinstance(model.fusion, MapFusion):
             raise UserError(
                 "defense: a feature memory restores one embedding a clip, but fusion "
-                f"{type(model.fusion).__name__} looks at a map of them: choose another fusion or defense"
+                f"{type(model.fusion).__name__} looks at a map of them: "
+                "choose another fusion or defense"
             )
 
     def restorers(self, fusion: Fusion) -> dict[str, nn.Module]:

@@ -20,7 +20,7 @@ class Undefended(Defense):
         fusion: takes the place of the config's; `audio_only` or `visual_only` makes the paper's
             unimodal "defenses", which an attack on the other modality does not reach. Tian & Xu
             2021, Table 3.
-        match_epochs: see `Defense`.
+        match_epochs: train a second stage from the model of the first.
     """
 
     def __init__(

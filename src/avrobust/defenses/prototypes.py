@@ -1,4 +1,4 @@
-"""Prototype conformity loss: features gather around learnable class centers and away from the others'."""
+"""Prototype conformity loss: features are pulled to their class center and pushed from others."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from avrobust.types import Batch, Clip, Features
 
 @final
 class Centers(nn.Module):
-    """One center a class for the features of one modality: one set that pulls, and one that pushes away."""
+    """Class centers for the features of one modality: one set that pulls, one that pushes away."""
 
     def __init__(self, classes: int, dim: int) -> None:
         super().__init__()
@@ -39,21 +39,21 @@ class Centers(nn.Module):
 
 @final
 class Prototypes(Defense):
-    """Cross-entropy + weight * the conformity loss of both encoders' features, from a trained model on.
+    """Cross-entropy + weight * the conformity loss of both encoders' features.
 
-    Mustafa et al. 2019 (arXiv 1904.00887). The paper names two learning rates of centers, 0.1 and
-    1e-4; we read them as those of the centers that pull and of those that push, which are separate
-    in the method's released code. The centers start as the class means of the model that the
-    training starts from, learn without momentum and weight decay, and follow the recipe's
-    milestones.
+    Mustafa et al. 2019 (arXiv 1904.00887). The training starts from a trained model. The paper
+    names two learning rates of centers, 0.1 and 1e-4; we read them as those of the centers that
+    pull and of the centers that push, which are separate in the method's released code. The centers
+    start as the class means of the model that the training starts from, learn without momentum and
+    weight decay, and follow the recipe's milestones.
 
     Args:
-        base: the defense whose trained model it starts from; none in the paper.
+        base: the defense whose trained model the training starts from; none in the paper.
         weight: of the conformity loss.
         lr_pull: learning rate of the centers that pull.
-        lr_push: of those that push.
+        lr_push: learning rate of the centers that push.
         attack_weight: of the conformity loss in the adaptive attacker's objective.
-        match_epochs: see `Defense`.
+        match_epochs: train a second stage from the model of the first.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class Prototypes(Defense):
     ) -> StepOutput:
         features = model.encode(clip)
         logits = model.classify(features)
-        return StepOutput(
-            F.cross_entropy(logits, label)
-            + self.weight * conformity(model, features, label).mean(),
-            logits,
-        )
+        penalty = conformity(model, features, label).mean()
+        return StepOutput(F.cross_entropy(logits, label) + self.weight * penalty, logits)
 
     def objectives(self) -> dict[str, Objective]:
-        """Cross-entropy, and cross-entropy plus the conformity loss: away from the own center, towards others."""
+        """Cross-entropy, and cross-entropy plus the conformity loss.
+
+        The latter leads away from the own center and towards others.
+        """
         return {
             "cross_entropy": cross_entropy,
             "plus_conformity": WithConformity(self.attack_weight),
@@ -96,15 +96,11 @@ class Prototypes(Defense):
         return {f"centers_{modality}": Centers(classes, dims[modality]) for modality in fusion.uses}
 
     def param_groups(self, model: AVClassifier) -> list[dict[str, Any]]:
-        return [
-            {
-                "params": [getattr(m, name) for m in model.extra_modules.values()],
-                "lr": lr,
-                "momentum": 0,
-                "weight_decay": 0,
-            }
-            for name, lr in self.rates.items()
-        ]
+        groups = []
+        for name, rate in self.rates.items():
+            centers = [getattr(module, name) for module in model.extra_modules.values()]
+            groups.append({"params": centers, "lr": rate, "momentum": 0, "weight_decay": 0})
+        return groups
 
     def setup(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
         """Puts every center at its class mean; a class without a clip at the mean of all."""
@@ -121,10 +117,10 @@ class Prototypes(Defense):
 def conformity(model: Any, features: Features, label: Tensor) -> Tensor:
     """The conformity loss of each clip, summed over modalities: (B,)."""
     pooled = features.pooled()
-    losses = [
-        centers(getattr(pooled, name.removeprefix("centers_")), label)
-        for name, centers in model.extra_modules.items()
-    ]
+    losses = []
+    for name, centers in model.extra_modules.items():
+        modality = name.removeprefix("centers_")
+        losses.append(centers(getattr(pooled, modality), label))
     return torch.stack(losses).sum(0)
 
 

@@ -1,4 +1,4 @@
-"""The denoiser of one modality's embeddings: sparse coding over a bank of training features, and its gradients."""
+"""The denoiser of one modality's embeddings: sparse coding over a bank of training features."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,22 +15,22 @@ Gradient = Literal["implicit", "unrolled", "straight_through"]
 
 @final
 class Restorer(nn.Module):
-    """f' = mixing * M a(f) + (1 - mixing) * f, a(f) the sparse code of f over the bank M. Tian & Xu 2021.
+    """f' = mixing * M a(f) + (1 - mixing) * f, with the sparse code a(f) of f over the bank M.
 
-    Gradients pass the coding by `implicit` differentiation (exact at the minimizer; neither time
-    nor memory grows with the solver's iterations), `unrolled` (through every iteration) or
-    `straight_through` (as if M a(f) were f: BPDA, Athalye et al. 2018).
+    Tian & Xu 2021. Gradients pass the coding by `implicit` differentiation (exact at the minimizer;
+    neither time nor memory grows with the solver's iterations), `unrolled` (through every
+    iteration) or `straight_through` (as if M a(f) were f: BPDA, Athalye et al. 2018).
 
     Args:
-        modality: whose embeddings.
+        modality: whose embeddings are restored.
         dim: D, their size.
         solver: of the sparse code.
         weight: lambda, of |a|_1.
-        mixing: in [0, 1].
-        gradient: see above.
+        mixing: share of the restored embedding, in [0, 1].
+        gradient: how gradients pass the coding, as above.
     """
 
-    atoms: Tensor  # (D, K), K = 0 until `fill`; the rest is derived from it
+    atoms: Tensor  # (D, K), K = 0 until `fill`; the other buffers are derived from it
     left: Tensor
     singular: Tensor
     right: Tensor
@@ -150,13 +150,13 @@ def project(vectors: Tensor, atoms: Tensor, gram: Tensor, support: Tensor) -> Te
 
 @contextmanager
 def straight_through(restorers: nn.ModuleDict) -> Iterator[None]:
-    """Lets gradients pass restorers as if these changed nothing, for a while."""
-    found = [module for module in restorers.values() if isinstance(module, Restorer)]
-    gradients = [restorer.gradient for restorer in found]
+    """Within the block gradients pass the restorers as if these changed nothing."""
+    modules = [module for module in restorers.values() if isinstance(module, Restorer)]
+    gradients = [restorer.gradient for restorer in modules]
     try:
-        for restorer in found:
+        for restorer in modules:
             restorer.gradient = "straight_through"
         yield
     finally:
-        for restorer, gradient in zip(found, gradients, strict=True):
+        for restorer, gradient in zip(modules, gradients, strict=True):
             restorer.gradient = gradient

@@ -16,17 +16,17 @@ from avrobust.types import Clip
 
 @final
 class Similarity(Defense):
-    """Cross-entropy plus (MinSim) or minus (MaxSim) `weight` times the mean cosine of f_a and f_v. Tian & Xu 2021.
+    """Cross-entropy plus (MinSim) or minus (MaxSim) `weight` times the mean cosine of f_a and f_v.
 
-    The form of MaxSim is our reading of the paper, which writes out MinSim alone. The cosine is
-    signed.
+    Tian & Xu 2021. The form of MaxSim is our reading of the paper, which writes out MinSim alone.
+    The cosine is signed.
 
     Args:
         goal: "min" for MinSim, "max" for MaxSim.
         weight: of the cosine; 1 in the paper.
         attack_weight: of the cosine in the adaptive attacker's objective; 1 in the paper, 0.8 for
             Kinetics-Sounds.
-        match_epochs: see `Defense`.
+        match_epochs: train a second stage from the model of the first.
     """
 
     paper_objective = "plus_cosine"
@@ -47,9 +47,8 @@ class Similarity(Defense):
         features = model.encode(clip)
         logits = model.classify(features)
         sign = 1 if self.goal == "min" else -1
-        return StepOutput(
-            F.cross_entropy(logits, label) + sign * self.weight * cosine(features).mean(), logits
-        )
+        loss = F.cross_entropy(logits, label) + sign * self.weight * cosine(features).mean()
+        return StepOutput(loss, logits)
 
     def objectives(self) -> dict[str, Objective]:
         """Cross-entropy alone, with the cosine added (the paper's), and with it subtracted."""
@@ -63,7 +62,8 @@ class Similarity(Defense):
         fusion = model.fusion
         if len(fusion.uses) < 2 or fusion.audio_dim != fusion.visual_dim:
             raise UserError(
-                f"defense {self.goal}sim compares the embeddings of both modalities, which have to be of one size; "
+                f"defense {self.goal}sim compares the embeddings of both modalities, "
+                "which have to be of one size; "
                 f"fusion {type(fusion).__name__} uses {' and '.join(fusion.uses)} "
                 f"(sizes {fusion.audio_dim} and {fusion.visual_dim})"
             )

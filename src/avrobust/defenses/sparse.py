@@ -1,4 +1,4 @@
-"""Sparse coding over a bank of features: min over a of |f - M a|^2 + lambda |a|_1, each clip for itself."""
+"""Sparse coding over a bank of features: min over a of |f - M a|^2 + lambda |a|_1, clip by clip."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple, Self, final
@@ -15,7 +15,7 @@ RELAXATION = 1.6  # of ADMM; Boyd et al. 2011, section 3.4.3, recommends 1.5 to 
 
 
 class Bank(NamedTuple):
-    """The atoms M as columns, and their singular value decomposition M = U diag(s) Vt, both computed once."""
+    """The atoms M as columns, and their singular value decomposition M = U diag(s) Vt."""
 
     atoms: Tensor  # M, (D, K)
     left: Tensor  # U, (D, R)
@@ -24,13 +24,14 @@ class Bank(NamedTuple):
 
     @classmethod
     def of(cls, atoms: Tensor) -> Self:
-        """The bank of these atoms, (D, K), decomposed in float64 and kept in the atoms' precision."""
+        """The bank of these atoms, (D, K), decomposed in float64 and stored in their precision."""
         left, singular, right = torch.linalg.svd(atoms.double(), full_matrices=False)
         kept = singular > singular[0] * 1e-7
-        return cls(
-            atoms,
-            *(x.to(atoms.dtype).contiguous() for x in (left[:, kept], singular[kept], right[kept])),
-        )
+
+        def stored(x: Tensor) -> Tensor:
+            return x.to(atoms.dtype).contiguous()
+
+        return cls(atoms, stored(left[:, kept]), stored(singular[kept]), stored(right[kept]))
 
     def decode(self, code: Tensor) -> Tensor:
         """M a: (B, K) -> (B, D)."""
@@ -38,10 +39,10 @@ class Bank(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """The codes of a batch and what they cost."""
+    """The codes of a batch, how exact they are, and how many iterations they took."""
 
     code: Tensor  # (B, K)
-    gap: Tensor  # (B,) duality gap over the objective; NaN where the solver does not know it
+    gap: Tensor  # (B,) duality gap over the objective; NaN if the solver does not compute it
     iterations: Tensor  # (B,) int64
 
 
@@ -51,15 +52,24 @@ def objective(bank: Bank, features: Tensor, code: Tensor, weight: float) -> Tens
 
 
 class Solver(ABC):
-    """Minimizes the objective. A clip's code depends on neither its batch mates nor their order."""
+    """Minimizes the objective; a clip's code does not depend on the rest of the batch.
 
-    exact = (
-        True  # False: stops short of the minimizer, so that the minimizer's gradient is not its own
-    )
+    Attributes:
+        exact: False if the solver stops short of the minimizer, so that the minimizer's gradient is
+            not the gradient of its code.
+    """
+
+    exact = True
 
     @abstractmethod
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
         """The codes of features (B, D); differentiable step by step if autograd is on.
+
+        Args:
+            bank: the atoms.
+            features: (B, D).
+            weight: lambda, of |a|_1.
+            modality: whose features they are.
 
         Raises:
             UserError: the solver's settings do not suit this bank.
@@ -68,15 +78,15 @@ class Solver(ABC):
 
 @final
 class ADMM(Solver):
-    """Alternating direction method of multipliers (Boyd et al. 2011, section 6.4), to a stated duality gap.
+    """Alternating direction method of multipliers, to a stated duality gap.
 
-    The quadratic step is diagonal in the bank's singular vectors, so that each clip balances its
-    own penalty (section 3.4.1) without a factorization. Stable in float32, down to a gap of about
-    1e-6.
+    Boyd et al. 2011, section 6.4. The quadratic step is diagonal in the bank's singular vectors, so
+    that each clip balances its own penalty (section 3.4.1) without a factorization. Stable in
+    float32, down to a gap of about 1e-6.
 
     Args:
         gap: a clip is done when (objective - dual bound) / objective is at most this.
-        max_iterations: after which a clip is left as it is, its gap reported.
+        max_iterations: after which a clip's code is returned as it is, with its gap.
 
     Raises:
         ValueError: a setting is not positive.
@@ -93,16 +103,11 @@ class ADMM(Solver):
         _, left, s, right = bank
         coordinates = features @ left  # (B, R)
         beyond = (features - coordinates @ left.T).square().sum(1)  # (B,) what no atom reaches
-        clips = torch.arange(
-            len(features), device=features.device
-        )  # those that are still worked on
+        clips = torch.arange(len(features), device=features.device)  # those not done yet
         penalty = s.median().square().expand(len(features), 1)
         sparse = dual = features.new_zeros(len(features), bank.atoms.shape[1])
-        code, gaps, iterations = (
-            sparse,
-            beyond.new_full((len(clips),), torch.inf),
-            torch.zeros_like(clips),
-        )
+        code, iterations = sparse, torch.zeros_like(clips)
+        gaps = beyond.new_full((len(clips),), torch.inf)
         balance_at = CHECK_EVERY
         for iteration in range(1, self.max_iterations + 1):
             step = (coordinates - s * ((sparse - dual) @ right.T)) / (2 * s.square() + penalty)
@@ -114,34 +119,30 @@ class ADMM(Solver):
                 continue
             gap = _gap(bank, coordinates, beyond, sparse, penalty * step, weight)
             code = code.index_copy(0, clips, sparse)
-            gaps, iterations = (
-                gaps.index_copy(0, clips, gap),
-                iterations.index_fill(0, clips, iteration),
-            )
-            open_ = (gap > self.gap).nonzero().squeeze(1)
-            if not len(open_):
+            gaps = gaps.index_copy(0, clips, gap)
+            iterations = iterations.index_fill(0, clips, iteration)
+            not_done = (gap > self.gap).nonzero().squeeze(1)
+            if not len(not_done):
                 break
-            if (
-                iteration == balance_at
-            ):  # ever more rarely, as a penalty that keeps changing need not converge
+            # Ever more rarely, because a penalty that keeps changing need not converge.
+            if iteration == balance_at:
                 dual, penalty = _balance(dense, sparse, before, dual, penalty)
                 balance_at *= 2
             state = (clips, coordinates, beyond, penalty, sparse, dual)
-            clips, coordinates, beyond, penalty, sparse, dual = (
-                x.index_select(0, open_) for x in state
-            )
+            rows = [x.index_select(0, not_done) for x in state]
+            clips, coordinates, beyond, penalty, sparse, dual = rows
         return Solution(code, gaps, iterations)
 
 
 class Truncated(Solver):
-    """The released code's iteration: its settings.
+    """The settings of the released code's truncated iteration.
 
     Args:
         step_audio: step size for the audio bank; the released ones are 1e-6 for MUSIC, 5.8e-7 for
             Kinetics-Sounds.
-        step_visual: for the visual bank; 6e-6 and 2e-6.
-        tolerance: on the 2-norm of a clip's change.
-        max_iterations: after which a clip is left as it is.
+        step_visual: step size for the visual bank; 6e-6 and 2e-6.
+        tolerance: of the 2-norm of a clip's change.
+        max_iterations: after which a clip's code is returned as it is.
     """
 
     exact = False
@@ -165,16 +166,17 @@ class Truncated(Solver):
         step, limit = self.steps[modality], 1 / float(bank.singular[0].square())
         if not 0 < step < limit:
             raise UserError(
-                f"defense.solver.step_{modality}={step:g} diverges on this bank; it has to be below {limit:.2g}"
+                f"defense.solver.step_{modality}={step:g} diverges on this bank; "
+                f"it has to be below {limit:.2g}"
             )
         return step
 
 
 @final
 class ReleasedISTA(Truncated):
-    """The released code's truncated proximal gradient descent from 0, but with its stopping rule for each clip.
+    """The released code's truncated proximal gradient descent from 0, stopped clip by clip.
 
-    a <- soft(a + 2 step Mt (f - M a), step lambda) until |change|_2 < tolerance. The deck does not
+    a <- soft(a + 2 step Mt (f - M a), step lambda) until |change|_2 < tolerance. The slides do not
     tell whether the released step has the 2 of the gradient: this is the gradient of the objective
     as the paper writes it.
     """
@@ -186,34 +188,32 @@ class ReleasedISTA(Truncated):
         iterations = torch.zeros_like(clips)
         for iteration in range(1, self.max_iterations + 1):
             residual = features - bank.decode(current)
-            before, current = (
-                current,
-                F.softshrink(current + 2 * step * residual @ bank.atoms, step * weight),
-            )
+            before = current
+            current = F.softshrink(current + 2 * step * residual @ bank.atoms, step * weight)
             code = code.index_copy(0, clips, current)
             iterations = iterations.index_fill(0, clips, iteration)
-            open_ = ((current - before).detach().norm(dim=1) >= self.tolerance).nonzero().squeeze(1)
-            if not len(open_):
+            change = (current - before).detach().norm(dim=1)
+            not_done = (change >= self.tolerance).nonzero().squeeze(1)
+            if not len(not_done):
                 break
-            clips, features, current = (
-                x.index_select(0, open_) for x in (clips, features, current)
-            )
+            clips, features = clips.index_select(0, not_done), features.index_select(0, not_done)
+            current = current.index_select(0, not_done)
         return Solution(code, features.new_full((len(code),), torch.nan), iterations)
 
 
 @final
 class SpectralISTA(Truncated):
-    """What the released truncated iteration comes to, in closed form: a filter of the feature in the singular vectors.
+    """The released truncated iteration in closed form: a filter in the bank's singular vectors.
 
-    Without its shrinkage the iteration of `ReleasedISTA` is linear, and after k steps a = V diag((1
-    - c^k) / s) Ut f with c = 1 - 2 step s^2; k follows from the length of the change, |diag(2 step
-      s c^(k - 1)) Ut f|, which only falls.
+    Without its shrinkage the iteration of `ReleasedISTA` is linear. After k steps
+    a = V diag((1 - c^k) / s) Ut f with c = 1 - 2 step s^2. The number k follows from the length of
+    the change, |diag(2 step s c^(k - 1)) Ut f|, which only falls.
 
-    The shrinkage moves every coefficient by at most step lambda a step, and no step takes two codes
-    further apart. So the codes after k steps differ by at most k step lambda sqrt(K) in the 2-norm,
-    and as no step after the last one is longer than the tolerance, the released code after its own
-    k' steps by |k - k'| tolerance more. With the released steps that is little: lambda does next to
-    nothing, and what restores is the early stop.
+    The shrinkage moves every coefficient by at most step lambda in each step, and no step increases
+    the distance of two codes. So the codes after k steps differ by at most k step lambda sqrt(K) in
+    the 2-norm. No step after the last one is longer than the tolerance, so the released code after
+    its own k' steps differs by at most |k - k'| tolerance more. With the released step sizes both
+    are small: lambda has almost no effect, and the restoration comes from the early stop.
     """
 
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
@@ -228,16 +228,14 @@ class SpectralISTA(Truncated):
         )
 
     def _iterations(self, change: Tensor, contraction: Tensor) -> Tensor:
-        """How many steps each clip takes: the first whose change is below the tolerance, by bisection; (B,)."""
+        """The first step of each clip whose change is below the tolerance, by bisection: (B,)."""
         low = torch.ones(len(change), dtype=torch.long, device=change.device)
         high = low * self.max_iterations
         for _ in range(self.max_iterations.bit_length()):
             middle = (low + high) // 2
             done = (change * contraction ** (middle - 1).unsqueeze(1)).norm(dim=1) < self.tolerance
-            low, high = (
-                torch.where(done, low, (middle + 1).minimum(high)),
-                torch.where(done, middle, high),
-            )
+            low = torch.where(done, low, (middle + 1).minimum(high))
+            high = torch.where(done, middle, high)
         return high
 
 
@@ -250,11 +248,11 @@ def _shrink(x: Tensor, threshold: Tensor) -> Tensor:
 def _gap(
     bank: Bank, coordinates: Tensor, beyond: Tensor, code: Tensor, residual: Tensor, weight: float
 ) -> Tensor:
-    """Relative duality gap of each clip, with 2 * residual, scaled until it is feasible, as the dual point: (B,).
+    """The relative duality gap of each clip, (B,).
 
-    The dual is max theta.f - |theta|^2 / 4 over |Mt theta|_inf <= weight. Everything is in the
-    coordinates of U; the part of f that no atom reaches, of squared length `beyond`, is in every
-    residual.
+    The dual point is 2 * residual, scaled until it is feasible. The dual is
+    max theta.f - |theta|^2 / 4 over |Mt theta|_inf <= weight. Everything is in the coordinates of
+    U; the part of f that no atom reaches, of squared length `beyond`, is in every residual.
     """
     reached = coordinates - bank.singular * (code @ bank.right.T)
     primal = reached.square().sum(1) + beyond + weight * code.abs().sum(1)
@@ -269,7 +267,10 @@ def _gap(
 def _balance(
     dense: Tensor, sparse: Tensor, before: Tensor, dual: Tensor, penalty: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Dual and penalty of each clip, so that the relative primal and dual residuals stay within a factor of 2.25."""
+    """Dual and penalty of each clip, rebalanced.
+
+    The relative primal and dual residuals then stay within a factor of 2.25 of each other.
+    """
 
     def norm(x: Tensor) -> Tensor:
         length: Tensor = x.norm(dim=1, keepdim=True)

@@ -1,8 +1,40 @@
 """Statistics of accuracies, and how compact the classes of embeddings are."""
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, final
+
+
+@final
+@dataclass(frozen=True)
+class Share:
+    """A percentage of n clips with its 95 % Wilson interval."""
+
+    percent: float
+    low: float
+    high: float
+    n: int
+
+
+@final
+@dataclass(frozen=True)
+class Compactness:
+    """How close the embeddings of a class lie together: a smaller ratio is more compact."""
+
+    intra_over_inter: float  # mean distance to the own class's mean over that between class means
+    silhouette: float  # mean silhouette coefficient in [-1, 1]. Rousseeuw 1987
+
+
+def share(count: int, n: int) -> Share:
+    """`count` of `n` clips in percent, with the 95 % Wilson interval.
+
+    Raises:
+        ValueError: n is 0.
+    """
+    value = percent(count, n)
+    low, high = wilson(count, n)
+    return Share(value, low, high, n)
 
 
 def percent(correct: int, n: int) -> float:
@@ -19,8 +51,8 @@ def percent(correct: int, n: int) -> float:
 def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval of an accuracy, in percent. Wilson 1927.
 
-    Written out, as importing scipy.stats takes longer than all else that showing a finished row
-    needs.
+    Written out, because importing scipy.stats takes longer than everything else that is needed to
+    show a finished row.
     """
     z, p = NormalDist().inv_cdf((1 + level) / 2), correct / n
     center, half = p + z**2 / (2 * n), z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -29,24 +61,26 @@ def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """The exact p-value of two models being equally good, from the clips that one alone has right. McNemar 1947.
+    """The exact p-value of two models being equally good. McNemar 1947.
 
     Written out for the same reason.
+
+    Args:
+        only_a: number of clips that only the first model has right.
+        only_b: number of clips that only the second model has right.
     """
     n, fewer = only_a + only_b, min(only_a, only_b)
     return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
 
 
-def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
-    """How close the embeddings of a class lie together: smaller ratio and larger silhouette are more compact.
+def compactness(embeddings: Any, labels: Any) -> Compactness | None:
+    """How close the embeddings of a class lie together.
 
     Args:
         embeddings: (N, D) array.
         labels: (N,) array.
 
     Returns:
-        "intra_over_inter": mean distance of a clip from its class mean over the mean distance
-        between class means; "silhouette": mean silhouette coefficient in [-1, 1] (Rousseeuw 1987).
         None where there are fewer than two classes or no class has two clips.
     """
     from scipy.spatial.distance import pdist
@@ -55,13 +89,13 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
     classes = sorted(set(labels.tolist()))
     if not 1 < len(classes) < len(labels):
         return None
-    means = {c: embeddings[labels == c].mean(0) for c in classes}
-    intra = [
-        float(((x - means[int(y)]) ** 2).sum() ** 0.5)
-        for x, y in zip(embeddings, labels, strict=True)
-    ]
-    ratio = sum(intra) / len(intra) / float(pdist([means[c] for c in classes]).mean())
-    return {"intra_over_inter": ratio, "silhouette": float(silhouette_score(embeddings, labels))}
+    means = {label: embeddings[labels == label].mean(0) for label in classes}
+    distances = []
+    for row, label in zip(embeddings, labels, strict=True):
+        distances.append(float(((row - means[int(label)]) ** 2).sum() ** 0.5))
+    between = float(pdist([means[label] for label in classes]).mean())
+    ratio = sum(distances) / len(distances) / between
+    return Compactness(ratio, float(silhouette_score(embeddings, labels)))
 
 
 def robustness_improvement(

@@ -135,7 +135,7 @@ def embed(
 
 @contextmanager
 def eval_mode(model: object) -> Iterator[None]:
-    """Puts every part of a module in eval mode within the block; other callables stay as they are."""
+    """Puts every part of a module in eval mode within the block; leaves other callables alone."""
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     modes = [m.training for m in modules]
     try:
@@ -149,7 +149,7 @@ def eval_mode(model: object) -> Iterator[None]:
 
 @contextmanager
 def frozen(model: object) -> Iterator[None]:
-    """`eval_mode`, and no parameter requires a gradient: an attack needs its inputs' gradients alone."""
+    """Eval mode without parameter gradients: an attack needs the gradients of its inputs alone."""
     parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
     required = [p.requires_grad for p in parameters]
     with eval_mode(model):

@@ -6,8 +6,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from avrobust.report.table import line_groups
 from avrobust.report.write import csv_text, latex, markdown
-from avrobust.utils.format import condition_words, p_value_text
+from avrobust.utils.format import p_value_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -33,6 +34,6 @@ def _environment(folder: Path) -> Environment:
         latex=latex,
         csv=csv_text,
         p_value=p_value_text,
-        condition_words=condition_words,
+        line_groups=line_groups,
     )
     return environment

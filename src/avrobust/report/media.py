@@ -90,7 +90,10 @@ def mel(audio: Array) -> Array:
 
 @cache
 def _filters() -> Array:
-    """Triangles, evenly spaced in mel: (BANDS, WINDOW // 2 + 1)."""
+    """Triangular mel filters (BANDS, WINDOW // 2 + 1), evenly spaced on the HTK mel scale.
+
+    Equal to `librosa.filters.mel(htk=True, norm=None)`, which takes 1.4 s to import and to compile.
+    """
     nyquist = SAMPLE_RATE / 2
     edges = 700 * (
         10 ** (np.linspace(0, 2595 * math.log10(1 + nyquist / 700), BANDS + 2) / 2595) - 1

@@ -82,3 +82,13 @@ def label_texts(labels: Labels) -> dict[str, Text]:
     for name, value in labels._asdict().items():
         texts[name] = Text(f"{value:g}", number=True) if isinstance(value, float) else Text(value)
     return texts
+
+
+def line_groups(table: Table) -> list[list[Line]]:
+    """Our lines, each with the paper's and the difference that stand below it."""
+    groups: list[list[Line]] = []
+    for line in table.lines:
+        if line.source == "ours" or not groups:
+            groups.append([])
+        groups[-1].append(line)
+    return groups

@@ -1,6 +1,6 @@
-"""Is a robust accuracy to be trusted, or did the attack only fail? Checks of each modality for masked gradients.
+"""Is a robust accuracy real, or did the attack only fail? Checks for masked gradients.
 
-What each check is and where it comes from: docs/verdict.md.
+docs/verdict.md describes each check and its source.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,25 +16,27 @@ from avrobust.attacks.problem import Problem
 from avrobust.attacks.restarts import random_start
 from avrobust.models.classifier import eval_mode
 from avrobust.threats import Threat
-from avrobust.types import Batch, Classifier, Clip, Record
+from avrobust.types import MODALITIES, Batch, Classifier, Clip, Record
 from avrobust.utils.randomness import generator
 
-STEPS = 20  # of the gradient attack whose behavior is looked at
-STEP = 2.5 / STEPS  # of eps, so that it can reach any point of the budget
-DRAWS = 5  # of random noise that is compared with it
-CLIPS = 200  # that are looked at, at most
-SLACK = 0.02  # share of the clips (and one clip) that may disagree by chance
+# Of the gradient attack whose behavior is checked. A step is a fraction of eps, such that the attack
+# can reach any point of the budget.
+STEPS = 20
+STEP = 2.5 / STEPS
+DRAWS = 5  # random points that the attack is compared with
+CLIPS = 200  # clips that are checked, at most
+SLACK = 0.02  # share of the clips (at least one clip) that may disagree by chance
 
 
 @dataclass(frozen=True)
 class Context:
-    """What is known beside the model itself.
+    """What is known besides the model itself.
 
     Args:
-        optimizes: the model solves an optimization problem for every answer, as a feature memory
-            does.
+        optimizes: the model solves an optimization problem for every prediction, as a feature
+            memory does.
         adaptive: the attacker knew the defense, and maximized what the defense declares.
-        transfer: accuracies in percent under clips made on another model.
+        transfer: accuracies in percent under clips made on another model, by condition.
     """
 
     optimizes: bool = False
@@ -43,19 +45,19 @@ class Context:
 
 
 class Probe(NamedTuple):
-    """What was found out about recognized clips under one threat, a row each: (K,)."""
+    """How attacks behave on K recognized clips under one threat."""
 
-    dead: Tensor  # bool: an attacked modality's gradient is zero everywhere, or not finite
-    one_step: Tensor  # bool: fooled by one step of eps ...
-    many_steps: Tensor  # ... by an iterate of projected gradient descent
-    noise: Tensor  # ... by one of some random points of the budget
-    whole_range: Tensor  # ... by gradient descent with every valid value allowed
-    replaced: Tensor  # (K, 8): ... by silence, black, white or noise in place of what is attacked
+    dead: Tensor  # (K,) bool: an attacked modality's gradient is zero or not finite
+    one_step: Tensor  # (K,) bool: fooled by one step of eps
+    many_steps: Tensor  # (K,) bool: fooled by an iterate of projected gradient descent
+    noise: Tensor  # (K,) bool: fooled by one of some random points of the budget
+    whole_range: Tensor  # (K,) bool: fooled by gradient descent with every valid value allowed
+    replaced: Tensor  # (K, 8) bool: fooled by silence, black, white or noise
     losses: Tensor  # (K, 3): clean, after a quarter of the steps, after all
 
 
 class Check(NamedTuple):
-    """One finding."""
+    """The result of one check."""
 
     name: str
     condition: str
@@ -64,11 +66,11 @@ class Check(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether the numbers of a row are to be trusted, and why not."""
+    """Whether the numbers of a row can be trusted, and why not."""
 
     trusted: bool
     reasons: list[str]
-    checks: dict[str, dict[str, str]]  # by condition, what each check found
+    checks: dict[str, dict[str, str]]  # by condition and check
 
 
 def judge(
@@ -84,72 +86,68 @@ def judge(
     """The verdict on a model's robust accuracies, from how gradient attacks behave on it.
 
     Args:
-        model: as `evaluate` takes it.
-        batches: the clips that were attacked; of those that the model recognizes, the first 200 are
-            looked at.
+        model: any callable from Clip to logits (B, C).
+        batches: the clips that were attacked. The first 200 that the model recognizes are checked.
         suite: the threats, by condition.
-        records: what the attack found; tells whether Square fooled what gradients could not.
+        records: of the attack; they tell whether Square fooled what gradients could not.
         objective: what the attacker maximized.
-        context: see `Context`.
-        device: where the model lives.
+        context: what is known besides the model itself.
+        device: where the model is.
     """
     probes: dict[str, list[Probe]] = {condition: [] for condition in suite}
-    random, classes, seen = False, 0, 0
+    random, classes, checked = False, 0, 0
     for batch in batches:
-        if seen >= CLIPS or not batch.key:
+        if checked >= CLIPS or not batch.key:
             continue
         clip, label = batch.clip.to(device), batch.label.to(device)
-        logits, again = _twice(model, clip)
+        logits, again = _predict_twice(model, clip)
         # Up to rounding: some GPU kernels add up in an order of their own.
         random = random or not torch.allclose(logits, again, rtol=1e-4, atol=1e-6, equal_nan=True)
         classes = logits.shape[1]
-        known = (logits.argmax(1) == label).nonzero().squeeze(1)[: CLIPS - seen]
-        seen += len(known)
+        recognized = (logits.argmax(1) == label).nonzero().squeeze(1)[: CLIPS - checked]
+        checked += len(recognized)
         for condition, threat in suite.items():
             generators = [generator(0, "verdict", condition, key) for key in batch.key]
             with attack_problem(model, clip, label, threat, generators, objective) as problem:
-                if problem and len(known):
-                    probes[condition].append(_probe(problem.take(known)))
-    found = [
-        Check("random", "model", random, "asked twice, it answers differently" if random else "no")
-    ]
-    found += [
-        _optimizes(context),
-        Check("clips", "model", not seen, f"it recognizes {seen} of the clips looked at"),
-    ]
+                if problem and len(recognized):
+                    probes[condition].append(_probe(problem.take(recognized)))
+    checks = _model_checks(random, checked, context)
     for condition, parts in probes.items():
         if parts:
-            found += _checks(
-                condition,
-                Probe(*(torch.cat(column) for column in zip(*parts, strict=True))),
-                classes,
-            )
-            found += _from_records(condition, records, context)
-    return _verdict(found)
+            both = suite[condition].modalities == MODALITIES
+            checks += _condition_checks(condition, _joined(parts), classes, both=both)
+            checks += _record_checks(condition, records, context)
+    return _verdict(checks)
 
 
 @torch.no_grad()
-def _twice(model: Classifier, clip: Clip) -> tuple[Tensor, Tensor]:
+def _predict_twice(model: Classifier, clip: Clip) -> tuple[Tensor, Tensor]:
     with eval_mode(model):
         return model(clip), model(clip)
 
 
 def _probe(problem: Problem) -> Probe:
-    clip, first = problem.clip, problem.clean_value_and_grad()
-    pairs = zip(first.gradient, problem.threat.budgets, strict=True)
-    dead = [~_alive(gradient) for gradient, budget in pairs if budget is not None]
+    clip, clean = problem.clip, problem.clean_value_and_grad()
+    attacked = [getattr(clean.gradient, modality) for modality in problem.threat.modalities]
+    dead = [~_alive(gradient) for gradient in attacked]
     many_steps, losses = _descend(problem)
     noise = [random_start(problem, fill=True) for _ in range(DRAWS)]
-    wide = replace(problem, threat=problem.threat.unlimited())
+    unlimited = replace(problem, threat=problem.threat.unlimited())
     return Probe(
         dead=torch.stack(dead).any(0),
-        one_step=_fooled(problem, problem.step(clip, first.gradient, 1.0)),
+        one_step=_fooled(problem, problem.step(clip, clean.gradient, 1.0)),
         many_steps=many_steps,
         noise=torch.stack([_fooled(problem, x) for x in noise]).any(0),
-        whole_range=_descend(wide)[0],
-        replaced=torch.stack([_fooled(wide, x) for x in _replacements(wide)], 1),
+        whole_range=_descend(unlimited)[0],
+        replaced=torch.stack([_fooled(unlimited, x) for x in _replacements(unlimited)], 1),
         losses=losses,
     )
+
+
+def _joined(parts: Sequence[Probe]) -> Probe:
+    """The probes of several batches as one."""
+    columns = zip(*parts, strict=True)
+    return Probe(*(torch.cat(column) for column in columns))
 
 
 def _alive(gradient: Tensor) -> Tensor:
@@ -162,10 +160,12 @@ def _fooled(problem: Problem, x: Clip) -> Tensor:
 
 
 def _descend(problem: Problem) -> tuple[Tensor, Tensor]:
-    """Whether an iterate of projected gradient descent fools, (B,), and the losses at its start, early and end, (B, 3).
+    """Projected gradient descent on each clip.
 
-    Any iterate, as it is compared with the best of several draws or replacements: the last alone
-    may have overshot.
+    Returns:
+        Whether an iterate fools the model, (B,) bool, and the losses at the start, after a quarter
+        of the steps and at the end, (B, 3). Every iterate counts, because the outcome is compared
+        with the best of several draws or replacements, and the last iterate may have overshot.
     """
     x, losses, fooled = problem.clip, [], torch.zeros_like(problem.label, dtype=torch.bool)
     for step in range(STEPS):
@@ -179,58 +179,91 @@ def _descend(problem: Problem) -> tuple[Tensor, Tensor]:
 
 
 def _replacements(problem: Problem) -> Iterable[Clip]:
-    """Whatever an attacker without gradients would put in the place of what may be changed at will."""
+    """What an attacker without gradients would put in place of the attacked modalities."""
     for share in (0.0, 0.5, 1.0):
-        pairs = zip(problem.clip, problem.threat.budgets, strict=True)
-        yield Clip(
-            *(
-                x if b is None else torch.full_like(x, b.low + share * (b.high - b.low))
-                for x, b in pairs
-            )
-        )
+        replaced = []
+        for x, budget in zip(problem.clip, problem.threat.budgets, strict=True):
+            if budget is not None:
+                x = torch.full_like(x, budget.low + share * (budget.high - budget.low))
+            replaced.append(x)
+        yield Clip(*replaced)
     for _ in range(DRAWS):
         yield random_start(problem)
 
 
-def _checks(condition: str, probe: Probe, classes: int) -> list[Check]:
+def _model_checks(random: bool, checked: int, context: Context) -> list[Check]:
+    answers = "asked twice, it answers differently" if random else "no"
+    not_adaptive = context.optimizes and not context.adaptive
+    text = "no"
+    if not_adaptive:
+        text = (
+            "it optimizes at inference and was not attacked on what its defense declares, "
+            "as defend.py does"
+        )
+    return [
+        Check("random", "model", random, answers),
+        Check("optimizes", "model", not_adaptive, text),
+        Check("clips", "model", not checked, f"it recognizes {checked} of the clips looked at"),
+    ]
+
+
+def _condition_checks(condition: str, probe: Probe, classes: int, *, both: bool) -> list[Check]:
+    """The checks of one condition.
+
+    Args:
+        condition: its name.
+        probe: of all checked clips.
+        classes: number of classes.
+        both: whether both modalities are attacked.
+    """
     n = len(probe.dead)
-    count = {name: int(getattr(probe, name).sum()) for name in Probe._fields[:-2]}
-    count["replaced"] = int(
-        probe.replaced.sum(0).max()
-    )  # the best alone: eight tries together beat any single attack
-    ahead = int((probe.noise & ~probe.many_steps).sum())
+    dead, one_step = int(probe.dead.sum()), int(probe.one_step.sum())
+    many_steps, whole_range = int(probe.many_steps.sum()), int(probe.whole_range.sum())
+    # The best replacement alone: eight together would beat any single attack.
+    replaced = int(probe.replaced.sum(0).max())
+    noise_only = int((probe.noise & ~probe.many_steps).sum())
     clean, early, end = probe.losses.double().mean(0).tolist()
-    left, chance = 100 * (1 - count["whole_range"] / n), 100 / classes
-    found = {
-        "gradient": (
-            _more(count["dead"], 0, n),
-            f"{count['dead']} of {n} clips have a zero or non-finite gradient",
+    loss_rises = end > clean + 1e-6 and end >= early - 0.05 * abs(early - clean)
+    checks = [
+        Check(
+            "gradient",
+            condition,
+            _more(dead, 0, n),
+            f"{dead} of {n} clips have a zero or non-finite gradient",
         ),
-        "noise": (
-            _more(ahead, 0, n),
-            f"random noise fools {ahead} of {n} clips that gradients do not",
+        Check(
+            "noise",
+            condition,
+            _more(noise_only, 0, n),
+            f"random noise fools {noise_only} of {n} clips that gradients do not",
         ),
-        "one step": (
-            _more(count["one_step"], count["many_steps"], n),
-            f"one step fools {count['one_step']} of {n} clips, {STEPS} steps fool {count['many_steps']}",
+        Check(
+            "one step",
+            condition,
+            _more(one_step, many_steps, n),
+            f"one step fools {one_step} of {n} clips, {STEPS} steps fool {many_steps}",
         ),
-        "steps": (
-            not (end > clean + 1e-6 and end >= early - 0.05 * abs(early - clean)),
+        Check(
+            "steps",
+            condition,
+            not loss_rises,
             f"the loss goes from {clean:.3g} to {early:.3g} and {end:.3g} with the steps",
         ),
-        "whole range": (
-            _more(count["replaced"], count["whole_range"], n),
-            f"with every value allowed gradients fool {count['whole_range']} of {n} clips, the best of silence, black, "
-            f"white or noise {count['replaced']}",
+        Check(
+            "whole range",
+            condition,
+            _more(replaced, whole_range, n),
+            f"with every value allowed gradients fool {whole_range} of {n} clips, "
+            f"the best of silence, black, white or noise {replaced}",
         ),
-    }
-    if condition == "audiovisual":
-        fallen = left <= chance + 100 * SLACK + 100 / n
-        found["chance"] = (
-            not fallen,
-            f"with every value allowed {left:.0f} % are left; chance is {chance:.0f} %",
-        )
-    return [Check(name, condition, *finding) for name, finding in found.items()]
+    ]
+    if both:
+        # With everything under its control an attack should leave no more than chance.
+        left, chance = 100 * (1 - whole_range / n), 100 / classes
+        text = f"with every value allowed {left:.0f} % are left; chance is {chance:.0f} %"
+        too_many = left > chance + 100 * SLACK + 100 / n
+        checks.append(Check("chance", condition, too_many, text))
+    return checks
 
 
 def _more(count: int, other: int, n: int) -> bool:
@@ -238,47 +271,37 @@ def _more(count: int, other: int, n: int) -> bool:
     return count - other > max(1, SLACK * n)
 
 
-def _from_records(condition: str, records: Sequence[Record], context: Context) -> list[Check]:
-    mine = [record for record in records if record.condition == condition]
-    if not mine:
+def _record_checks(condition: str, records: Sequence[Record], context: Context) -> list[Check]:
+    attacked = [record for record in records if record.condition == condition]
+    n = len(attacked)
+    if not n:
         return []
-    square = sum(record.attack == "square" for record in mine)
-    text = f"Square fooled {square} of {len(mine)} clips that gradients could not"
-    found = [Check("square", condition, _more(square, 0, len(mine)), text)]
+    square = sum(record.attack == "square" for record in attacked)
+    text = f"Square fooled {square} of {n} clips that gradients could not"
+    checks = [Check("square", condition, _more(square, 0, n), text)]
     if context.transfer and condition in context.transfer:
-        other = round(context.transfer[condition] / 100 * len(mine))
-        found.append(
-            compare_transfer(condition, sum(record.correct for record in mine), other, len(mine))
-        )
-    return found
+        correct = sum(record.correct for record in attacked)
+        transferred = round(context.transfer[condition] / 100 * n)
+        checks.append(compare_transfer(condition, correct, transferred, n))
+    return checks
 
 
 def compare_transfer(condition: str, own: int, other: int, n: int) -> Check:
-    """Whether clips made on another model hurt more than those made on the attacked one.
+    """Whether clips made on another model harm a model more than those made on itself.
 
     Args:
-        condition: under which.
-        own: how many of the clips made on the attacked model it still recognizes.
-        other: how many of those made on the other model.
+        condition: the condition's name.
+        own: number of clips that the model recognizes of those made on itself.
+        other: number of clips that it recognizes of those made on the other model.
         n: clips.
     """
     text = f"clips made on another model leave {other} of {n}, those made on this one {own}"
     return Check("transfer", condition, _more(own, other, n), text)
 
 
-def _optimizes(context: Context) -> Check:
-    blind = context.optimizes and not context.adaptive
-    text = (
-        "it optimizes at inference and was not attacked on what its defense declares, as defend.py does"
-        if blind
-        else "no"
-    )
-    return Check("optimizes", "model", blind, text)
-
-
-def _verdict(found: Sequence[Check]) -> Verdict:
-    checks: dict[str, dict[str, str]] = {}
-    for check in found:
-        checks.setdefault(check.condition, {})[check.name] = check.text
-    reasons = [f"{check.condition}: {check.text}" for check in found if check.suspicious]
-    return Verdict(not reasons, reasons, checks)
+def _verdict(checks: Sequence[Check]) -> Verdict:
+    texts: dict[str, dict[str, str]] = {}
+    for check in checks:
+        texts.setdefault(check.condition, {})[check.name] = check.text
+    reasons = [f"{check.condition}: {check.text}" for check in checks if check.suspicious]
+    return Verdict(not reasons, reasons, texts)

@@ -9,7 +9,10 @@ from avrobust.types import IMAGENET_MEAN, IMAGENET_STD
 
 
 class AudioEncoder(nn.Module, ABC):
-    """Waveforms (B, 1, S) in [-1, 1] to embeddings (B, dim). Any front end is in here: attacks see samples."""
+    """Waveforms (B, 1, S) in [-1, 1] to embeddings (B, dim).
+
+    Any front end is part of the encoder, so that attacks see samples.
+    """
 
     dim: int
 
@@ -19,10 +22,11 @@ class AudioEncoder(nn.Module, ABC):
 
 
 class VisualEncoder(nn.Module, ABC):
-    """Frames (B, T, 3, H, W) in [0, 1] to embeddings (B, dim), the mean of their map over places and the T frames.
+    """Frames (B, T, 3, H, W) in [0, 1] to embeddings (B, dim).
 
-    Normalization lives in here, so that attacks see pixels. How the paper pools several frames is
-    not known to us (its runs use one); the mean is our choice.
+    An embedding is the mean of the encoder's map over places and the T frames. Normalization is
+    part of the encoder, so that attacks see pixels. How the paper pools several frames is not known
+    to us (its runs use one); the mean is our choice.
     """
 
     dim: int
@@ -39,7 +43,7 @@ class VisualEncoder(nn.Module, ABC):
         return self.map(visual).mean((3, 4)).mean(1)
 
     def map(self, visual: Tensor) -> Tensor:
-        """(B, T, 3, H, W) -> (B, T, dim, h, w): what is seen at each place of each frame."""
+        """(B, T, 3, H, W) -> (B, T, dim, h, w): an embedding of each place of each frame."""
         frames = (visual.flatten(0, 1) - self.mean) / self.std  # (B T, 3, H, W)
         seen = self.map_frames(frames)
         return seen.view(*visual.shape[:2], *seen.shape[1:])

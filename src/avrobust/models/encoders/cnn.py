@@ -10,7 +10,11 @@ from avrobust.models.encoders.blocks import conv_stack
 
 @final
 class CNN(VisualEncoder):
-    """Blocks of [Conv 3x3, BatchNorm, ReLU, MaxPool 2]; mean over the picture."""
+    """Blocks of [Conv 3x3, BatchNorm, ReLU, MaxPool 2]; mean over the frame.
+
+    Args:
+        widths: output channels of each block; the last is the embedding's size.
+    """
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 512)) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A net on the log-mel spectrogram, computed inside the module so that gradients reach the waveform."""
+"""A net on the log-mel spectrogram, computed in the module: gradients reach the waveform."""
 
 from typing import final
 
@@ -14,7 +14,16 @@ SILENCE = 1e-6  # added to the power before the logarithm, so that digital silen
 
 @final
 class LogMel(AudioEncoder):
-    """log(mel power + 1e-6) of the waveform, then a 2-D convolutional net; mean over frequency and time."""
+    """log(mel power + 1e-6) of the waveform, then a 2-D convolutional net.
+
+    Its map is averaged over frequency and time.
+
+    Args:
+        widths: output channels of each block; the last is the embedding's size.
+        mels: number of mel bands.
+        window: samples of an FFT window.
+        hop: samples from one window to the next.
+    """
 
     def __init__(
         self,

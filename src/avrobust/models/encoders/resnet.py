@@ -17,18 +17,18 @@ from avrobust.models.encoders.base import VisualEncoder
 
 @final
 class ResNet(VisualEncoder):
-    """A torchvision ResNet of basic blocks without its classifier; the average pool gives 512 numbers a frame.
+    """A torchvision ResNet of basic blocks without its classifier: 512 numbers a frame.
 
     Args:
         layers: blocks a stage; (2, 2, 2, 2) is ResNet-18.
-        weights: None for random ones, "imagenet" to fetch torchvision's (ResNet-18 only), or the
+        weights: None for random weights, "imagenet" to fetch torchvision's (ResNet-18 only), or the
             path of a state dict.
-        stride: pixels from one place of the map to the next; below 32 the last stages keep the
-            resolution of the one before, as is usual where objects are to be found (Choe et al.,
-            CVPR 2020). The same weights fit.
+        stride: pixels from one place of the map to the next. Below 32 the last stages keep the
+            resolution of the stage before, as is usual for localization (Choe et al., CVPR 2020).
+            The same weights fit.
 
     Raises:
-        UserError: the weights cannot be had, or are not of this net.
+        UserError: the weights cannot be fetched or read, or do not fit this net.
     """
 
     def __init__(
@@ -44,10 +44,9 @@ class ResNet(VisualEncoder):
             _load(net, weights)
         for stage in {32: (), 16: (net.layer4,), 8: (net.layer3, net.layer4)}[stride]:
             _keep_resolution(stage)
-        kept = (
-            (name, part) for name, part in net.named_children() if name not in ("avgpool", "fc")
-        )
-        self.net = nn.Sequential(OrderedDict(kept))
+        parts = OrderedDict(net.named_children())
+        del parts["avgpool"], parts["fc"]
+        self.net = nn.Sequential(parts)
 
     def map_frames(self, frames: Tensor) -> Tensor:
         return self.net(frames)  # type: ignore[no-any-return]
@@ -73,19 +72,22 @@ def _load(net: nn.Module, weights: str) -> None:
 
 def _fetch() -> dict[str, Tensor]:
     try:
-        return ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)  # type: ignore[no-any-return]
+        weights = ResNet18_Weights.IMAGENET1K_V1
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
         raise UserError(
             f"visual.weights=imagenet: the ImageNet weights could not be fetched ({error}); "
             "give a file (visual.weights=FILE) or train from random weights (visual=resnet18)"
         ) from None
+    return state
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)  # type: ignore[no-any-return]
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for a file that is not a state dict
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"visual.weights={path}: cannot be read as a PyTorch state dict ({reason})"
         ) from None
+    return state

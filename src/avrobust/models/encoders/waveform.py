@@ -9,18 +9,24 @@ from avrobust.models.encoders.base import AudioEncoder
 
 @final
 class Waveform(AudioEncoder):
-    """Four blocks of [Conv k3 stride 2, BatchNorm, ReLU] twice, then MaxPool 2; global max over time. Tian & Xu 2021.
+    """Four blocks of [Conv k3 stride 2, BatchNorm, ReLU] twice, then MaxPool 2; max over time.
 
-    With the paper's widths it has 1,566,528 parameters. The 1-D convolutions are written as 2-D
-    ones of height 1: the same numbers, and twice as fast on a CPU, whose library has no fast 1-D
-    path. Needs at least 4,096 samples.
+    Tian & Xu 2021. With the paper's widths it has 1,566,528 parameters. The 1-D convolutions are
+    written as 2-D ones of height 1: the same numbers, and twice as fast on a CPU, whose library has
+    no fast 1-D path. Needs at least 4,096 samples.
+
+    Args:
+        widths: output channels of each block; the last is the embedding's size.
     """
 
     def __init__(self, widths: tuple[int, ...] = (64, 128, 256, 512)) -> None:
         super().__init__()
         self.dim = widths[-1]
-        inputs = (1, *widths[:-1])
-        self.blocks = nn.Sequential(*(_block(i, o) for i, o in zip(inputs, widths, strict=True)))
+        blocks, inputs = [], 1
+        for width in widths:
+            blocks.append(_block(inputs, width))
+            inputs = width
+        self.blocks = nn.Sequential(*blocks)
 
     def forward(self, audio: Tensor) -> Tensor:
         return self.blocks(audio.unsqueeze(2)).amax((2, 3))  # type: ignore[no-any-return]

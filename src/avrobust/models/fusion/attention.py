@@ -12,20 +12,20 @@ from avrobust.types import Features
 
 @final
 class Attention(MapFusion):
-    """a + sum_p w_p b_p with a = W_a f_a, b_p = W_v v_p, w = softmax_p(s cosine(a, b_p)), over the places p of a frame.
+    """a + sum_p w_p b_p over the places p of a frame, with weights from audio-guided attention.
 
-    Audio-guided visual attention (Tian et al. 2018, ECCV, arXiv 1803.08842), by the cosine in a
-    common space (as in Senocak et al. 2018, CVPR) in the place of its tanh. That sound and places
-    are added there, and one classifier reads both, is our choice: what looks and what sounds like
-    one class then points the same way, so that event labels alone teach where to look. Where the
-    cosine is large is taken to be the source, as Tian & Xu 2021 show sound sources under attack.
-    Several frames are averaged.
+    a = W_a f_a, b_p = W_v v_p, w = softmax_p(s cosine(a, b_p)). The attention is that of Tian et
+    al. 2018 (ECCV, arXiv 1803.08842), with the cosine in a common space (as in Senocak et al. 2018,
+    CVPR) in place of its tanh. Adding sound and places in that space is our choice. One classifier
+    then reads both: a picture and a sound of one class point the same way, so that event labels
+    alone teach where to look. The source of the sound is taken to be where the cosine is large, as
+    Tian & Xu 2021 show sound sources under attack. Several frames are averaged.
 
     Args:
         audio_dim: size of f_a.
         visual_dim: size of each v_p.
         hidden: size of the common space.
-        scale: s at the beginning; it is learned.
+        scale: initial value of s, which is learned.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Attention(MapFusion):
         return _alike(*self._common(features))
 
     def weights(self, features: Features) -> Tensor:
-        """The attention (B, T, h, w), larger where the response is; that of a frame adds up to 1."""
+        """The attention (B, T, h, w), larger where the response is; it sums to 1 over a frame."""
         return self._weights(*self._common(features))
 
     def _common(self, features: Features) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What every fusion is: a module from the embeddings of both modalities to the one feature that is classified."""
+"""What every fusion is: a module from both embeddings to the one feature that is classified."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -12,9 +12,8 @@ from avrobust.types import MODALITIES, Features, Modality
 class Fusion(nn.Module, ABC):
     """Features of sizes (B, audio_dim) and (B, visual_dim) to (B, out_dim)."""
 
-    uses: ClassVar[tuple[Modality, ...]] = (
-        MODALITIES  # a modality that is not used is not encoded either
-    )
+    # A modality that is not used is not encoded either.
+    uses: ClassVar[tuple[Modality, ...]] = MODALITIES
     out_dim: int
 
     def __init__(self, audio_dim: int, visual_dim: int) -> None:
@@ -27,11 +26,17 @@ class Fusion(nn.Module, ABC):
 
 
 class MapFusion(Fusion, ABC):
-    """A fusion that gets the visual map (B, T, visual_dim, h, w), not its mean, and can say where it looks."""
+    """A fusion that gets the visual map (B, T, visual_dim, h, w) in place of its mean.
+
+    Its response map tells where it looks.
+    """
 
     @abstractmethod
     def response(self, features: Features) -> Tensor:
-        """(B, audio_dim), (B, T, visual_dim, h, w) -> (B, T, h, w): larger where the sound's source is taken to be."""
+        """Larger where the source of the sound is likely to be.
+
+        (B, audio_dim), (B, T, visual_dim, h, w) -> (B, T, h, w).
+        """
 
 
 def same_dim(fusion: Fusion) -> int:
@@ -43,7 +48,7 @@ def same_dim(fusion: Fusion) -> int:
     if fusion.audio_dim != fusion.visual_dim:
         name = type(fusion).__name__
         raise UserError(
-            f"fusion {name} needs embeddings of one size, but audio has {fusion.audio_dim} and visual "
-            f"{fusion.visual_dim}: choose encoders of equal dim, or fusion=concat or film"
+            f"fusion {name} needs embeddings of one size, but audio has {fusion.audio_dim} "
+            f"and visual {fusion.visual_dim}: choose encoders of equal dim, or fusion=concat or film"
         )
     return fusion.audio_dim

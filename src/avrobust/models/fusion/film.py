@@ -10,7 +10,10 @@ from avrobust.types import Features
 
 @final
 class FiLM(Fusion):
-    """alpha(f_a) * f_v + beta(f_a) with alpha, beta linear. Perez et al. 2018; Tian & Xu 2021, Table 2."""
+    """alpha(f_a) * f_v + beta(f_a) with alpha and beta linear.
+
+    Perez et al. 2018; Tian & Xu 2021, Table 2.
+    """
 
     def __init__(self, audio_dim: int, visual_dim: int) -> None:
         super().__init__(audio_dim, visual_dim)
@@ -19,4 +22,5 @@ class FiLM(Fusion):
         self.beta = nn.Linear(audio_dim, visual_dim)
 
     def forward(self, features: Features) -> Tensor:
-        return self.alpha(features.audio) * features.visual + self.beta(features.audio)  # type: ignore[no-any-return]
+        modulated: Tensor = self.alpha(features.audio) * features.visual + self.beta(features.audio)
+        return modulated
