@@ -10,7 +10,9 @@ import torch
 from avrobust.report.collect import collect
 from torch import Tensor
 
-from avrobust.analyses.verdict.compute import Context, Probe, Verdict, _checks, judge
+from avrobust.analyses.verdict.checks import Context, probe_checks
+from avrobust.analyses.verdict.compute import judge
+from avrobust.analyses.verdict.probe import Probe
 from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.base import Attack
 from avrobust.attacks.eot import EoT
@@ -118,7 +120,7 @@ def test_an_honest_model_is_not_accused(adversarially: bool) -> None:
     model, threats = trained(adversarially=adversarially), THREATS if adversarially else BROAD
     records = evaluate(model, [BATCH], PGD(20), threats)
     verdict = judge(model, [BATCH], threats, records)
-    assert verdict == Verdict(True, [], verdict.checks)
+    assert verdict == VerdictResult(True, (), verdict.checks)
     assert list(verdict.checks) == ["model", "audio", "visual", "audiovisual"]
     if adversarially:
         assert summarize(records).accuracy["visual"] >= 50
@@ -138,7 +140,7 @@ def test_a_modality_that_the_model_ignores_is_not_judged() -> None:
 def test_a_model_that_recognizes_nothing_is_not_trusted() -> None:
     wrong = BATCH._replace(label=(BATCH.label + 1) % 4)
     verdict = judge(trained(adversarially=False), [wrong], BROAD)
-    assert verdict.reasons == ["model: it recognizes 0 of the clips looked at"]
+    assert verdict.reasons == ("model: it recognizes 0 of the clips looked at",)
 
 
 def record(correct: bool, by: str = "") -> Record:
@@ -160,7 +162,7 @@ def test_a_black_box_or_a_transferred_clip_that_beats_gradients_is_suspicious() 
 def test_optimization_at_inference_wants_an_adaptive_attack() -> None:
     model, threats = trained(adversarially=True), {"audio": THREATS["audio"]}
 
-    def verdict(adaptive: bool) -> Verdict:
+    def verdict(adaptive: bool) -> VerdictResult:
         return judge(model, [BATCH], threats, context=Context(optimizes=True, adaptive=adaptive))  # type: ignore[arg-type]
 
     assert verdict(True).trusted
@@ -196,9 +198,8 @@ def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_th
     def suspicious(replaced: Tensor) -> bool:
         nothing, fooled = torch.zeros(10, dtype=torch.bool), torch.arange(10) < 7
         losses = torch.tensor([[0.0, 1.0, 2.0]]).expand(10, 3)
-        checks = _checks(
-            "visual", Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses), 5
-        )
+        probe = Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses)
+        checks = probe_checks("visual", ("visual",), probe, 5)
         return {check.name: check.suspicious for check in checks}["whole range"]
 
     halves = torch.stack(
