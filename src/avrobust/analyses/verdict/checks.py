@@ -28,6 +28,9 @@ class Context:
     transfer: Mapping[str, float] | None = None
 
 
+NOTHING_MORE = Context()
+
+
 class Check(NamedTuple):
     """One finding."""
 

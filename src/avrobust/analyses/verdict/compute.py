@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from avrobust.analyses.verdict.checks import (
+    NOTHING_MORE,
     Check,
     Context,
     model_checks,
@@ -34,7 +35,7 @@ def judge(
     records: Sequence[Record] = (),
     *,
     objective: Objective = cross_entropy,
-    context: Context = Context(),
+    context: Context = NOTHING_MORE,
     device: torch.device | str = "cpu",
 ) -> VerdictResult:
     """The verdict on a model's robust accuracies, from how gradient attacks behave on it.
