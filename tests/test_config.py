@@ -84,7 +84,6 @@ def message(task: str, *overrides: str) -> str:
         (["target=cello"], "target=cello: choices: least_likely, random, next"),
         (["clips=0"], "clips=0: Input should be greater than or equal to 1"),
         (["workers=-1"], "workers=-1: Input should be greater than or equal to 0"),
-        (["attack=null"], "attack=None: choose one of the options of the group attack"),
         (["dataset=folder"], "dataset.root has no value: give dataset.root=VALUE"),
         (["threat.units=inches"], "threat.units=inches: Input should be 'imagenet' or 'pixel'"),
         (["sweep=tabel1"], "sweep=tabel1: no such option; choices: "),

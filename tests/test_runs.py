@@ -93,9 +93,22 @@ def test_the_folder_can_be_read_by_a_person() -> None:
 
 PINNED = {
     (): "synthetic-concat-pgd-paper-0.006-s0-fe35001b59",
-    ("fusion=film", "defense=minsim_exfmem", "clips=24"): "",
-    ("defense=adversarial_fast", "fusion@source.fusion=sum", "source.seed=3"): "",
-    ("dataset=music", "visual.weights=null", "threat=table1", "attack=mim_released"): "",
+    (
+        "fusion=film",
+        "defense=minsim_exfmem",
+        "clips=24",
+    ): "synthetic-film-minsim_exfmem-pgd-paper-0.006-s0-c4ba0b49a9",
+    (
+        "defense=adversarial_fast",
+        "fusion@source.fusion=sum",
+        "source.seed=3",
+    ): "synthetic-concat-adversarial_fast-pgd-from-sum+s3-paper-0.006-s0-42c8191c5b",
+    (
+        "dataset=music",
+        "visual.weights=null",
+        "threat=table1",
+        "attack=mim_released",
+    ): "music-concat-mim_released-table1-0.006-s0-2bff87a43e",
 }
 
 
