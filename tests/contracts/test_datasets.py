@@ -95,8 +95,8 @@ def test_damaged_clips_are_skipped_and_named(dataset: Prepared) -> None:
     text.audio_path(dataset.root).write_text("not a sound")
     soundfile.write(silent.audio_path(dataset.root), np.zeros(0), 11_025)
     soundfile.write(rate.audio_path(dataset.root), np.zeros(9000), 8_000)
-    found = [clips[0, i] for i in range(len(clips))]
-    skipped = {item.key: item.reason for item in found if isinstance(item, Skipped)}
+    items = [clips[0, i] for i in range(len(clips))]
+    skipped = {item.key: item.reason for item in items if isinstance(item, Skipped)}
     assert set(skipped) == {entry.key for entry in (missing, short, text, silent, rate)}
     assert re.search("no audio sample", skipped[silent.key])
     assert re.search("sample rate is 8000", skipped[rate.key])
