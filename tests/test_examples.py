@@ -17,11 +17,12 @@ from avrobust.report.page import write_page
 from avrobust.report.tables import overview
 from avrobust.tasks.examples import Examples, worst_of
 from avrobust.threats import suite
-from avrobust.types import Batch, Clip, Record
+from avrobust.types import Batch, Clip, ConditionInfo, Record
 from tests.support import batch_of, model_for
 from tests.test_page import run as finished
 
 KEYS = [f"clip/{i}" for i in range(8)]
+AUDIO = ConditionInfo("audio", "xA", ("audio",), adversarial=True)
 
 
 def kept(count: int = 3, batches: Sequence[Batch] = (), *, eps: float = 0.05) -> Examples:
