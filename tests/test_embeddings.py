@@ -40,7 +40,7 @@ def test_it_is_what_the_model_saw() -> None:
         [batch],
         FGSM(),
         SUITE,
-        watch=lambda _, condition, clip: seen.update({condition: clip}),
+        watch=lambda _, condition, clip: seen.update({condition.name: clip}),
     )
     found = embedded(model, [batch], FGSM(), SUITE)
     assert found.keys == batch.key

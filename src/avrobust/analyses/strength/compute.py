@@ -1,12 +1,12 @@
-"""How strong an attack has to be: the smallest budget that fools each clip, alone and together.
+"""The smallest budget that fools a model on each clip: of sound, of video, and of both together.
 
-A clip that is fooled within a budget is fooled within every larger one, as what fooled it is
-allowed there too. That a clip which withstands a budget withstands all smaller ones as well is
-taken for granted, to save work; so what is found is the smallest budget *found* to fool, and
-accuracies are at most too high, as with any attack.
+A clip that is fooled within a budget is fooled within every larger one, which allows the same
+perturbation. To save work, the search also assumes that a clip which withstands a budget withstands
+all smaller ones. Its result is therefore the smallest budget that it found, and accuracies are at
+most too high, as with any attack.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, final
 
@@ -32,15 +32,23 @@ ATTACKED: dict[str, tuple[Modality, ...]] = {
 
 
 class Strength(NamedTuple):
-    """The smallest budgets found to fool each of N clips, in levels of 1 / L of the largest one; level 0 is clean."""
+    """The smallest budgets that were found to fool each of N clips; level 0 is the clean clip.
+
+    Attributes:
+        keys: of the clips.
+        alone: for each condition the level in 0 ... L, (N,) int64, in steps of 1 / L of the largest
+            budget; L + 1 where no budget fooled the model.
+        levels: L.
+        surface: for each level of the audio budget the smallest level in 0 ... G of the visual one
+            that fools the model, (N, G + 1) int64; G + 1 where no level does.
+        grid: G.
+    """
 
     keys: tuple[str, ...]
-    alone: dict[
-        str, Tensor
-    ]  # of each condition (N,) int64 in 0 ... L, L + 1 where nothing fooled it
-    levels: int  # L of those
-    surface: Tensor  # (N, G + 1) int64: by level of the audio budget the first of the visual one; G + 1 where none
-    grid: int  # G of that
+    alone: dict[str, Tensor]
+    levels: int
+    surface: Tensor
+    grid: int
 
 
 def strength(
@@ -55,20 +63,20 @@ def strength(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> Strength:
-    """The smallest budgets within which an attack fools a model: of audio, of video, of both, and their trade.
+    """The smallest budgets within which an attack fools a model: of audio, of video and of both.
 
     Args:
-        model: as `evaluate` takes it.
+        model: any callable from Clip to logits (B, C).
         batches: clips with labels and keys.
-        attack: bounded; run log2(levels) + 1 times on each clip and condition, and at most 2 * grid
+        attack: a bounded one; it is run log2(levels) + 1 times on each clip and condition, and at most 2 * grid
             + 1 times for the surface.
         largest: the budgets of both modalities at which the search ends.
-        levels: into how many equal steps they are cut for one modality, and for both at the same
-            share.
-        grid: likewise for every pair of an audio and a visual budget.
-        objectives: what the attacker tries to maximize, one after the other.
+        levels: number of equal steps that they are cut into, for one modality alone and for both
+            at the same share.
+        grid: number of equal steps for the pairs of an audio and a visual budget.
+        objectives: the losses that the attack maximizes, one after the other.
         seed: of the attack's random draws.
-        device: where the model lives.
+        device: where the model is.
 
     Raises:
         UserError: the attack keeps to no budget, or a budget is missing.
@@ -76,29 +84,28 @@ def strength(
     """
     if not attack.bounded or None in largest.budgets:
         raise UserError(
-            "a smallest budget needs an attack that keeps to budgets, and a largest budget of each modality"
+            "a smallest budget needs an attack that keeps to budgets, "
+            "and a largest budget of each modality"
         )
+    threats: dict[str, list[Threat]] = {}
+    for condition, modalities in ATTACKED.items():
+        attacked = largest.only(modalities)
+        threats[condition] = [_scaled(attacked, level / levels) for level in range(levels + 1)]
     keys: list[str] = []
-    parts: dict[str, list[Tensor]] = {condition: [] for condition in ATTACKED}
-    surface = []
+    alone: dict[str, list[Tensor]] = {condition: [] for condition in ATTACKED}
+    surface: list[Tensor] = []
     with eval_mode(model):
         for batch in batches:
-            if batch.key:
-                clips = _Clips(model, batch, attack, objectives, seed, device)
-                clean = clips.fooled(torch.arange(len(batch.key)), Threat())
-                for condition, found in parts.items():
-                    shares = [i / levels for i in range(levels + 1)]
-                    found.append(
-                        _first(
-                            clips,
-                            [_scaled(largest.only(ATTACKED[condition]), s) for s in shares],
-                            clean,
-                        )
-                    )
-                surface.append(_frontier(clips, largest, grid, clean))
-                keys += batch.key
-    alone = {condition: torch.cat(found) for condition, found in parts.items()}
-    return Strength(tuple(keys), alone, levels, torch.cat(surface), grid)
+            if not batch.key:
+                continue
+            clips = _Clips(model, batch, attack, objectives, seed, device)
+            clean = clips.fooled(torch.arange(len(batch.key)), Threat())
+            for condition, ladder in threats.items():
+                alone[condition].append(_first(clips, ladder, clean))
+            surface.append(_frontier(clips, largest, grid, clean))
+            keys += batch.key
+    joined = {condition: torch.cat(parts) for condition, parts in alone.items()}
+    return Strength(tuple(keys), joined, levels, torch.cat(surface), grid)
 
 
 @final
@@ -119,20 +126,17 @@ class _Clips:
 
     def fooled(self, index: Tensor, threat: Threat) -> Tensor:
         """Whether the attack fools the clips at `index` within a threat: (K,) bool, on the CPU."""
-        found = torch.zeros(len(index), dtype=torch.bool)
+        fooled = torch.zeros(len(index), dtype=torch.bool)
         for objective in self.objectives:
-            left = (~found).nonzero().squeeze(1)
-            if len(left):
-                found[left] = self._once(index[left], threat, objective)
-        return found
+            robust = (~fooled).nonzero().squeeze(1)
+            if len(robust):
+                fooled[robust] = self._attack(index[robust], threat, objective)
+        return fooled
 
-    def _once(self, index: Tensor, threat: Threat, objective: Objective) -> Tensor:
-        there = index.to(self.label.device)
-        clip, label, keys = (
-            take(self.clip, there),
-            self.label[there],
-            [self.keys[i] for i in index.tolist()],
-        )
+    def _attack(self, index: Tensor, threat: Threat, objective: Objective) -> Tensor:
+        rows = index.to(self.label.device)
+        clip, label = take(self.clip, rows), self.label[rows]
+        keys = [self.keys[i] for i in index.tolist()]
         generators = [generator(self.seed, "strength", key) for key in keys]
         x = self.attack(self.model, clip, label, threat, generators=generators, objective=objective)
         check_budget(type(self.attack).__name__, x, threat.distances(x, clip), threat, keys)
@@ -142,50 +146,52 @@ class _Clips:
 
 
 def _first(clips: _Clips, threats: Sequence[Threat], clean: Tensor) -> Tensor:
-    """The first of ever larger threats that fools each clip, by bisection: (B,) int64, len(threats) if none does.
+    """The smallest of ever larger threats that fools each clip, by bisection.
 
     Args:
         clips: B of them.
-        threats: the first of them is none.
+        threats: in ascending order, the first of them without a budget.
         clean: whether the model errs without an attack, (B,) bool.
+
+    Returns:
+        The threat's position, (B,) int64; len(threats) where none fools the model.
     """
     none, last = len(threats), len(threats) - 1
-    low = torch.zeros(len(clean), dtype=torch.int64)  # withstood
-    high = torch.where(clean, 0, none)  # found to fool
-    standing = (~clean).nonzero().squeeze(1)
-    if len(standing):
-        fell = clips.fooled(standing, threats[last])
-        high[standing[fell]], low[standing[~fell]] = last, last
-    while len(between := (high - low > 1).nonzero().squeeze(1)):
-        middle = ((low + high) // 2)[between]
+    low = torch.zeros(len(clean), dtype=torch.int64)  # the largest level that was withstood
+    high = torch.where(clean, 0, none)  # the smallest level that fooled the model
+    recognized = (~clean).nonzero().squeeze(1)
+    if len(recognized):
+        fooled = clips.fooled(recognized, threats[last])
+        high[recognized[fooled]], low[recognized[~fooled]] = last, last
+    while len(open_ := (high - low > 1).nonzero().squeeze(1)):
+        middle = ((low + high) // 2)[open_]
         for level in sorted(set(middle.tolist())):
-            index = between[middle == level]
-            fell = clips.fooled(index, threats[level])
-            high[index[fell]], low[index[~fell]] = level, level
+            index = open_[middle == level]
+            fooled = clips.fooled(index, threats[level])
+            high[index[fooled]], low[index[~fooled]] = level, level
     return high
 
 
 def _frontier(clips: _Clips, largest: Threat, grid: int, clean: Tensor) -> Tensor:
-    """By level of the audio budget the first level of the visual one that fools each clip: (B, grid + 1) int64.
+    """For each level of the audio budget the smallest visual level that fools each clip.
 
-    Along the frontier alone: with more budget for the sound a clip never needs more for the frames.
+    Only the frontier is tried: with more budget for the sound a clip never needs more for the
+    frames.
+
+    Returns:
+        (B, grid + 1) int64; grid + 1 where no visual level does.
     """
-    withstood = torch.where(
-        clean, -1, grid
-    )  # the largest visual level at which it may stand, given the audio level
+    # The largest visual level that a clip may withstand, given the audio level.
+    withstood = torch.where(clean, -1, grid)
     columns = []
-    for i, j in _cells(grid):
-        index = (withstood == j).nonzero().squeeze(1)
-        if len(index) and (i, j) != (0, 0):
-            threat = Threat(_share(largest.audio, i / grid), _share(largest.visual, j / grid))
-            withstood[index[clips.fooled(index, threat)]] = j - 1
-        if j == 0:
-            columns.append(withstood + 1)
+    for i in range(grid + 1):
+        for j in range(grid, -1, -1):
+            index = (withstood == j).nonzero().squeeze(1)
+            if len(index) and (i, j) != (0, 0):
+                threat = Threat(_share(largest.audio, i / grid), _share(largest.visual, j / grid))
+                withstood[index[clips.fooled(index, threat)]] = j - 1
+        columns.append(withstood + 1)
     return torch.stack(columns, 1)
-
-
-def _cells(grid: int) -> Iterator[tuple[int, int]]:
-    return ((i, j) for i in range(grid + 1) for j in range(grid, -1, -1))
 
 
 def _scaled(largest: Threat, share: float) -> Threat:
@@ -197,21 +203,26 @@ def _share(budget: Budget | None, share: float) -> Budget | None:
 
 
 class Interaction(NamedTuple):
-    """What attacking both modalities does beyond one, over all pairs of budgets: (G + 1, G + 1) each, audio first.
+    """What attacking both modalities does beyond attacking one, over all pairs of budgets.
 
-    Shares in percent of all clips, on the same clips.
+    Percentages of all clips, (G + 1, G + 1) each, by audio level and visual level.
+
+    Attributes:
+        accuracy: clips still recognized.
+        gain: clips fooled by both, minus clips fooled by the better single attack.
+        neither: clips fooled by both together and by neither alone.
+        saved_by_visual: clips fooled by both and not by the sound alone: the clean video helps.
+        saved_by_audio: clips fooled by both and not by the frames alone: the clean sound helps.
+        unsaved: clips recognized without an attack and fooled by either alone: neither clean
+            modality helps.
     """
 
-    accuracy: Tensor  # recognized still
-    gain: Tensor  # fooled by both, less fooled by the better single attack of the same budget
-    neither: Tensor  # fooled by both together and by neither alone
-    saved_by_visual: (
-        Tensor  # fooled by both and not by the sound alone: the intact video saves them
-    )
-    saved_by_audio: (
-        Tensor  # fooled by both and not by the frames alone: the intact sound saves them
-    )
-    unsaved: Tensor  # recognized clean, and fooled by either alone: whichever modality is intact is no help
+    accuracy: Tensor
+    gain: Tensor
+    neither: Tensor
+    saved_by_visual: Tensor
+    saved_by_audio: Tensor
+    unsaved: Tensor
 
 
 def interaction(surface: Tensor) -> Interaction:
