@@ -18,11 +18,12 @@ from avrobust.report.page import write_page
 from avrobust.report.tables import overview
 from avrobust.tasks.examples import Examples, worst_of
 from avrobust.threats import suite
-from avrobust.types import Batch, Clip, Record
+from avrobust.types import Batch, Clip, ConditionInfo, Record
 from tests.support import batch_of, model_for
 from tests.test_page import run as finished
 
 KEYS = [f"clip/{i}" for i in range(8)]
+AUDIO = ConditionInfo("audio", "xA", ("audio",), adversarial=True)
 
 
 def kept(count: int = 3, batches: Sequence[Batch] = (), *, eps: float = 0.05) -> Examples:
@@ -86,7 +87,7 @@ def test_of_several_objectives_the_clip_of_the_worst_is_kept() -> None:
     first, second = Examples(KEYS, 8), Examples(KEYS, 8)
     for examples, value in ((first, 0.1), (second, 0.2)):
         clip = batch_of(1).clip._replace(audio=torch.full((1, 1, 8), value))
-        examples.keep(Batch(clip, torch.zeros(1), ("clip/0",)), "audio", clip)
+        examples.keep(Batch(clip, torch.zeros(1), ("clip/0",)), AUDIO, clip)
     weak = Record("clip/0", "audio", 0, 0, True, 0.9, 0.1, 0.0, 0.0)
     strong = weak._replace(correct=False, loss=3.0)
     chosen = worst_of([first, second], [[weak], [strong]], [strong])

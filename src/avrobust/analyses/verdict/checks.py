@@ -14,7 +14,7 @@ BLACK_BOX = "square"  # the member of an ensemble that uses no gradients
 @final
 @dataclass(frozen=True)
 class Context:
-    """What is known beside the model itself.
+    """What is known besides the model itself.
 
     Attributes:
         optimizes: the model solves an optimization problem for every prediction, as a feature
@@ -46,7 +46,7 @@ def model_checks(random: bool, recognized: int, context: Context) -> list[Check]
     Args:
         random: whether two predictions of the same clip differ.
         recognized: how many of the clips the model recognizes.
-        context: what is known beside the model.
+        context: what is known besides the model.
     """
     random_text = "asked twice, it answers differently" if random else "no"
     not_adaptive = context.optimizes and not context.adaptive
@@ -128,7 +128,7 @@ def record_checks(condition: str, records: Sequence[Record], context: Context) -
     Args:
         condition: its name.
         records: of the attack, under any conditions.
-        context: what is known beside the model.
+        context: what is known besides the model.
     """
     chosen = [record for record in records if record.condition == condition]
     if not chosen:

@@ -48,7 +48,7 @@ def judge(
         suite: the threats by the name of their condition.
         records: of the attack; they tell whether a black-box attack fooled what gradients could not.
         objective: the loss that the attacker maximized.
-        context: what is known beside the model itself.
+        context: what is known besides the model itself.
         device: where the model is.
     """
     probes: dict[str, list[Probe]] = {name: [] for name in suite}
