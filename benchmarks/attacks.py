@@ -28,7 +28,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
-from avrobust.evaluation.evaluate import Known, evaluate
+from avrobust.evaluation.evaluate import EvaluationCache, evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.encoders.resnet import ResNet
 from avrobust.models.encoders.waveform import Waveform
@@ -198,10 +198,10 @@ def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
     more = STEPS - 1
 
     def sweep() -> None:
-        known: Known = {}  # as jobs of one process have it
+        cache: EvaluationCache = {}  # as jobs of one process have it
         for number in range(1, SEVERAL + 1):
             evaluate(
-                ours, [batch], FGSM(), suite(number * EPS / SEVERAL), device=device, known=known
+                ours, [batch], FGSM(), suite(number * EPS / SEVERAL), device=device, cache=cache
             )
 
     suite_floor = {g_a: 1 + 2 * more, g_v: 1 + 2 * more, f_a: 2, f_v: 2}

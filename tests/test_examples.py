@@ -27,7 +27,7 @@ KEYS = [f"clip/{i}" for i in range(8)]
 
 def kept(count: int = 3, batches: Sequence[Batch] = (), *, eps: float = 0.05) -> Examples:
     examples = Examples(KEYS, count)
-    evaluate(model_for(), batches or [batch_of(8)], FGSM(), suite(eps), watch=examples.keep)
+    evaluate(model_for(), batches or [batch_of(8)], FGSM(), suite(eps), observe=examples.keep)
     return examples
 
 
@@ -100,7 +100,7 @@ def shown(runs: Path, label: str = "bell") -> Path:
     )
     batch = batch_of(2)._replace(key=(f"{label}/0", f"{label}/1"))
     examples = Examples(batch.key, 2)
-    evaluate(model_for(), [batch], FGSM(), suite(0.05), watch=examples.keep)
+    evaluate(model_for(), [batch], FGSM(), suite(0.05), observe=examples.keep)
     examples.write(Run("attack", folder.name, folder))
     return folder
 

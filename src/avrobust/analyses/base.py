@@ -1,7 +1,7 @@
-"""What every analysis of a finished run is: what it computes, its command and its section of the page."""
+"""What an analysis of a finished run is: a computation, a command and a section of the page."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar, final
@@ -17,12 +17,21 @@ if TYPE_CHECKING:  # the page and --help import this without torch
     from avrobust.attacks.gradients import Objective
     from avrobust.data.batches import SplitBatches
     from avrobust.data.prepared import Prepared
+    from avrobust.evaluation.evaluate import EvaluationCache
     from avrobust.experiments.results import EvaluationResult
     from avrobust.models.classifier import AVClassifier
     from avrobust.threats import Threat
 
 Settings = TypeVar("Settings")
 Outcome = TypeVar("Outcome")
+
+
+class PaperAttack(NamedTuple):
+    """The attack of a run on the one objective of its defense that the paper maximizes."""
+
+    attack: "Attack"
+    name: str  # of the objective
+    objective: "Objective"
 
 
 @final
@@ -39,7 +48,7 @@ class Subject:
         attack: as the run attacked: of a defended model the attack that knows the defense.
         suite: the threats by the name of their condition.
         objectives: what the attack maximizes, by name; of several the worst outcome counts.
-        paper_objective: the one of the model's objectives by which the paper would attack.
+        paper_attack: as the paper would attack the model; of an undefended one as the run attacked.
         device: where the model is.
         cache: for `evaluate`; None where the split is too large to be kept.
     """
@@ -52,9 +61,9 @@ class Subject:
     attack: "Attack"
     suite: "dict[str, Threat]"
     objectives: "dict[str, Objective]"
-    paper_objective: "tuple[str, Objective]"
+    paper_attack: "PaperAttack"
     device: "torch.device"
-    cache: Any
+    cache: "EvaluationCache | None"
 
     @property
     def seed(self) -> int:
@@ -75,12 +84,28 @@ class Analyzed(NamedTuple, Generic[Outcome]):
     folder: Path
     outcome: Outcome
 
+    @property
+    def run_id(self) -> str:
+        """Of the run; `#run-<run id>` is its anchor on the page."""
+        return self.result.run_id
+
+    @property
+    def seed(self) -> int:
+        """Of the run."""
+        return self.result.experiment.model.seed
+
 
 class NamedChart(NamedTuple):
     """A chart with the name of its files."""
 
-    name: str
+    name: str  # in the run's folder
     chart: Chart
+    run_id: str = ""  # of the run that the chart is about, if it is about one
+
+    @property
+    def report_name(self) -> str:
+        """The name of its files among those of all runs."""
+        return f"{self.name}-{self.run_id}" if self.run_id else self.name
 
 
 class Section(NamedTuple):
@@ -100,8 +125,9 @@ class Render(Protocol):
 class Analysis(ABC, Generic[Settings, Outcome]):
     """Computes something more of a finished run: `avrobust <name> RUN`.
 
-    An analysis is a folder of `avrobust.analyses` whose module `analysis` has an object `ANALYSIS`. That module imports
-    nothing heavy: `compute` imports what it needs.
+    An analysis is a folder of `avrobust.analyses` whose module `analysis` has an object `ANALYSIS`;
+    `discover` says how another package brings its own. That module imports nothing heavy: its
+    methods import what they need.
 
     Attributes:
         name: the command, and the name of its file: <name>.json in the run's folder.
@@ -120,7 +146,7 @@ class Analysis(ABC, Generic[Settings, Outcome]):
     several: ClassVar[bool] = False
 
     @abstractmethod
-    def validate(self, result: "EvaluationResult") -> None:
+    def validate(self, result: "EvaluationResult", settings: Settings) -> None:
         """Refuses a run that the analysis does not fit, before any work.
 
         Raises:
@@ -141,7 +167,7 @@ class Analysis(ABC, Generic[Settings, Outcome]):
 
     @abstractmethod
     def charts(self, analyzed: Sequence[Analyzed[Outcome]]) -> list[NamedChart]:
-        """The charts of these runs, for the page and as files."""
+        """The charts of these runs that are written as files; no two of a run have one name."""
 
     @abstractmethod
     def section(
@@ -154,3 +180,19 @@ class Analysis(ABC, Generic[Settings, Outcome]):
             render: fills the analysis's template.
             most: about how many bytes the section may have.
         """
+
+
+def first_seeds_first(analyzed: Sequence[Analyzed[Outcome]]) -> list[Analyzed[Outcome]]:
+    """The runs in the order of sections: by seed, then by title."""
+    return sorted(analyzed, key=lambda one: (one.seed, one.title, one.run_id))
+
+
+def within(articles: Iterable[Markup], most: int) -> list[Markup]:
+    """The first articles of a section, as many as fit into this many bytes."""
+    kept = []
+    for article in articles:
+        most -= len(article.encode())
+        if most < 0:
+            break
+        kept.append(article)
+    return kept

@@ -40,6 +40,6 @@ def _analyze(analysis: Analysis[Any, Any], folders: list[Path], settings: Any) -
 
     for folder in folders:
         # Refuses a wrong folder before hours of work on the others.
-        analysis.validate(finished_evaluation(folder))
+        analysis.validate(finished_evaluation(folder), settings)
     for folder in folders:
         run(analysis, folder, settings)

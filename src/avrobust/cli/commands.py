@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from avrobust.errors import UserError
 
 if TYPE_CHECKING:
-    from avrobust.preparation.prepare import Summary
+    from avrobust.preparation.summary import PreparationSummary
 
 NAMED = 5  # how many of the videos that were skipped for one reason are listed by name
 
@@ -57,7 +57,7 @@ def prepare(
     out.print("\n".join(_summary_lines(summary, root, seed)), markup=False)
 
 
-def _summary_lines(summary: "Summary", root: Path, seed: int) -> list[str]:
+def _summary_lines(summary: "PreparationSummary", root: Path, seed: int) -> list[str]:
     """What `prepare` did, in lines."""
     clips = summary.prepared
     skipped = len(summary.rows) - len(clips)

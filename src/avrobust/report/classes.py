@@ -9,7 +9,7 @@ from avrobust.charts.matrix import MatrixPanel, matrix_chart
 from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
 from avrobust.report.load import Entry
 from avrobust.report.paper import EPS, published_names
-from avrobust.report.words import condition_words
+from avrobust.utils.format import condition_words
 
 Counts = list[list[int]]  # [class][prediction]
 

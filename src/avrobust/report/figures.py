@@ -14,8 +14,8 @@ from avrobust.report.curves import Curve, StrengthFigure, strength_figures
 from avrobust.report.load import Entry
 from avrobust.report.rows import Row
 from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol_rows
-from avrobust.report.words import condition_words, thousandths
 from avrobust.types import ConditionInfo
+from avrobust.utils.format import condition_words, thousandths
 
 ACCURACY = Axis("accuracy in %", low=0, high=100)
 FIRST_STEP = 0.12  # share of the axis from eps 0 to the least eps of a logarithmic axis

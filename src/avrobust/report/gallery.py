@@ -18,7 +18,7 @@ from avrobust.experiments.kept_clips import (
 )
 from avrobust.report import media
 from avrobust.report.load import Entry
-from avrobust.report.words import condition_words
+from avrobust.utils.format import condition_words
 
 MOST = 60  # clips of runs on one page: more is no longer looked at
 CARD = 9_000  # bytes of a card without its media

@@ -1,6 +1,5 @@
 """Sound and pictures of one clip as small files that a browser shows, and what can be measured of their change."""
 
-import base64
 import io
 import math
 from functools import cache
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from avrobust.data.layout import SAMPLE_RATE
+from avrobust.utils.data_uri import data_uri, image_uri
 
 Array = NDArray[Any]
 
@@ -26,12 +26,12 @@ UP, DOWN = (213, 94, 0), (0, 103, 165)  # more and less energy
 
 def picture(frame: Array) -> str:
     """A frame (3, H, W) in [0, 1]: without loss if it is small, else nearly so."""
-    return encoded(_pixels(frame), "PNG" if frame.shape[-1] <= SMALL else "JPEG")
+    return image_uri(_pixels(frame), "PNG" if frame.shape[-1] <= SMALL else "JPEG")
 
 
 def magnified(change: Array, factor: float) -> str:
     """A change of a frame times a factor, round a middle gray."""
-    return encoded(_pixels(0.5 + factor * change), "PNG")
+    return image_uri(_pixels(0.5 + factor * change), "PNG")
 
 
 def factor_for(change: Array, half: float) -> float:
@@ -47,7 +47,7 @@ def sound(audio: Array) -> str:
     """A waveform (S,) in [-1, 1], without loss at 16 bits."""
     file = io.BytesIO()
     soundfile.write(file, audio.clip(-1, 1), SAMPLE_RATE, format="FLAC", subtype="PCM_16")
-    return _data("audio/flac", file.getvalue())
+    return data_uri("audio/flac", file.getvalue())
 
 
 def wave_factor(clean: Array, change: Array) -> float:
@@ -77,7 +77,7 @@ def mel_change(before: Array, after: Array) -> str:
     pixels = np.empty((*change.shape, 4), np.uint8)
     pixels[..., :3] = np.where(change[..., None] > 0, UP, DOWN)
     pixels[..., 3] = (np.abs(change).clip(0, 1) * 255).round()
-    return encoded(Image.fromarray(pixels[::-1]), "PNG")  # low tones at the bottom
+    return image_uri(Image.fromarray(pixels[::-1]), "PNG")  # low tones at the bottom
 
 
 def mel(audio: Array) -> Array:
@@ -119,14 +119,3 @@ def psnr(change: Array) -> float | None:
 
 def _pixels(frame: Array) -> Image.Image:
     return Image.fromarray((frame.clip(0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0))
-
-
-def encoded(image: Image.Image, kind: str) -> str:
-    """An image as a data URI, PNG or JPEG."""
-    file = io.BytesIO()
-    image.save(file, kind, quality=92)
-    return _data(f"image/{kind.lower()}", file.getvalue())
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

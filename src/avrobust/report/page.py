@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from avrobust.analyses.base import Analyzed, Section
-from avrobust.analyses.discover import discover, read_outcomes
+from avrobust.analyses.discover import discover
+from avrobust.analyses.outcomes import read_outcomes
 from avrobust.charts import style
 from avrobust.experiments.listing import flat, settings_tree
 from avrobust.experiments.results import Unreadable

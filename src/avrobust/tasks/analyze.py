@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from avrobust.analyses.base import Analysis, Analyzed, Subject
-from avrobust.analyses.discover import write_outcome
+from avrobust.analyses.base import Analysis, Analyzed, PaperAttack, Subject
+from avrobust.analyses.outcomes import write_outcome
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.errors import UserError
 from avrobust.experiments.results import EvaluationResult, ResultError, read_result
@@ -27,7 +27,7 @@ def run(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
         UserError: there is no finished attack in `folder`, or the analysis does not fit it.
     """
     result = finished_evaluation(folder)
-    analysis.validate(result)
+    analysis.validate(result, settings)
     with ExitStack() as stack:
         subject = _subject(folder, result, stack)
         outcome = analysis.compute(subject, settings)
@@ -66,15 +66,15 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
     execution = replace(result.experiment.execution, runs=runs, force=False, logger=None)
     experiment = replace(result.experiment, execution=execution)
     evaluation = Evaluation(experiment)
-    defense, settings = evaluation.parts.defense, experiment.evaluation
+    settings = experiment.evaluation
     attack = evaluation.attack
-    objectives: Mapping[str, Objective] = {"cross_entropy": cross_entropy}
-    paper_objective = ("cross_entropy", cross_entropy)
+    paper_attack = PaperAttack(attack, "cross_entropy", cross_entropy)
+    objectives: Mapping[str, Objective] = {paper_attack.name: cross_entropy}
     if experiment.task == "defend":
-        declared = declared_objectives(defense, settings.adaptive)
-        attack, objectives = evaluation.attack.adaptive_attack(declared)
-        name = defense.paper_objective
-        paper_objective = (name, defense.objectives()[name])
+        defense = evaluation.parts.defense
+        paper_objective = defense.objectives()[defense.paper_objective]
+        paper_attack = PaperAttack(attack, defense.paper_objective, paper_objective)
+        attack, objectives = attack.adaptive_attack(declared_objectives(defense, settings.adaptive))
     run = trained(experiment, evaluation.parts)
     batches = evaluation.batches()
     device = stack.enter_context(evaluating(execution, amp=settings.amp))
@@ -90,7 +90,7 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
         attack=attack,
         suite=evaluation.suite,
         objectives=dict(objectives),
-        paper_objective=paper_objective,
+        paper_attack=paper_attack,
         device=device,
-        cache=loaded.known,
+        cache=loaded.cache,
     )

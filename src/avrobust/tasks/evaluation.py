@@ -104,8 +104,8 @@ class Evaluation:
             objective=objective,
             seed=model.seed,
             device=device,
-            watch=examples.keep,
-            known=loaded.known,
+            observe=examples.keep,
+            cache=loaded.cache,
         )
         self._skipped = batches.skipped
         return records

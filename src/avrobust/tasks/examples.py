@@ -30,7 +30,7 @@ class Example(NamedTuple):
 
 @final
 class Examples:
-    """Keeps some clips under each condition; `keep` is a watcher of `evaluate`.
+    """Keeps some clips under each condition; `evaluate` calls `keep` as its observer.
 
     The keys alone decide which clips, so that every run on the same split keeps the same ones.
 

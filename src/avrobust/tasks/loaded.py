@@ -6,7 +6,7 @@ import torch
 
 from avrobust.data.batches import SplitBatches
 from avrobust.errors import UserError
-from avrobust.evaluation.evaluate import Known
+from avrobust.evaluation.evaluate import EvaluationCache
 from avrobust.experiments.runs import Run
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
@@ -16,7 +16,7 @@ class Loaded(NamedTuple):
     """A trained model, ready to be attacked."""
 
     model: AVClassifier  # BatchNorm folded into the convolutions
-    known: Known | None  # the cache for `evaluate`; None where the split is too large to be kept
+    cache: EvaluationCache | None  # for `evaluate`; None where the split is too large to be kept
 
 
 _last: tuple[tuple[object, ...], Loaded] | None = None

@@ -1,4 +1,17 @@
-"""Numbers as text, written the same way in tables, on the page and in charts."""
+"""Numbers and conditions as text, the same in tables, on the page and in charts."""
+
+from avrobust.types import ConditionInfo, Modality
+
+MODALITY_WORDS: dict[Modality, str] = {"audio": "audio", "visual": "video"}
+
+
+def condition_words(condition: ConditionInfo) -> str:
+    """A condition in words: "audio attacked", "both attacked", or its title."""
+    if not condition.adversarial:
+        return condition.title
+    if len(condition.modalities) == len(MODALITY_WORDS):
+        return "both attacked"
+    return f"{MODALITY_WORDS[condition.modalities[0]]} attacked"
 
 
 def eps_text(eps: float, label: str = "") -> str:
@@ -9,6 +22,11 @@ def eps_text(eps: float, label: str = "") -> str:
         label: the budget as its owner writes it, for example "8/255"; it is used if there is one.
     """
     return label or f"{eps:g}"
+
+
+def thousandths(eps: float) -> str:
+    """Formats a budget for the tick of an axis "eps × 1000"."""
+    return f"{1000 * eps:g}"
 
 
 def interval_text(

@@ -1,16 +1,20 @@
-"""The command `avrobust embeddings RUN...`."""
+"""The command `avrobust embeddings RUN...`: the embeddings of clips, clean and attacked."""
 
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
-from avrobust.analyses.base import Analysis
+from avrobust.analyses.base import Analysis, Analyzed, NamedChart, Render, Section, Subject
+from avrobust.analyses.embeddings.outcome import EmbeddingsOutcome
+from avrobust.errors import UserError
+
+if TYPE_CHECKING:
+    from avrobust.experiments.results import EvaluationResult
 
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class EmbeddingsSettings:
     """Which budgets are compared and how many clips are drawn."""
 
     eps: tuple[float, ...] = field(
@@ -31,28 +35,48 @@ class Settings:
 
 
 @final
-class Embeddings(Analysis):
-    """Where models put clips, clean and attacked."""
+class Embeddings(Analysis[EmbeddingsSettings, EmbeddingsOutcome]):
+    """The embeddings of clips, clean and attacked: t-SNE, compactness, cosine."""
 
     name = "embeddings"
     help = "Compare embeddings of clips, clean and attacked: t-SNE, compactness, cosine."
-    settings = Settings
+    settings = EmbeddingsSettings
+    outcome = EmbeddingsOutcome
     several = True
 
-    def run(self, folder: Path, settings: Settings) -> None:
-        from avrobust.analyses.embeddings.command import main
+    def validate(self, result: "EvaluationResult", settings: EmbeddingsSettings) -> None:
+        if result.settings.eps <= 0:
+            raise UserError(f"{result.run_id}: its eps is 0, so nothing was attacked")
 
-        content = main(folder, eps=settings.eps or None, clips=settings.clips)
-        for stage, modalities in content["compactness"].items():
-            for modality, values in modalities.items():
-                ratios = (f"{c} {v['intra_over_inter']:.3f}" for c, v in values.items() if v)
-                sys.stdout.write(
-                    f"{stage} {modality}, distance within over between classes: "
-                    f"{', '.join(ratios)}\n"
-                )
-        if reason := content["cosine"].get("left_out"):
-            sys.stdout.write(f"{reason}\n")
-        sys.stdout.write(f"written: {folder / 'embeddings.json'}; avrobust report draws it\n")
+    def compute(self, subject: Subject, settings: EmbeddingsSettings) -> EmbeddingsOutcome:
+        from avrobust.analyses.embeddings.measure import analyze
+
+        return analyze(subject, settings.eps, settings.clips)
+
+    def summary(self, analyzed: Analyzed[EmbeddingsOutcome]) -> list[str]:
+        lines = []
+        for space in analyzed.outcome.spaces:
+            ratios = []
+            for cloud in space.clouds:
+                if cloud.compactness:
+                    ratios.append(f"{cloud.condition} {cloud.compactness.intra_over_inter:.3f}")
+            name = f"{space.stage} {space.modality}"
+            lines.append(f"{name}, distance within over between classes: {', '.join(ratios)}")
+        if reason := analyzed.outcome.no_cosine:
+            lines.append(reason)
+        return lines
+
+    def charts(self, analyzed: Sequence[Analyzed[EmbeddingsOutcome]]) -> list[NamedChart]:
+        from avrobust.analyses.embeddings.section import charts
+
+        return charts(analyzed)
+
+    def section(
+        self, analyzed: Sequence[Analyzed[EmbeddingsOutcome]], render: Render, most: int
+    ) -> Section | None:
+        from avrobust.analyses.embeddings.section import section
+
+        return section(analyzed, render, most)
 
 
 ANALYSIS = Embeddings()

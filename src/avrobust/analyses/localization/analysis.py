@@ -1,22 +1,26 @@
-"""The command `avrobust localize RUN`."""
+"""The command `avrobust localize RUN`: where the model takes the sound to come from."""
 
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal, final
+from typing import TYPE_CHECKING, final
 
-from avrobust.analyses.base import Analysis
+from avrobust.analyses.base import Analysis, Analyzed, NamedChart, Render, Section, Subject
+from avrobust.analyses.localization.outcome import LocalizeOutcome
+from avrobust.errors import UserError
+
+if TYPE_CHECKING:
+    from avrobust.experiments.results import EvaluationResult
 
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class LocalizeSettings:
     """Which attacks are followed, and what is kept to look at."""
 
     levels: int = field(default=4, metadata={"help": "steps of eps"})
-    conditions: tuple[Literal["audio", "visual", "audiovisual"], ...] = field(
-        default=("audio", "visual", "audiovisual"),
-        metadata={"help": "attacked conditions, separated by commas"},
+    conditions: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "attacked conditions of the run, such as audio,visual; all if not given"},
     )
     examples: int = field(default=6, metadata={"help": "clips that are kept to look at"})
     mosaic: bool = field(
@@ -29,34 +33,59 @@ class Settings:
 
 
 @final
-class Localization(Analysis):
+class Localize(Analysis[LocalizeSettings, LocalizeOutcome]):
     """Where the model's attention takes the sound to come from, clean and attacked."""
 
     name = "localize"
     help = "Show where a run's model takes the sound to come from, clean and attacked."
-    settings = Settings
+    settings = LocalizeSettings
+    outcome = LocalizeOutcome
 
-    def run(self, folder: Path, settings: Settings) -> None:
-        from tabulate import tabulate
+    def validate(self, result: "EvaluationResult", settings: LocalizeSettings) -> None:
+        from hydra.utils import get_class
 
-        from avrobust.analyses.localization.command import main
-        from avrobust.analyses.localization.section import HEAD, draw, rows
+        from avrobust.models.fusion.base import MapFusion
 
-        content = main(
-            folder,
-            levels=settings.levels,
-            conditions=settings.conditions,
-            examples=settings.examples,
-            mosaic=settings.mosaic,
-        )
-        draw(folder, folder / "localization", folder.name)
-        table = tabulate(rows(content), HEAD, tablefmt="github", disable_numparse=True)
+        attacked = [condition.name for condition in result.attacked]
+        for name in settings.conditions:
+            if name not in attacked:
+                raise UserError(
+                    f"--conditions {name}: no attack of the run; choices: {', '.join(attacked)}"
+                )
+        fusion = get_class(result.experiment.model.used_fusion.target)
+        if not issubclass(fusion, MapFusion):
+            raise UserError(
+                f"{result.run_id}: its fusion, {fusion.__name__}, has no response map, as it looks "
+                "at no places of a picture; attack a model with fusion=attention"
+            )
+
+    def compute(self, subject: Subject, settings: LocalizeSettings) -> LocalizeOutcome:
+        from avrobust.analyses.localization.measure import analyze
+
+        return analyze(subject, settings)
+
+    def summary(self, analyzed: Analyzed[LocalizeOutcome]) -> list[str]:
+        from avrobust.analyses.localization.table import text_table
+
+        outcome = analyzed.outcome
         boxes = "no boxes, so that no place is right or wrong"
-        if content["boxes"]:
-            boxes = f"{content['boxes']} with boxes"
-        size = " x ".join(map(str, content["map"]))
-        sys.stdout.write(f"{table}\n\nn = {content['n']}, {boxes}; maps of {size}\n")
-        sys.stdout.write(f"written: {folder / 'localization.json'}, pictures beside it\n")
+        if outcome.boxes:
+            boxes = f"{outcome.boxes} with boxes"
+        height, width = outcome.map_size
+        sizes = f"n = {outcome.n}, {boxes}; maps of {height} x {width}"
+        return [text_table(outcome), "", sizes]
+
+    def charts(self, analyzed: Sequence[Analyzed[LocalizeOutcome]]) -> list[NamedChart]:
+        from avrobust.analyses.localization.section import charts
+
+        return charts(analyzed)
+
+    def section(
+        self, analyzed: Sequence[Analyzed[LocalizeOutcome]], render: Render, most: int
+    ) -> Section | None:
+        from avrobust.analyses.localization.section import section
+
+        return section(analyzed, render, most)
 
 
-ANALYSIS = Localization()
+ANALYSIS = Localize()
