@@ -144,7 +144,7 @@ class Wandb(Tracker):
             "job_type": run.task,
             "tags": _tags(experiment),
             "notes": execution.name,
-            "config": _config(experiment),
+            "config": published_config(experiment),
             "resume": "allow",
             "allow_val_change": True,  # a run that goes on may have another batch size or label
             "mode": self.mode,
@@ -169,7 +169,7 @@ def _tags(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys([*tags, *experiment.execution.tags]))
 
 
-def _config(experiment: Experiment) -> dict[str, Any]:
+def published_config(experiment: Experiment) -> dict[str, Any]:
     """What was chosen, all values, and how the work is done; plain values alone."""
     execution = asdict(experiment.execution)
     del execution["logger"]
