@@ -42,8 +42,7 @@ class Localize(Analysis[LocalizeSettings, LocalizeOutcome]):
     outcome = LocalizeOutcome
 
     def validate(self, result: "EvaluationResult", settings: LocalizeSettings) -> None:
-        from hydra.utils import get_class
-
+        from avrobust.experiments.build import built_class
         from avrobust.models.fusion.base import MapFusion
 
         attacked = [condition.name for condition in result.attacked]
@@ -52,7 +51,7 @@ class Localize(Analysis[LocalizeSettings, LocalizeOutcome]):
                 raise UserError(
                     f"--conditions {name}: no attack of the run; choices: {', '.join(attacked)}"
                 )
-        fusion = get_class(result.experiment.model.used_fusion.target)
+        fusion = built_class("fusion", result.experiment.model.used_fusion)
         if not issubclass(fusion, MapFusion):
             raise UserError(
                 f"{result.run_id}: its fusion, {fusion.__name__}, has no response map, as it looks "
