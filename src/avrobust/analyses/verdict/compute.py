@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from avrobust.attacks.av_auto import BLACK_BOX
 from avrobust.attacks.base import attack_problem
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.problem import Problem
@@ -276,7 +277,7 @@ def _record_checks(condition: str, records: Sequence[Record], context: Context) 
     n = len(attacked)
     if not n:
         return []
-    square = sum(record.attack == "square" for record in attacked)
+    square = sum(record.attack == BLACK_BOX for record in attacked)
     text = f"Square fooled {square} of {n} clips that gradients could not"
     checks = [Check("square", condition, _more(square, 0, n), text)]
     if context.transfer and condition in context.transfer:
