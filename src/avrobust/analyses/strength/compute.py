@@ -68,8 +68,8 @@ def strength(
     Args:
         model: any callable from Clip to logits (B, C).
         batches: clips with labels and keys.
-        attack: a bounded one; it is run log2(levels) + 1 times on each clip and condition, and at most 2 * grid
-            + 1 times for the surface.
+        attack: a bounded one. It runs log2(levels) + 1 times on each clip and condition, and at
+            most 2 * grid + 1 times for the surface.
         largest: the budgets of both modalities at which the search ends.
         levels: number of equal steps that they are cut into, for one modality alone and for both
             at the same share.

@@ -20,8 +20,8 @@ from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Batch, Classifier, Clip, Record
 from avrobust.utils.randomness import generator
 
-# Of the gradient attack whose behavior is checked. A step is a fraction of eps, such that the attack
-# can reach any point of the budget.
+# The gradient attack whose behavior is checked. A step is a fraction of eps; together the steps can
+# reach any point of the budget.
 STEPS = 20
 STEP = 2.5 / STEPS
 DRAWS = 5  # random points that the attack is compared with
