@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from avrobust.attacks.av_auto import BLACK_BOX
 from avrobust.attacks.base import attack_problem
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.problem import Problem
@@ -19,8 +20,8 @@ from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Batch, Classifier, Clip, Record
 from avrobust.utils.randomness import generator
 
-# Of the gradient attack whose behavior is checked. A step is a fraction of eps, such that the attack
-# can reach any point of the budget.
+# The gradient attack whose behavior is checked. A step is a fraction of eps; together the steps can
+# reach any point of the budget.
 STEPS = 20
 STEP = 2.5 / STEPS
 DRAWS = 5  # random points that the attack is compared with
@@ -276,7 +277,7 @@ def _record_checks(condition: str, records: Sequence[Record], context: Context) 
     n = len(attacked)
     if not n:
         return []
-    square = sum(record.attack == "square" for record in attacked)
+    square = sum(record.attack == BLACK_BOX for record in attacked)
     text = f"Square fooled {square} of {n} clips that gradients could not"
     checks = [Check("square", condition, _more(square, 0, n), text)]
     if context.transfer and condition in context.transfer:
