@@ -1,4 +1,4 @@
-"""An evaluation of some clips of a split: the same ones for every run, and said wherever the row is shown."""
+"""An evaluation of a subset of a split: the same clips for every run, shown with every row."""
 
 import csv
 from dataclasses import replace

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from avrobust.analyses.embeddings.command import _cosines
 from avrobust.report.charts import dots, scale
 from avrobust.report.collect import collect
 from avrobust.report.style import save_all
 from matplotlib.figure import Figure
 from PIL import Image
 
-from avrobust.analyses.embeddings.command import _cosines
 from avrobust.analyses.embeddings.compute import embedded, tsne
 from avrobust.analyses.embeddings.section import comparisons
 from avrobust.attacks.fgsm import FGSM
@@ -40,7 +40,7 @@ def test_it_is_what_the_model_saw() -> None:
         [batch],
         FGSM(),
         SUITE,
-        watch=lambda _, condition, clip: seen.update({condition: clip}),
+        watch=lambda _, condition, clip: seen.update({condition.name: clip}),
     )
     found = embedded(model, [batch], FGSM(), SUITE)
     assert found.keys == batch.key

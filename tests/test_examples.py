@@ -26,6 +26,7 @@ from tests.support import batch_of, model_for
 
 KEYS = [f"clip/{i}" for i in range(8)]
 CONDITIONS = all_conditions(FGSM(), suite(0.05))
+AUDIO = ConditionInfo("audio", "xA", ("audio",), adversarial=True)
 
 
 def kept(count: int = 3, batches: Sequence[Batch] = (), *, eps: float = 0.05) -> Examples:
@@ -87,10 +88,9 @@ def test_none_is_kept_where_none_is_wanted(tmp_path: Path) -> None:
 
 def test_of_several_objectives_the_clip_of_the_worst_is_kept() -> None:
     first, second = Examples(KEYS, 8), Examples(KEYS, 8)
-    audio = ConditionInfo("audio", "xA", ("audio",), adversarial=True)
     for examples, value in ((first, 0.1), (second, 0.2)):
         clip = batch_of(1).clip._replace(audio=torch.full((1, 1, 8), value))
-        examples.keep(Batch(clip, torch.zeros(1), ("clip/0",)), audio, clip)
+        examples.keep(Batch(clip, torch.zeros(1), ("clip/0",)), AUDIO, clip)
     weak = Record("clip/0", "audio", 0, 0, True, 0.9, 0.1, 0.0, 0.0)
     strong = weak._replace(correct=False, loss=3.0)
     chosen = worst_examples([first, second], [[weak], [strong]], [strong])

@@ -56,10 +56,10 @@ def test_compactness_by_hand() -> None:
     embeddings = np.array([[0.0, 0], [2, 0], [10, 0], [10, 4]])
     found = compactness(embeddings, np.array([0, 0, 1, 1]))
     assert found is not None
-    assert found["intra_over_inter"] == pytest.approx((1 + 1 + 2 + 2) / 4 / (9**2 + 2**2) ** 0.5)
+    assert found.intra_over_inter == pytest.approx((1 + 1 + 2 + 2) / 4 / (9**2 + 2**2) ** 0.5)
     tight = compactness(embeddings * [[1, 0]], np.array([0, 0, 1, 1]))
     assert tight is not None
-    assert tight["silhouette"] > found["silhouette"]
+    assert tight.silhouette > found.silhouette
 
 
 def test_compactness_needs_two_classes_and_a_class_with_two_clips() -> None:

@@ -260,7 +260,7 @@ def official(
 
 def highest(problem: Problem) -> Clip:
     """The iterate with the highest loss of one run of ours: what it fools with has the highest DLR anyhow."""
-    return APGD(AA_STEPS)._run(problem)
+    return APGD(AA_STEPS)._ascend(problem)
 
 
 @pytest.fixture(scope="module")

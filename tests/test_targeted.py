@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from avrobust.analyses.strength import command as strength
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM

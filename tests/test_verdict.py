@@ -10,7 +10,7 @@ import torch
 from avrobust.report.collect import collect
 from torch import Tensor
 
-from avrobust.analyses.verdict.compute import Context, Probe, Verdict, _checks, judge
+from avrobust.analyses.verdict.compute import Context, Probe, Verdict, _condition_checks, judge
 from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.base import Attack
 from avrobust.attacks.eot import EoT
@@ -196,9 +196,8 @@ def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_th
     def suspicious(replaced: Tensor) -> bool:
         nothing, fooled = torch.zeros(10, dtype=torch.bool), torch.arange(10) < 7
         losses = torch.tensor([[0.0, 1.0, 2.0]]).expand(10, 3)
-        checks = _checks(
-            "visual", Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses), 5
-        )
+        probe = Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses)
+        checks = _condition_checks("visual", probe, 5, both=False)
         return {check.name: check.suspicious for check in checks}["whole range"]
 
     halves = torch.stack(

@@ -44,19 +44,21 @@ def test_every_job_is_done_once(workers: int) -> None:
 
 def test_a_crash_costs_one_job() -> None:
     jobs = ["a", "crash 1", "b", "crash 2", "c", "exit", "d"]
-    found = run(jobs)
-    assert {job for job, result in found.items() if result == WorkerFailure("decoder crashed")} == {
+    results = run(jobs)
+    assert {
+        job for job, result in results.items() if result == WorkerFailure("decoder crashed")
+    } == {
         "crash 1",
         "crash 2",
         "exit",
     }
-    assert all(found[job] == job.upper() for job in "abcd")
+    assert all(results[job] == job.upper() for job in "abcd")
 
 
 def test_a_hang_costs_one_job() -> None:
     begin = time.monotonic()
-    found = run(["a", "hang", "b"])
-    assert found == {"a": "A", "hang": WorkerFailure("decoder hung"), "b": "B"}
+    results = run(["a", "hang", "b"])
+    assert results == {"a": "A", "hang": WorkerFailure("decoder hung"), "b": "B"}
     assert time.monotonic() - begin < 50
 
 

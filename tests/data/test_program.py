@@ -18,7 +18,7 @@ from tests.support import AVROBUST, run_in_new_interpreter, start_script
 
 
 def test_the_program_on_awkward_names(tmp_path: Path, clip: Path) -> None:
-    """As a user runs it: names with spaces, commas, quotes, brackets and other scripts; no terminal, so no bar."""
+    """Names with spaces, commas, quotes, brackets and other scripts; no bar without a terminal."""
     names = [
         "a b.mp4",
         "c,d.mp4",

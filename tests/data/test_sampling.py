@@ -101,9 +101,9 @@ def clips(root: Path, *, seed: int = 0) -> Clips:
 
 
 def sample(source: Clips, epoch: int) -> Sample:
-    found = source[epoch, 0]
-    assert isinstance(found, Sample)
-    return found
+    sample = source[epoch, 0]
+    assert isinstance(sample, Sample)
+    return sample
 
 
 def test_augmentation_depends_on_seed_and_epoch_alone(tmp_path: Path) -> None:

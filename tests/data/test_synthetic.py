@@ -1,4 +1,4 @@
-"""The embedded data set: reproducible, whole, in synchrony, and its boxes where the instruments are."""
+"""The synthetic data set: reproducible, complete, in synchrony, with correct boxes."""
 
 import csv
 import json
@@ -239,16 +239,16 @@ def test_picture_moves_with_its_own_sound_and_not_with_anothers(label: str) -> N
         motion = [
             float(change.mean()) for change in changes(draw(spec, scores[0], 6.0, DIFFICULTY))
         ]
-        for notes, found in zip(scores, (own, other), strict=True):
+        for notes, correlations in zip(scores, (own, other), strict=True):
             sound = record(label, notes, spec.rng(0, "sound"), 6.0, CLOSE)
-            found.append(np.corrcoef(motion, rms_by_frame(sound, len(motion)))[0, 1])
+            correlations.append(np.corrcoef(motion, rms_by_frame(sound, len(motion)))[0, 1])
     assert np.mean(own) > 0.2, own
     assert np.mean(own) > np.mean(other) + 0.1, (own, other)
 
 
 @pytest.mark.parametrize("label", CLASSES)
 def test_sound_follows_the_score(label: str) -> None:
-    """The recording is louder while notes sound than in the silence after them, for every instrument."""
+    """For every instrument, the recording is louder during notes than in the silence after them."""
     spec = ClipSpec("train", label, 0)
     clean = replace(CLOSE, wet=(0.0, 0.0))
     notes = [Note(0.2, 0.5, 60, 1.0), Note(1.2, 0.5, 64, 1.0)]
@@ -267,15 +267,15 @@ def test_a_killed_run_leaves_no_half_clip_and_goes_on(tmp_path: Path) -> None:
         while len(films(tmp_path)) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
-    found = films(tmp_path)
-    assert 2 <= len(found) < 400
-    for path in found:
+    finished = films(tmp_path)
+    assert 2 <= len(finished) < 400
+    for path in finished:
         assert len(decode(tmp_path / path).frames) == SECONDS * FPS
     assert not (tmp_path / "labels.csv").exists()
-    before = {path: (tmp_path / path).stat().st_mtime_ns for path in found}
-    generate(tmp_path, clips={"train": len(found) + 1}, seconds=SECONDS, size=SIZE, workers=1)
-    assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in found}
-    assert len(rows(tmp_path / "labels.csv")) == len(found) + 1
+    before = {path: (tmp_path / path).stat().st_mtime_ns for path in finished}
+    generate(tmp_path, clips={"train": len(finished) + 1}, seconds=SECONDS, size=SIZE, workers=1)
+    assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in finished}
+    assert len(rows(tmp_path / "labels.csv")) == len(finished) + 1
     assert not list(tmp_path.rglob("*.part"))
 
 

@@ -1,8 +1,40 @@
 """Statistics of accuracies, and how compact the classes of embeddings are."""
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, final
+
+
+@final
+@dataclass(frozen=True)
+class Share:
+    """A percentage of n clips with its 95 % Wilson interval."""
+
+    percent: float
+    low: float
+    high: float
+    n: int
+
+
+@final
+@dataclass(frozen=True)
+class Compactness:
+    """How close the embeddings of a class lie together: a smaller ratio is more compact."""
+
+    intra_over_inter: float  # mean distance to the own class's mean over that between class means
+    silhouette: float  # mean silhouette coefficient in [-1, 1]. Rousseeuw 1987
+
+
+def share(count: int, n: int) -> Share:
+    """`count` of `n` clips in percent, with the 95 % Wilson interval.
+
+    Raises:
+        ValueError: n is 0.
+    """
+    value = percent(count, n)
+    low, high = wilson(count, n)
+    return Share(value, low, high, n)
 
 
 def percent(correct: int, n: int) -> float:
@@ -41,7 +73,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
 
 
-def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
+def compactness(embeddings: Any, labels: Any) -> Compactness | None:
     """How close the embeddings of a class lie together.
 
     Args:
@@ -49,10 +81,7 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
         labels: (N,) array.
 
     Returns:
-        "intra_over_inter": mean distance of a clip from its class mean over the mean distance
-        between class means, smaller for compact classes; "silhouette": mean silhouette coefficient
-        in [-1, 1] (Rousseeuw 1987), larger for compact classes. None where there are fewer than two
-        classes or no class has two clips.
+        None where there are fewer than two classes or no class has two clips.
     """
     from scipy.spatial.distance import pdist
     from sklearn.metrics import silhouette_score
@@ -60,13 +89,13 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
     classes = sorted(set(labels.tolist()))
     if not 1 < len(classes) < len(labels):
         return None
-    means = {c: embeddings[labels == c].mean(0) for c in classes}
-    intra = [
-        float(((x - means[int(y)]) ** 2).sum() ** 0.5)
-        for x, y in zip(embeddings, labels, strict=True)
-    ]
-    ratio = sum(intra) / len(intra) / float(pdist([means[c] for c in classes]).mean())
-    return {"intra_over_inter": ratio, "silhouette": float(silhouette_score(embeddings, labels))}
+    means = {label: embeddings[labels == label].mean(0) for label in classes}
+    distances = []
+    for row, label in zip(embeddings, labels, strict=True):
+        distances.append(float(((row - means[int(label)]) ** 2).sum() ** 0.5))
+    between = float(pdist([means[label] for label in classes]).mean())
+    ratio = sum(distances) / len(distances) / between
+    return Compactness(ratio, float(silhouette_score(embeddings, labels)))
 
 
 def robustness_improvement(

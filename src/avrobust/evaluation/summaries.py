@@ -1,15 +1,14 @@
 """What the records of an evaluation come to: accuracies, costs, successes, the worst case."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from statistics import fmean
 from typing import NamedTuple
 
-from avrobust.attacks.problem import QueryCounter
 from avrobust.evaluation.metrics import percent, wilson
 from avrobust.types import Record
 
-COSTS = tuple(asdict(QueryCounter()))
+# The fields of a record that say what an attack cost.
+COSTS = ("gradients", "queries", "shared_gradients")
 
 
 class Summary(NamedTuple):

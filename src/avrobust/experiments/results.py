@@ -17,23 +17,13 @@ from typing import Any, Literal, NamedTuple, final
 from pydantic import TypeAdapter, ValidationError
 
 from avrobust.data.layout import Split
+from avrobust.evaluation.metrics import Compactness, Share
 from avrobust.experiments.settings import AttackSettings, Experiment, Task, attack_name
 from avrobust.types import ConditionInfo, Modality
 from avrobust.utils.files import atomic_write
 
 SCHEMA = 1  # goes up when an older result.json can no longer be read
 FILE = "result.json"
-
-
-@final
-@dataclass(frozen=True)
-class Share:
-    """A percentage of n clips with its 95 % Wilson interval."""
-
-    percent: float
-    low: float
-    high: float
-    n: int
 
 
 @final
@@ -147,15 +137,6 @@ class SplitResult:
 
     accuracy: float  # in percent
     n: int
-
-
-@final
-@dataclass(frozen=True)
-class Compactness:
-    """How close the embeddings of a class lie together, see `metrics.compactness`."""
-
-    intra_over_inter: float
-    silhouette: float
 
 
 @final

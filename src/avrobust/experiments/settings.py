@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, final
 
 from annotated_types import Ge
+from pydantic import Strict
 
 from avrobust.data.layout import Split
 from avrobust.experiments.options import Option
@@ -16,8 +17,8 @@ from avrobust.types import Target
 
 Task = Literal["train", "attack", "defend"]
 Adaptive = Literal["worst", "paper"]
-Count = Annotated[int, Ge(0)]
-Positive = Annotated[int, Ge(1)]
+Count = Annotated[int, Strict(), Ge(0)]
+Positive = Annotated[int, Strict(), Ge(1)]
 
 UNDEFENDED = "none"  # the option of the group `defense` that every defense is compared with
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from avrobust.report.table import line_groups
 from avrobust.report.write import csv_text, latex, markdown
-from avrobust.utils.format import condition_words, p_value_text
+from avrobust.utils.format import p_value_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -33,8 +33,7 @@ def _environment(folder: Path) -> Environment:
         markdown=markdown,
         latex=latex,
         csv=csv_text,
-        line_groups=line_groups,
         p_value=p_value_text,
-        condition_words=condition_words,
+        line_groups=line_groups,
     )
     return environment

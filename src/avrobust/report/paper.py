@@ -28,7 +28,7 @@ class Published(NamedTuple):
     @property
     def average(self) -> float:
         """Over xA, xV, xAV."""
-        clean, *attacked = self.accuracy.values()
+        _, *attacked = self.accuracy.values()
         return sum(attacked) / len(attacked)
 
     @property

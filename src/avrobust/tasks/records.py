@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from avrobust.evaluation.conditions import Attacked, Condition
-from avrobust.evaluation.metrics import percent, wilson
+from avrobust.evaluation.metrics import Share, share
 from avrobust.evaluation.summaries import cost, success_by_attack
-from avrobust.experiments.results import ConditionResult, Cost, Share
+from avrobust.experiments.results import ConditionResult, Cost
 from avrobust.types import MODALITIES, Modality, Record
 
 
@@ -23,12 +23,6 @@ def condition_results(
     for condition in conditions:
         results.append(_condition_result(condition, by_condition[condition.name]))
     return tuple(results)
-
-
-def share(count: int, n: int) -> Share:
-    """`count` of `n` clips in percent, with the 95 % Wilson interval."""
-    low, high = wilson(count, n)
-    return Share(percent(count, n), low, high, n)
 
 
 def records_as_csv(records: Sequence[Record], classes: Sequence[str]) -> str:

@@ -11,12 +11,11 @@ from avrobust.data.batches import TrainingBatches
 from avrobust.data.layout import SPLITS, Split
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.metrics import compactness
+from avrobust.evaluation.metrics import Compactness, compactness
 from avrobust.evaluation.summaries import summarize
 from avrobust.experiments.build import build, check_trainer
 from avrobust.experiments.listing import choices, settings_tree
 from avrobust.experiments.results import (
-    Compactness,
     SkippedClip,
     SplitResult,
     TrainResult,
@@ -233,9 +232,8 @@ class _Training:
     def _compactness(self, model: AVClassifier) -> dict[Modality, Compactness | None]:
         """Of each modality's embeddings of the test clips."""
         features, label = embed(model, self.parts.batches("test", self.experiment.execution))
-        found: dict[Modality, Compactness | None] = {}
+        by_modality: dict[Modality, Compactness | None] = {}
         for modality in model.fusion.uses:
             embeddings = getattr(features, modality).cpu().numpy()
-            values = compactness(embeddings, label.cpu().numpy())
-            found[modality] = Compactness(**values) if values else None
-        return found
+            by_modality[modality] = compactness(embeddings, label.cpu().numpy())
+        return by_modality

@@ -20,7 +20,6 @@ from avrobust.analyses.embeddings.outcome import (
 )
 from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.evaluation.metrics import compactness
-from avrobust.experiments.results import Compactness
 from avrobust.models.classifier import AVClassifier
 from avrobust.types import MODALITIES, ConditionInfo, Features, Modality
 from avrobust.utils.console import track
@@ -116,14 +115,13 @@ def _clouds(
     coordinates = tsne([group[chosen] for group in groups.values()], seed)
     clouds = []
     for place, (condition, group) in enumerate(groups.items()):
-        measures = compactness(group, label)
         points = np.round(coordinates[place], 2).tolist() if coordinates else []
         clouds.append(
             Cloud(
                 condition=condition.name,
                 words=condition_words(condition),
                 attacked=condition.modalities,
-                compactness=Compactness(**measures) if measures else None,
+                compactness=compactness(group, label),
                 points=tuple((x, y) for x, y in points),
             )
         )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, final
 
-from avrobust.experiments.results import Compactness
+from avrobust.evaluation.metrics import Compactness
 from avrobust.types import Modality
 
 # As the encoders give them; as a defense's restorers hand them to the fusion.

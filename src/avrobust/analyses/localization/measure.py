@@ -30,8 +30,7 @@ from avrobust.analyses.localization.outcome import (
 from avrobust.analyses.localization.pictures import write_pictures
 from avrobust.data.boxes import Box, sample_boxes
 from avrobust.data.mosaic import Mosaics, in_mosaic
-from avrobust.evaluation.metrics import percent, wilson
-from avrobust.experiments.results import Share
+from avrobust.evaluation.metrics import share
 from avrobust.tasks.examples import Examples
 from avrobust.types import Record
 from avrobust.utils.console import track
@@ -128,8 +127,8 @@ def _truth(subject: Subject, records: list[Record], mosaic: bool) -> Truth:
 def _scores(responses: Responses, clean: Responses, truth: Truth) -> ResponseScores:
     n = len(responses.records)
     return ResponseScores(
-        recognized=_share(sum(record.correct for record in responses.records), n),
-        moved=_share(int((peaks(responses.maps) != peaks(clean.maps)).sum()), n),
+        recognized=share(sum(record.correct for record in responses.records), n),
+        moved=share(int((peaks(responses.maps) != peaks(clean.maps)).sum()), n),
         places=_place_scores(responses.maps, truth) if len(truth.rows) else None,
     )
 
@@ -154,15 +153,10 @@ def _place_scores(maps: Tensor, truth: Truth) -> PlaceScores:
     with_box, count = maps[truth.rows], len(truth.rows)
     ciou = overlap(with_box, truth.boxes, truth.side)
     return PlaceScores(
-        pointing=_share(int(pointed(with_box, truth.boxes).sum()), count),
-        ciou=_share(int((ciou >= ENOUGH).sum()), count),
+        pointing=share(int(pointed(with_box, truth.boxes).sum()), count),
+        ciou=share(int((ciou >= ENOUGH).sum()), count),
         auc=100 * area_under_curve(ciou),
     )
-
-
-def _share(count: int, n: int) -> Share:
-    low, high = wilson(count, n)
-    return Share(percent(count, n), low, high, n)
 
 
 def _shown_clips(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, final
 
-from avrobust.experiments.results import Share
+from avrobust.evaluation.metrics import Share
 
 Baseline = Literal["center", "whole", "random"]
 BASELINES: tuple[Baseline, ...] = ("center", "whole", "random")

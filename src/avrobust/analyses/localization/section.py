@@ -30,7 +30,7 @@ from avrobust.charts.figure import Chart
 from avrobust.charts.lines import LinePanel, LinePoint, LineSeries, Reference, line_chart
 from avrobust.charts.pictures import Picture, picture_chart
 from avrobust.charts.style import series_look
-from avrobust.experiments.results import Share
+from avrobust.evaluation.metrics import Share
 from avrobust.utils.data_uri import image_uri
 from avrobust.utils.format import interval_text, thousandths
 

@@ -6,7 +6,7 @@ from avrobust.analyses.localization.outcome import (
     PlaceScores,
     ResponseScores,
 )
-from avrobust.experiments.results import Share
+from avrobust.evaluation.metrics import Share
 from avrobust.utils.format import interval_text
 
 HEADINGS = ("attacked", "eps", "pointing", "cIoU ≥ 0.5", "AUC", "peak moved", "recognized")

@@ -10,8 +10,7 @@ from avrobust.analyses.surface.compute import SmallestBudgets, smallest_budgets
 from avrobust.analyses.surface.outcome import BudgetCurve, Interaction, SurfaceOutcome
 from avrobust.errors import UserError
 from avrobust.evaluation.conditions import attacked_title
-from avrobust.evaluation.metrics import percent, wilson
-from avrobust.experiments.results import Share
+from avrobust.evaluation.metrics import share
 from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Modality
 from avrobust.utils.console import track
@@ -103,9 +102,7 @@ def _curve(smallest: SmallestBudgets, modalities: tuple[Modality, ...]) -> Budge
     first, n = smallest.first_level[modalities], len(smallest.keys)
     accuracy = []
     for level in range(smallest.levels + 1):
-        count = int((first > level).sum())
-        low, high = wilson(count, n)
-        accuracy.append(Share(percent(count, n), low, high, n))
+        accuracy.append(share(int((first > level).sum()), n))
     title = attacked_title(modalities)
     return BudgetCurve(_name(modalities), title, tuple(accuracy), _median(first, smallest.levels))
 

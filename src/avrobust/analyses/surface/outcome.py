@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from avrobust.experiments.results import Share
+from avrobust.evaluation.metrics import Share
 from avrobust.types import Modality
 
 # Percentages of all clips by pair of budgets: [audio level][visual level].
