@@ -1,16 +1,17 @@
 """Options from outside the repository: the example project, used as its README says."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from avrobust.cli.main import main
+from avrobust.experiments.results import EvaluationResult
+from tests.results import evaluations
 from tests.support import PROJECT, run_script
 
 MY_LAB = PROJECT / "examples" / "my_lab"
@@ -27,7 +28,7 @@ def _installed() -> Iterator[None]:
 
 class Swept(NamedTuple):
     runs: Path
-    results: list[dict[str, Any]]
+    results: list[EvaluationResult]
     done: subprocess.CompletedProcess[str]
 
 
@@ -43,13 +44,12 @@ def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Swept:
         cwd=folder,
     )
     assert done.returncode == 0, done.stderr
-    results = [json.loads(p.read_text()) for p in folder.glob("runs/attack/*/result.json")]
-    return Swept(folder / "runs", results, done)
+    return Swept(folder / "runs", evaluations(folder / "runs"), done)
 
 
 def test_the_sweep_gives_a_run_for_each_attack_with_the_projects_names(swept: Swept) -> None:
     assert len(swept.results) == 2
-    names = [result["run_id"].rsplit("-", 1)[0] for result in swept.results]
+    names = [result.run_id.rsplit("-", 1)[0] for result in swept.results]
     assert sorted(names) == [
         f"my_clips-low_rank-noise-{attack}-paper-0.006-s0" for attack in ("fgsm", "halving")
     ]
@@ -57,9 +57,22 @@ def test_the_sweep_gives_a_run_for_each_attack_with_the_projects_names(swept: Sw
 
 
 def test_the_attack_keeps_its_budget_and_counts_its_gradients(swept: Swept) -> None:
-    (halving,) = [r for r in swept.results if r["config"]["choices"]["attack"] == "halving"]
-    assert halving["bounded"] is True
-    assert 0 < halving["largest_distance"]["audio"] <= 0.006 + 1e-6
+    (halving,) = [one for one in swept.results if one.settings.attack.name == "halving"]
+    assert halving.attack.bounded
+    audio, *_ = halving.attacked
+    assert 0 < audio.largest_distance["audio"] <= 0.006 + 1e-6
+    assert audio.cost is not None
+    assert audio.cost.gradients == 4
+
+
+def test_the_condition_is_evaluated_and_counts_into_no_average(swept: Swept) -> None:
+    for result in swept.results:
+        *_, muted = result.conditions
+        assert (muted.name, muted.modalities, muted.adversarial) == ("muted", ("audio",), False)
+        assert muted.largest_distance["audio"] > 0.1
+        assert muted.largest_distance["visual"] == 0
+        attacked = [result.accuracy[name] for name in ("audio", "visual", "audiovisual")]
+        assert result.average == pytest.approx(sum(attacked) / 3)
 
 
 def test_the_rows_are_in_the_table_and_on_the_page(
@@ -70,10 +83,20 @@ def test_the_rows_are_in_the_table_and_on_the_page(
         [cell.strip() for cell in line.split("|")] for line in capsys.readouterr().out.splitlines()
     ]
     page = (swept.runs / "report" / "index.html").read_text()
+    (head,) = [row for row in rows if "clean" in row]
+    column = head.index("muted")
     for attack in ("fgsm", "halving"):
         (row,) = [row for row in rows if attack in row]
         assert {"my_clips", "low_rank", "noise"} <= set(row)
+        assert row[column].split()[0].replace(".", "").isdigit()
         assert f"my_clips-low_rank-noise-{attack}-paper" in page
+
+
+def test_the_page_shows_the_condition(swept: Swept) -> None:
+    page = (swept.runs / "report" / "index.html").read_text()
+    assert '<th scope="col"><button type="button">muted</button></th>' in page
+    classes = page.split('id="classes"')[1].split("</section>")[0]
+    assert '<th class="num">muted</th>' in classes
 
 
 def test_help_lists_the_projects_options_beside_ours() -> None:

@@ -18,8 +18,9 @@ class Halving(Attack):
         ValueError: `steps` is less than 1.
     """
 
-    aims = True  # maximizes the given loss and nothing else, so that it can have a target class
-    begins_clean = True  # its first gradient is that of the clean clips
+    kind = "iterative"
+    supports_targeted = True  # maximizes the given loss and nothing else
+    starts_at_clean = True  # its first gradient is that of the clean clips
 
     def __init__(self, steps: int = 4) -> None:
         if steps < 1:
@@ -27,8 +28,9 @@ class Halving(Attack):
         self.steps = steps
 
     def perturb(self, problem: Problem) -> Clip:
-        clip = problem.clip
-        for step in range(self.steps):
-            gradient = problem.answer(clip).gradient
+        gradient = problem.clean_value_and_grad().gradient
+        clip = problem.step(problem.clip, gradient, 1.0)
+        for step in range(1, self.steps):
+            gradient = problem.value_and_grad(clip).gradient
             clip = problem.step(clip, gradient, 0.5**step)
         return clip

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from avrobust.defenses.base import Defense, Trained
+from avrobust.defenses.base import Defense, StepOutput
 from avrobust.models.classifier import AVClassifier
 from avrobust.types import Clip
 
@@ -30,13 +30,13 @@ class GaussianNoise(Defense):
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
-    ) -> Trained:
+    ) -> StepOutput:
         noisy = Clip(
             (clip.audio + self.audio * _noise(clip.audio, generators)).clamp(-1, 1),
             (clip.visual + self.visual * _noise(clip.visual, generators)).clamp(0, 1),
         )
         logits = model(noisy)
-        return Trained(F.cross_entropy(logits, label), logits)
+        return StepOutput(F.cross_entropy(logits, label), logits)
 
 
 def _noise(x: Tensor, generators: Sequence[Generator]) -> Tensor:
