@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from avrobust.evaluation.metrics import robustness_improvement, wilson
+from avrobust.evaluation.metrics import Share, robustness_improvement, wilson
 from avrobust.experiments.results import (
     AttackFacts,
     Comparison,
@@ -14,7 +14,6 @@ from avrobust.experiments.results import (
     Cost,
     EvaluationResult,
     Provenance,
-    Share,
     TrainResult,
     VerdictResult,
     WhiteBox,

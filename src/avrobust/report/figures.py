@@ -10,6 +10,7 @@ from avrobust.charts.bars import Bar, BarSeries, bar_chart
 from avrobust.charts.figure import Chart
 from avrobust.charts.lines import LinePanel, LinePoint, LineSeries, line_chart
 from avrobust.charts.style import NEUTRAL, Look, series_look
+from avrobust.report.analyses import analyzed_runs
 from avrobust.report.curves import Curve, StrengthFigure, strength_figures
 from avrobust.report.load import Entry
 from avrobust.report.rows import Row
@@ -24,8 +25,11 @@ TICK_DISTANCE = 0.1  # share of the axis that ticks are apart at least
 
 def write_figures(entries: Sequence[Entry], folder: Path) -> None:
     """Writes every chart that the runs are enough for; one that is there already and would be the same stays."""
-    for chart in [*strength_charts(entries), *bar_charts(entries)]:
-        chart.chart.save(folder, chart.name)
+    charts = [*strength_charts(entries), *bar_charts(entries)]
+    for analyzed in analyzed_runs(entries):
+        charts += analyzed.analysis.charts(analyzed.runs)
+    for chart in charts:
+        chart.chart.save(folder, chart.report_name)
 
 
 def strength_charts(entries: Sequence[Entry]) -> list[NamedChart]:

@@ -1,16 +1,15 @@
 """The report as one HTML file that needs nothing else: no request leaves it, and it opens from disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from avrobust.analyses.base import Analyzed, Section
-from avrobust.analyses.discover import discover
-from avrobust.analyses.outcomes import read_outcomes
+from avrobust.analyses.base import Section
 from avrobust.charts import style
 from avrobust.experiments.listing import flat, settings_tree
 from avrobust.experiments.results import Unreadable
+from avrobust.report.analyses import analyzed_runs
 from avrobust.report.classes import class_confusions
 from avrobust.report.command import command
 from avrobust.report.environment import TEMPLATES, render
@@ -98,8 +97,9 @@ def _sections(
     if charts := strength_charts(entries):
         sections.append(_section("curves", "Curves", charts=charts))
     unreadable: list[Unreadable] = []
-    for section, damaged in _analysis_sections(entries, int(ANALYSIS_SHARE * size)):
-        unreadable += damaged
+    for analyzed in analyzed_runs(entries):
+        unreadable += analyzed.unreadable
+        section = analyzed.analysis.section(analyzed.runs, render, int(ANALYSIS_SHARE * size))
         if section:
             sections.append(section)
     confusions = class_confusions(entries, int(ANALYSIS_SHARE * size))
@@ -112,21 +112,6 @@ def _sections(
 
 def _section(name: str, title: str, **content: object) -> Section:
     return Section(name, title, render(TEMPLATES / f"{name}.html", **content))
-
-
-def _analysis_sections(
-    entries: Sequence[Entry], most: int
-) -> Iterator[tuple[Section | None, list[Unreadable]]]:
-    """The section of each analysis, and its files that cannot be read."""
-    by_folder = {entry.folder: entry for entry in entries}
-    for analysis in discover().values():
-        outcomes, unreadable = read_outcomes(analysis, list(by_folder))
-        analyzed = []
-        for folder, outcome in outcomes.items():
-            entry = by_folder[folder]
-            analyzed.append(Analyzed(entry.result, entry.title, folder, outcome))
-        section = analysis.section(analyzed, render, most) if analyzed else None
-        yield section, unreadable
 
 
 def _run_details(entry: Entry) -> RunDetails:

@@ -5,7 +5,8 @@ from typing import Any, final
 
 import torch
 
-from avrobust.analyses.verdict.compute import Context, judge
+from avrobust.analyses.verdict.checks import Context
+from avrobust.analyses.verdict.compute import judge
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.targeted import Targeted
@@ -131,8 +132,7 @@ class Evaluation:
         batches = self.batches()
         context = Context(optimizes=self.parts.defense.optimizes, adaptive=adaptive)
         shown = track(batches, "verdict", len(batches))
-        found = judge(model, shown, self.suite, records, context=context, device=device)
-        return VerdictResult(found.trusted, tuple(found.reasons), found.checks)
+        return judge(model, shown, self.suite, records, context=context, device=device)
 
     def result(
         self,

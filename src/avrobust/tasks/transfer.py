@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from avrobust.analyses.verdict.compute import compare_transfer
+from avrobust.analyses.verdict.checks import compare_transfer
 from avrobust.experiments.results import EvaluationResult, WhiteBox
 from avrobust.experiments.runs import Run
 from avrobust.experiments.settings import Experiment
