@@ -5,11 +5,11 @@ import shlex
 from avrobust.experiments.results import EvaluationResult
 from avrobust.experiments.settings import Experiment
 
-GROUPS = ("dataset", "audio", "visual", "fusion", "defense", "trainer")
-IMPLIED = {("defense", "none"), ("trainer", "auto")}  # the defaults of the scripts
+GROUPS = ("dataset", "audio", "visual", "fusion")
 # Overrides that the command states in full, or that change no number.
 STATED = (
     *GROUPS,
+    "defense",
     "attack",
     "threat",
     "experiment",
@@ -38,14 +38,20 @@ def command(result: EvaluationResult) -> str:
     if execution.experiment:
         parts.append(f"experiment={execution.experiment}")
     for group in GROUPS:
-        name = getattr(experiment.model, group).name
-        if (group, name) not in IMPLIED:
-            parts.append(f"{group}={name}")
+        parts.append(f"{group}={getattr(experiment.model, group).name}")
+    if experiment.model.defended:
+        parts.append(f"defense={experiment.model.defense.name}")
     parts += [f"attack={settings.attack.name}", f"threat={settings.threat.name}"]
     parts += [f"eps={settings.eps!r}", f"seed={experiment.model.seed}"]
     if settings.split != "test":
         parts.append(f"split={settings.split}")
-    return shlex.join([*parts, *_values_set(experiment, result.task)])
+    values = _values_set(experiment, result.task)
+    for name, option in settings.conditions.items():
+        # A sweep's own file may have chosen it.
+        choice = f"+condition@conditions.{name}={option.name}"
+        if choice not in values:
+            parts.append(choice)
+    return shlex.join([*parts, *values])
 
 
 def _values_set(experiment: Experiment, task: str) -> list[str]:

@@ -5,7 +5,7 @@ without being named here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from avrobust.experiments.settings import UNDEFENDED
@@ -39,7 +39,7 @@ class Layout:
 
     Args:
         name: of the table and of the sweep that fills it.
-        title: above the table.
+        title: above the table, with a place for the attack's name.
         number: of the paper's table.
         axis: what tells its lines apart.
         attack: the attack of all its lines; None where the attacks tell lines apart.
@@ -89,26 +89,34 @@ TABLE1 = Layout(
 )
 TABLE2 = Layout(
     "table2",
-    "Table 2: fusions under FGSM (Avg over clean, xA, xV, xAV)",
+    "Table 2: fusions under {} (Avg over clean, xA, xV, xAV)",
     2,
     "fusion",
-    attack="fgsm",
+    attack=published_names(2, "attack")[0],
     with_clean=True,
 )
 TABLE3 = Layout(
     "table3",
-    "Table 3: defenses under adaptive FGSM (Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
+    "Table 3: defenses under adaptive {} (Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
     3,
     "defense",
-    attack="fgsm",
+    attack=published_names(3, "attack")[0],
 )
-TABLE3_PGD = Layout("table3_pgd", TABLE3.title.replace("FGSM", "PGD"), 3, "defense", attack="pgd")
-LAYOUTS = (TABLE1, TABLE2, TABLE3, TABLE3_PGD)
+
+
+def layouts(entries: Sequence[Entry]) -> list[Layout]:
+    """The paper's tables; that of defenses once more for every other attack that defended models had."""
+    attacks = {entry.labels.attack for entry in entries if entry.result.comparison}
+    more = []
+    for attack in sorted(attacks - {TABLE3.attack}):
+        name = f"{TABLE3.name}_{attack.replace(' ', '_')}"
+        more.append(replace(TABLE3, name=name, attack=attack))
+    return [TABLE1, TABLE2, TABLE3, *more]
 
 
 def tables(runs: Runs, scores: Scores) -> list[Table]:
     """The paper's tables and that of strong attacks, as far as these runs fill them; empty ones are left out."""
-    found = [paper_table(layout, runs.entries) for layout in LAYOUTS]
+    found = [paper_table(layout, runs.entries) for layout in layouts(runs.entries)]
     found += [strength_table(runs.entries), by_attack(runs.entries, scores)]
     return [table for table in found if table is not None]
 
@@ -139,7 +147,12 @@ def paper_table(layout: Layout, entries: Sequence[Entry]) -> Table | None:
     starred = any(OUTSIDE in cell.main for line in lines for cell in line.cells.values())
     footnotes = (STARRED,) if starred else ()
     return Table(
-        layout.name, layout.title, columns_of(lines), lines, tidy_rows(protocol), footnotes
+        layout.name,
+        layout.title.format(str(layout.attack).upper()),
+        columns_of(lines),
+        lines,
+        tidy_rows(protocol),
+        footnotes,
     )
 
 
