@@ -1,4 +1,4 @@
-"""What several benchmarks work on: photos as frames, prepared data sets of any size, composed configs, fair timing."""
+"""What several benchmarks work on: photos as frames, prepared data sets of any size, experiments, fair timing."""
 
 import os
 import statistics
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -15,12 +14,16 @@ from omegaconf import open_dict
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from avrobust.cli.scripts import named
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE, Entry, write_list
-from avrobust.experiments.config import check, resolve
+from avrobust.experiments.build import check, check_trainer
+from avrobust.experiments.config import experiment_from
+from avrobust.experiments.schema import register
+from avrobust.experiments.settings import Experiment, Task
 
 PROJECT = Path(__file__).parents[1]
 CLASSES = ("bell", "drum", "horn")
+
+register()  # the schemas that the primary configs list
 
 
 @cache
@@ -66,16 +69,17 @@ def write_prepared(
     (root / "prepare.json").write_text("{}\n")
 
 
-def composed(task: str, *overrides: str) -> dict[str, Any]:
-    """The checked plain config that a script would get for these overrides."""
+def compose_experiment(task: Task, *overrides: str) -> Experiment:
+    """The checked experiment that a script would get for these overrides."""
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "configs")):
         config = compose(task, list(overrides), return_hydra_config=True)
-    choices = named(config.hydra.runtime.choices)
+    hydra = config.hydra
     with open_dict(config):
         del config["hydra"]
-    values = {**resolve(config), "choices": choices, "side_by_side": False}
-    check(values)
-    return values
+    experiment = experiment_from(task, config, hydra)
+    check(experiment)
+    check_trainer(experiment.model)
+    return experiment
 
 
 def medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:

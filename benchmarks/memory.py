@@ -21,7 +21,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from avrobust.tasks.parts import EvaluationBatches
 from sparse_coding import WEIGHT, augmented, trained_model
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -122,7 +121,7 @@ def models(
     run: Path | None, atoms: int, clips: int
 ) -> tuple[dict[str, PlainMemory], dict[str, AVClassifier], Batch]:
     """The plain ones, ours, and the clips."""
-    config, parts, model = trained_model(run)
+    experiment, parts, model = trained_model(run)
     banks: dict[Modality, Tensor] = {
         m: f.T.contiguous() for m, f in augmented(parts, model, atoms).items()
     }
@@ -137,7 +136,7 @@ def models(
         "minimizer": remembering(model, banks, ADMM(), "implicit"),
         "closed form": remembering(model, banks, closed, "unrolled"),
     }
-    clip, label, key = next(iter(EvaluationBatches(config, parts, "test")))
+    clip, label, key = next(iter(parts.batches("test", experiment.execution)))
     return plain, ours, Batch(Clip(*(x[:clips] for x in clip)), label[:clips], key[:clips])
 
 

@@ -34,15 +34,6 @@ def magnified(change: Array, factor: float) -> str:
     return image_uri(_pixels(0.5 + factor * change), "PNG")
 
 
-def factor_for(change: Array, half: float) -> float:
-    """What a change is multiplied by to reach `half`, rounded down to two digits; 0 if there is none."""
-    most = float(np.abs(change).max())
-    if most == 0:
-        return 0.0
-    digits = 10.0 ** (math.floor(math.log10(half / most)) - 1)
-    return math.floor(half / most / digits) * digits
-
-
 def sound(audio: Array) -> str:
     """A waveform (S,) in [-1, 1], without loss at 16 bits."""
     file = io.BytesIO()
