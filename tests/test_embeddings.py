@@ -1,6 +1,5 @@
 """Embeddings of finished runs: of the clips that the run was scored on; and the report's charts of them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +11,21 @@ from avrobust.analyses.base import Analyzed
 from avrobust.analyses.embeddings.analysis import ANALYSIS
 from avrobust.analyses.embeddings.compute import embed_clips, tsne
 from avrobust.analyses.embeddings.measure import no_cosine
-from avrobust.analyses.embeddings.outcome import (
-    Cloud,
-    CosineCurve,
-    EmbeddingsOutcome,
-    EmbeddingSpace,
-    MeanCosine,
-    Stage,
-)
+from avrobust.analyses.embeddings.outcome import EmbeddingsOutcome
 from avrobust.analyses.embeddings.section import comparisons, cosine_chart, tsne_chart
 from avrobust.analyses.outcomes import read_outcome, write_outcome
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.gradients import cross_entropy
 from avrobust.cli.main import main
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.metrics import Compactness
 from avrobust.experiments.results import EvaluationResult, read_result
 from avrobust.report.analyses import analyzed_runs
 from avrobust.report.figures import write_figures
 from avrobust.report.load import load
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import suite
-from avrobust.types import MODALITIES, Clip, Modality
+from avrobust.types import Clip
+from tests.outcomes import embeddings_outcome
 from tests.results import comparison_with, put
 from tests.support import attack, batch_of, experiment_for, model_for
 from tests.test_page import page
@@ -160,45 +152,6 @@ def test_the_report_draws_them(finished: Path) -> None:
     assert {f"tsne-{finished.name}.png", f"cosine-{finished.name}.pdf"} <= names
 
 
-def outcome(classes: Sequence[str], stages: Sequence[Stage]) -> EmbeddingsOutcome:
-    """The embeddings of four clips at the corners of a rectangle, twice as high as wide."""
-    corners = ((0.0, 0.0), (0.0, 4.0), (2.0, 0.0), (2.0, 4.0))
-    measures = Compactness(0.5, 0.25)
-    conditions: dict[str, tuple[Modality, ...]] = {
-        "audio": ("audio",),
-        "visual": ("visual",),
-        "audiovisual": MODALITIES,
-    }
-    points = (MeanCosine(0, 0.5, 0.1), MeanCosine(0.006, 0.25, 0.1), MeanCosine(0.012, 0.0, 0.2))
-    spaces, cosines = [], []
-    for stage in stages:
-        for modality in MODALITIES:
-            clouds = [Cloud("clean", "clean", (), measures, corners)]
-            for name, attacked in conditions.items():
-                if modality in attacked:
-                    clouds.append(Cloud(name, f"{name} attacked", attacked, measures, corners))
-            spaces.append(EmbeddingSpace(stage, modality, tuple(clouds)))
-        for name in conditions:
-            cosines.append(CosineCurve(stage, name, f"{name} attacked", points))
-    return EmbeddingsOutcome(
-        n=4,
-        eps=0.006,
-        accuracy={},
-        classes=tuple(classes),
-        labels=(0, 0, 1, 1),
-        spaces=tuple(spaces),
-        cosines=tuple(cosines),
-        no_cosine="",
-    )
-
-
-def write_embeddings(
-    folder: Path, classes: Sequence[str] = ("bell", "drum"), *stages: Stage
-) -> None:
-    """An embeddings.json of four clips."""
-    write_outcome(ANALYSIS, folder, outcome(classes, ("encoded", *stages)))
-
-
 def write_pair(runs: Path, *, both: bool = True) -> list[Analyzed[Any]]:
     """A defended run with embeddings, and if wanted those of the undefended one."""
     classes = ("bell", "<b>drum")
@@ -208,9 +161,10 @@ def write_pair(runs: Path, *, both: bool = True) -> list[Analyzed[Any]]:
     alone = put(runs / "alone", correct, "attack=fgsm", defense, task="defend")
     comparison = comparison_with(alone, undefended)
     defended = put(runs, correct, "attack=fgsm", defense, task="defend", comparison=comparison)
-    write_embeddings(runs / "defend" / defended.run_id, classes, "restored")
+    restored = embeddings_outcome(classes, stages=("encoded", "restored"))
+    write_outcome(ANALYSIS, runs / "defend" / defended.run_id, restored)
     if both:
-        write_embeddings(runs / "attack" / undefended.run_id, classes)
+        write_outcome(ANALYSIS, runs / "attack" / undefended.run_id, embeddings_outcome(classes))
     (analyzed,) = analyzed_runs(load(runs).entries)
     return analyzed.runs
 
@@ -225,7 +179,7 @@ def test_a_defense_stands_beside_what_it_was_compared_with(tmp_path: Path) -> No
     titles = [panel.title.splitlines()[:2] for panel in tsne_chart(one).panels]
     assert titles[:2] == [
         ["undefended", "Audio, clean"],
-        ["undefended", "Audio, audiovisual attacked"],
+        ["undefended", "Audio, both attacked"],
     ]
     assert len(titles) == 2 * 2 * 2
 

@@ -24,12 +24,7 @@ from avrobust.analyses.localization.compute import (
 )
 from avrobust.analyses.localization.outcome import (
     BASELINE_WORDS,
-    AttackedResponses,
-    BaselineScores,
     LocalizeOutcome,
-    PlaceScores,
-    ResponseScores,
-    ShownClip,
     ShownPrediction,
 )
 from avrobust.analyses.localization.section import eps_chart
@@ -44,7 +39,6 @@ from avrobust.data.mosaic import Mosaics, corner, in_mosaic
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.metrics import Share
 from avrobust.experiments.results import EvaluationResult, read_result, write_result
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.encoders.resnet import ResNet
@@ -55,7 +49,6 @@ from avrobust.report.row import title
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import suite
 from avrobust.types import Clip, Features
-from tests.results import STANDARD
 from tests.support import (
     AVROBUST,
     attack,
@@ -368,39 +361,6 @@ def test_the_page_shows_sound_sources_with_names_as_text(finished: Path, tmp_pat
     assert 'alt="Heat map' not in page(runs)
     (folder / "localize.json").unlink()
     assert "Sound sources" not in page(runs)
-
-
-def localized(folder: Path, label: str) -> None:
-    """Gives a finished run sound sources, with classes of this name."""
-    half = Share(50.0, 40.0, 60.0, 9)
-    places = PlaceScores(half, half, 50.0)
-    scores = ResponseScores(half, half, places)
-    attacked = []
-    for condition in STANDARD[1:]:
-        words = f"{condition.name} attacked"
-        attacked.append(AttackedResponses(condition.name, condition.title, words, (scores, scores)))
-    predictions = tuple(ShownPrediction(one.name, label, 0.5) for one in STANDARD)
-    outcome = LocalizeOutcome(
-        n=9,
-        boxes=9,
-        objective="cross_entropy",
-        mosaic=True,
-        eps=0.006,
-        shares=(0.5, 1.0),
-        map_size=(2, 2),
-        clean=scores,
-        attacked=tuple(attacked),
-        baselines=(BaselineScores("center", places),),
-        shown=(ShownClip(f"{label}/0", label, predictions),),
-    )
-    write_outcome(ANALYSIS, folder, outcome)
-    np.savez(
-        folder / "localize.npz",
-        conditions=np.array([condition.name for condition in STANDARD]),
-        frames=np.zeros((1, 4, 3, 8, 8), np.uint8),
-        maps=np.random.default_rng(0).random((1, 4, 2, 2), np.float32),
-        boxes=np.array([[0.1, 0.1, 0.5, 0.5]], np.float32),
-    )
 
 
 def test_pages_without_room_leave_runs_out(finished: Path) -> None:
