@@ -1,1 +1,1 @@
-"""What is computed of a finished run: one folder an analysis, with its command and its section of the page."""
+"""Computations on finished runs: one folder each, with its command and section of the page."""

@@ -37,7 +37,7 @@ class PaperAttack(NamedTuple):
 @final
 @dataclass(frozen=True)
 class Subject:
-    """A finished run with everything that its attack was made of, for an analysis to attack its model again.
+    """A finished run with what an analysis needs to attack its model again.
 
     Args:
         folder: of the run.
@@ -132,9 +132,9 @@ class Analysis(ABC, Generic[Settings, Outcome]):
     Attributes:
         name: the command, and the name of its file: <name>.json in the run's folder.
         help: what the command does, in one line.
-        settings: a frozen dataclass whose fields are the command's options. Each has a type, a default and
-            `field(metadata={"help": ...})`. Its constructor raises ValueError for a value that makes no sense, in a
-            message that begins with the name of the field.
+        settings: a frozen dataclass whose fields are the command's options. Each has a type, a
+            default and `field(metadata={"help": ...})`. Its constructor raises ValueError for an
+            invalid value, in a message that begins with the name of the field.
         outcome: a frozen dataclass, what the file holds.
         several: whether the command takes several runs.
     """

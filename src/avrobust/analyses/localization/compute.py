@@ -1,4 +1,4 @@
-"""Response maps of a model, clean and attacked, and how well they fit the true place of the sound."""
+"""Response maps of a model, clean and attacked, and how well they fit the true places."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, final

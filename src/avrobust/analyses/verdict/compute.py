@@ -46,7 +46,8 @@ def judge(
         batches: the clips that were attacked; of those that the model recognizes, the first 200 are
             looked at.
         suite: the threats by the name of their condition.
-        records: of the attack; they tell whether a black-box attack fooled what gradients could not.
+        records: of the attack; they tell whether a black-box attack fooled what gradients could
+            not.
         objective: the loss that the attacker maximized.
         context: what is known besides the model itself.
         device: where the model is.
