@@ -42,22 +42,12 @@ class Localize(Analysis[LocalizeSettings, LocalizeOutcome]):
     outcome = LocalizeOutcome
 
     def validate(self, result: "EvaluationResult", settings: LocalizeSettings) -> None:
-        from hydra.utils import get_class
-
-        from avrobust.models.fusion.base import MapFusion
-
         attacked = [condition.name for condition in result.attacked]
         for name in settings.conditions:
             if name not in attacked:
                 raise UserError(
                     f"--conditions {name}: no attack of the run; choices: {', '.join(attacked)}"
                 )
-        fusion = get_class(result.experiment.model.used_fusion.target)
-        if not issubclass(fusion, MapFusion):
-            raise UserError(
-                f"{result.run_id}: its fusion, {fusion.__name__}, has no response map, as it looks "
-                "at no places of a picture; attack a model with fusion=attention"
-            )
 
     def compute(self, subject: Subject, settings: LocalizeSettings) -> LocalizeOutcome:
         from avrobust.analyses.localization.measure import analyze
