@@ -127,6 +127,9 @@ def write_prepared(
 ) -> None:
     """A data set in the real layout whose classes are learnable: a tone and a colored patch each, and noise."""
     rng = np.random.default_rng(0)
+    root.mkdir(parents=True, exist_ok=True)
+    # A data set with its description is known to be whole, so that finished runs on it are found.
+    (root / "prepare.json").write_text('{"layout": 1}')
     for split, count in counts:
         entries = [
             _write_clip(root, Entry(CLASSES[i % 3], f"{split} {i}", 20), i % 3, rng)
@@ -182,11 +185,18 @@ def start_script(*command: str, cwd: Path = PROJECT) -> forking.Process:
 
 
 def run_in_new_interpreter(
-    *command: str, cwd: Path = PROJECT, timeout: float = 240
+    *command: str, flags: Sequence[str] = (), cwd: Path = PROJECT, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a script with its imports in a process of its own: for tests of the start itself, as it takes seconds."""
+    """Runs a script, imports included, in a process of its own: for tests of the start itself, as it takes seconds.
+
+    Args:
+        *command: the script and its arguments.
+        flags: Python's own, for example `-X importtime`.
+        cwd: the working folder.
+        timeout: in seconds.
+    """
     script, *arguments = command
-    line = [sys.executable, str(PROJECT / script), *arguments]
+    line = [sys.executable, *flags, str(PROJECT / script), *arguments]
     return subprocess.run(
         line, cwd=cwd, env=_environment(), capture_output=True, text=True, timeout=timeout
     )

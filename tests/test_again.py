@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from avrobust.analyses import discover
+from avrobust.analyses.discover import discover
 from avrobust.cli.main import main
 
 NO_RUN = "nowhere: not the folder of a finished attack, such as runs/attack/RUN"
@@ -19,10 +19,6 @@ NO_RUN = "nowhere: not the folder of a finished attack, such as runs/attack/RUN"
         (
             ["surface", "run", "--grid", "0"],
             "--grid must be at least 1, not 0 (see avrobust surface --help)",
-        ),
-        (
-            ["localize", "run", "--conditions", "smell"],
-            'Invalid value "smell" for --conditions. Choose from: "audio", "visual", "audiovisual"',
         ),
         (
             ["embeddings", "run", "--eps", "1,x"],

@@ -1,17 +1,16 @@
 """The scripts as a user types them, in processes of their own."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
 
-from avrobust.tasks import attack as attack_task
 from tests.results import evaluations, trainings
 from tests.support import (
     AVROBUST,
     PROJECT,
     attack,
-    experiment_for,
     options,
     run_in_new_interpreter,
     run_script,
@@ -79,11 +78,10 @@ def corrupt(runs: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
 
 
-def test_a_corrupt_checkpoint_is_named(prepared: Path, tmp_path: Path) -> None:
-    script, *overrides = attack(prepared, tmp_path, "attack=fgsm")
-    attack_task.main(experiment_for("attack", *overrides))
-    corrupt(tmp_path)
-    done = run_script(script, *overrides, "eps=0.1")
+def test_a_corrupt_checkpoint_is_named(prepared: Path, attacked: Path, tmp_path: Path) -> None:
+    shutil.copytree(attacked, tmp_path / "runs")
+    corrupt(tmp_path / "runs")
+    done = run_script(*attack(prepared, tmp_path / "runs", "attack=fgsm", "eps=0.1"))
     assert_one_line(done.stderr, "checkpoint.ckpt: not a checkpoint of this model")
     assert done.returncode == 2
 

@@ -1,13 +1,14 @@
 """Who may import whom: read from the imports themselves."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import PROJECT
+from tests.support import PROJECT, attack, run_in_new_interpreter
 
 SOURCE = PROJECT / "src" / "avrobust"
 
@@ -130,3 +131,28 @@ def test_light_modules_do_not_load_torch(code: str) -> None:
         [sys.executable, "-c", check], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def packages_of_a_start(*command: str) -> set[str]:
+    """The packages that a script imports from start to end, as Python itself lists them."""
+    done = run_in_new_interpreter(*command, flags=("-X", "importtime"))
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def test_a_finished_run_is_printed_without_torch_and_pandas(prepared: Path, attacked: Path) -> None:
+    packages = packages_of_a_start(*attack(prepared, attacked, "attack=fgsm"))
+    assert {"avrobust", "hydra"} <= packages
+    assert not packages & {"torch", "pandas", "scipy", "sklearn", "librosa", "matplotlib", "jinja2"}
+
+
+def test_a_trained_model_is_attacked_without_what_trains_prepares_and_reports(
+    prepared: Path, attacked: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(attacked, tmp_path / "runs")
+    packages = packages_of_a_start(*attack(prepared, tmp_path / "runs", "attack=fgsm", "eps=0.02"))
+    assert {"avrobust", "torch"} <= packages
+    assert not packages & {"pytorch_lightning", "lightning_fabric", "torchmetrics"}
+    assert not packages & {"torchvision", "torchaudio", "librosa", "av", "decord", "sklearn"}
+    assert not packages & {"pandas", "matplotlib", "jinja2"}

@@ -22,6 +22,7 @@ from avrobust.experiments.results import EvaluationResult, read_result
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import Threat, audio_budget, suite, visual_budget
 from avrobust.types import Batch, Clip
+from tests.results import put
 from tests.support import attack, batch_of, built, experiment_for, model_for
 
 LARGEST = Threat(audio_budget(0.4), visual_budget(0.4, "pixel"))
@@ -77,7 +78,9 @@ def test_what_no_budget_fools_and_what_errs_already() -> None:
 def test_interaction_of_modalities_that_add_up_and_of_modalities_that_do_not() -> None:
     together, apart = (
         interaction(
-            smallest_budgets(needs(0.4, 0.4, either=e), [ZEROS], PGD1, LARGEST, levels=2, grid=2).frontier
+            smallest_budgets(
+                needs(0.4, 0.4, either=e), [ZEROS], PGD1, LARGEST, levels=2, grid=2
+            ).frontier
         )  # type: ignore[arg-type]
         for e in (False, True)
     )

@@ -19,7 +19,7 @@ from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.summaries import success_by_attack, summarize
+from avrobust.evaluation.summaries import by_condition, success_by_attack, summarize
 from avrobust.experiments.results import VerdictResult, write_result
 from avrobust.report.load import load
 from avrobust.report.rows import rows
@@ -109,7 +109,7 @@ def test_av_auto_breaks_what_only_saturates() -> None:
     model, threats = planted("visual", lambda x: x, saturated), {"visual": BROAD["visual"]}
     records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)  # type: ignore[arg-type]
     assert summarize(records).accuracy["visual"] <= 25
-    assert set(success_by_attack(records)["visual"]) == {"apgd_t"}
+    assert set(success_by_attack(by_condition(records)["visual"])) == {"apgd_t"}
 
 
 def test_only_the_masked_modality_is_accused() -> None:
@@ -220,7 +220,7 @@ def test_av_auto_ends_with_a_verdict(prepared: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (
-        "left out: apgd_t, which compares 4 classes: the model has 3; apgd_dlr instead"
+        "unsupported: apgd_t, which compares 4 classes: the model has 3; apgd_dlr instead"
         in done.stdout
     )
     assert "verdict: " in done.stdout

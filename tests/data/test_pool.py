@@ -1,5 +1,3 @@
-import os
-import signal
 import time
 from pathlib import Path
 
@@ -9,26 +7,7 @@ from avrobust.preparation.pool import WorkerFailure, map_unordered
 from avrobust.preparation.prepare import (
     PRELOAD,
 )  # whoever is first decides what all processes of this test run share
-
-
-def work(job: str) -> str:
-    """Does what its job says."""
-    if job.startswith("crash"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if job.startswith("exit"):
-        os._exit(0)
-    if job.startswith("hang"):
-        time.sleep(60)
-    if job.startswith("raise"):
-        raise ValueError(job)
-    if job.startswith("linger "):
-        time.sleep(1.0)
-        Path(job.removeprefix("linger ")).touch()
-    return job.upper()
-
-
-def limit(job: str) -> float:
-    return 1.0 if job.startswith("hang") else 60.0
+from tests.data.jobs import limit, work
 
 
 def run(jobs: list[str]) -> dict[str, str | WorkerFailure]:

@@ -17,6 +17,7 @@ from avrobust.types import Classifier
 
 # In `Outcome.attack`: the model is wrong on the clean clip.
 WRONG_WITHOUT_ATTACK = "clean"
+BLACK_BOX = "square"  # the member that uses no gradient, which therefore sees through masked ones
 COSINES: dict[str, Objective] = {"plus_cosine": WithCosine(1.0), "minus_cosine": WithCosine(-1.0)}
 
 
@@ -87,7 +88,7 @@ class AVAuto(Attack):
         objectives.pop("cross_entropy", None)  # the first member maximizes it
         for name, objective in objectives.items():
             members.append(Member(f"apgd_{name}", self.apgd("objective"), objective))
-        return [*members, Member("square", self.square)]
+        return [*members, Member(BLACK_BOX, self.square)]
 
     def unsupported(
         self, model: Classifier, classes: int, threats: Iterable[Threat] = ()

@@ -17,6 +17,7 @@ from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.threats import Norm, Threat
 from avrobust.types import MODALITIES, Classifier, Clip
 
+# From the weakest to the strongest.
 Kind = Literal["one_step", "iterative", "strong", "black_box", "ensemble"]
 
 
@@ -41,8 +42,8 @@ class Attack(ABC):
     An attack holds hyper-parameters alone and keeps no state between calls.
 
     Attributes:
-        kind: what the attack is, from the weakest to the strongest.
-        paper_name: the attack's name in the paper's tables; None if the paper does not have it.
+        kind: what the attack is; tables list attacks in the order of `Kind`.
+        paper_name: the attack's name in report/paper.csv; None if the paper does not have it.
         bounded: False if the outcome may leave the budget, which every table then says.
         needs_gradient: False if the attack uses logits alone.
         norms: the norms of budgets that the attack is defined for.

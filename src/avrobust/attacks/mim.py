@@ -35,7 +35,7 @@ class MIM(Attack):
         ValueError: steps or step is not positive, or restarts is above 1 without random_start.
     """
 
-    paper_name = "mim"
+    paper_name: str | None = "mim"
     supports_targeted = True
 
     def __init__(
@@ -52,6 +52,10 @@ class MIM(Attack):
         self.decay, self.normalizer = decay, normalizer
         self.restarts = Restarts(random_start, restarts, best)
         self.starts_at_clean = not random_start
+        if random_start:
+            self.paper_name = None  # the paper starts at the clean clip
+        if restarts > 1:
+            self.kind = "strong"
 
     def perturb(self, problem: Problem) -> Clip:
         return self.restarts.run(problem, self._loop)

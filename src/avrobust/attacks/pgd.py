@@ -27,7 +27,7 @@ class PGD(Attack):
         ValueError: steps or step is not positive, or restarts is above 1 without random_start.
     """
 
-    paper_name = "pgd"
+    paper_name: str | None = "pgd"
     supports_targeted = True
 
     def __init__(
@@ -41,6 +41,10 @@ class PGD(Attack):
         self.steps, self.step = positive_steps(steps, step)
         self.restarts = Restarts(random_start, restarts, best)
         self.starts_at_clean = not random_start
+        if random_start:
+            self.paper_name = None  # the paper starts at the clean clip
+        if restarts > 1:
+            self.kind = "strong"
 
     def perturb(self, problem: Problem) -> Clip:
         return self.restarts.run(problem, self._loop)

@@ -57,8 +57,8 @@ class FeatureMemory(Defense):
         super().__init__(match_epochs=match_epochs)
         if weight < 0 or not 0 <= mixing <= 1 or (size is not None and size < 1):
             raise UserError(
-                f"defense: size={size}, weight={weight}, mixing={mixing}: size has to be at least 1 "
-                "(or null), weight at least 0, mixing within [0, 1]"
+                f"defense: size={size}, weight={weight}, mixing={mixing}: "
+                "size has to be at least 1 (or null), weight at least 0, mixing within [0, 1]"
             )
         if gradient == "implicit" and not solver.exact:
             raise UserError(

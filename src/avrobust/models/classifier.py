@@ -59,7 +59,7 @@ class AVClassifier(nn.Module):
         return embedding
 
     def encode_modality(self, modality: Modality, x: Tensor) -> Tensor:
-        """One modality's embedding; see `encode_audio` and `encode_visual` for the shapes."""
+        """One modality's embedding: (B, D), the visual map for a MapFusion, or (B, 0) if unused."""
         return self.encode_audio(x) if modality == "audio" else self.encode_visual(x)
 
     def encode(self, clip: Clip) -> Features:

@@ -8,6 +8,7 @@ localize.npz: of K clips under C conditions (clean first), at the whole budgets,
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,16 +67,12 @@ def write_pictures(
 
 
 def read_heat_maps(folder: Path) -> list[list[Image.Image]]:
-    """The heat maps of each kept clip, clean first; none if the run keeps no clip.
-
-    Raises:
-        OSError, ValueError, KeyError: the file is damaged.
-    """
-    path = folder / FILE
-    if not path.is_file():
+    """The heat maps of each kept clip, clean first; none if the file is missing or damaged."""
+    try:
+        with np.load(folder / FILE) as file:
+            frames, maps, boxes = file["frames"], file["maps"], file["boxes"]
+    except (OSError, ValueError, KeyError, BadZipFile):
         return []
-    with np.load(path) as file:
-        frames, maps, boxes = file["frames"], file["maps"], file["boxes"]
     clips = []
     for i, box in enumerate(boxes):
         images = []

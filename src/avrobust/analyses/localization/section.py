@@ -120,9 +120,10 @@ def _article(one: Localized, render: Render) -> Markup:
 
 
 def heat_maps(one: Localized) -> list[ClipHeatMaps]:
-    """The kept clips of a run with their heat maps."""
+    """The kept clips of a run with their heat maps; none if there are no heat maps."""
     clips = []
-    for clip, images in zip(one.outcome.shown, read_heat_maps(one.folder), strict=True):
+    # The clips are in the order of the file, which may be missing.
+    for clip, images in zip(one.outcome.shown, read_heat_maps(one.folder), strict=False):
         drawn = []
         for image, prediction in zip(images, clip.predictions, strict=True):
             drawn.append(HeatMapImage(image, prediction))

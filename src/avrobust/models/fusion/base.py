@@ -49,6 +49,7 @@ def same_dim(fusion: Fusion) -> int:
         name = type(fusion).__name__
         raise UserError(
             f"fusion {name} needs embeddings of one size, but audio has {fusion.audio_dim} "
-            f"and visual {fusion.visual_dim}: choose encoders of equal dim, or fusion=concat or film"
+            f"and visual {fusion.visual_dim}: "
+            "choose encoders of equal dim, or fusion=concat or film"
         )
     return fusion.audio_dim
