@@ -154,7 +154,7 @@ def test_the_report_draws_them(finished: Path) -> None:
     runs = finished.parent.parent
     text = page(runs)
     assert 'href="#embeddings"' in text
-    assert "Audio, undefended" in text
+    assert "Audio, both attacked" in text
     write_figures(load(runs).entries, runs / "figures")
     names = {path.name for path in (runs / "figures").iterdir()}
     assert {f"tsne-{finished.name}.png", f"cosine-{finished.name}.pdf"} <= names
@@ -224,8 +224,8 @@ def test_a_defense_stands_beside_what_it_was_compared_with(tmp_path: Path) -> No
     assert len({key.look for key in cosine_chart(one).keys}) == 3
     titles = [panel.title.splitlines()[:2] for panel in tsne_chart(one).panels]
     assert titles[:2] == [
-        ["Audio, undefended", "clean"],
-        ["Audio, undefended", "audiovisual attacked"],
+        ["undefended", "Audio, clean"],
+        ["undefended", "Audio, audiovisual attacked"],
     ]
     assert len(titles) == 2 * 2 * 2
 

@@ -1,6 +1,6 @@
 """Curves with bands over a budget or another quantity, in panels side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,24 +67,30 @@ def line_chart(title: str, panels: Sequence[LinePanel], x: Axis, y: Axis) -> Cha
             for point in series.points:
                 values.extend((point.low, point.y, point.high))
     y = with_limits(y, values)
+    # A reference has the same look in all panels, though not every panel has every reference.
+    looks: dict[str, Look] = {}
     keys: dict[str, Key] = {}
     drawn = []
     for panel in panels:
         for series in panel.series:
             keys.setdefault(series.name, Key(series.name, series.look))
-        for number, reference in enumerate(panel.references):
-            keys.setdefault(reference.name, Key(reference.name, _reference_look(number)))
-        drawn.append(ChartPanel(panel.title, partial(_draw, panel, x, y)))
+        for reference in panel.references:
+            dashes = REFERENCE_DASHES[len(looks) % len(REFERENCE_DASHES)]
+            look = looks.setdefault(reference.name, Look("soft", "", dashes))
+            keys.setdefault(reference.name, Key(reference.name, look))
+        drawn.append(ChartPanel(panel.title, partial(_draw, panel, looks, x, y)))
     width = WIDTHS.get(len(panels), 2.3)
     content = (tuple(panels), x, y)
     return Chart(title, content, drawn, tuple(keys.values()), width, 1.75, 3)
 
 
-def _draw(panel: LinePanel, x: Axis, y: Axis, axes: "Axes", notes: Notes) -> None:
+def _draw(
+    panel: LinePanel, looks: Mapping[str, Look], x: Axis, y: Axis, axes: "Axes", notes: Notes
+) -> None:
     draw_axes(axes, x, y)
     draw_grid(axes)
-    for number, reference in enumerate(panel.references):
-        _draw_reference(reference, number, axes, notes)
+    for reference in panel.references:
+        _draw_reference(reference, looks[reference.name], axes, notes)
     for series in panel.series:
         places = [x.at(point.x) for point in series.points]
         means = [point.y for point in series.points]
@@ -102,11 +108,6 @@ def _draw(panel: LinePanel, x: Axis, y: Axis, axes: "Axes", notes: Notes) -> Non
         notes.add(markers[0], texts)
 
 
-def _draw_reference(reference: Reference, number: int, axes: "Axes", notes: Notes) -> None:
-    look = _reference_look(number)
+def _draw_reference(reference: Reference, look: Look, axes: "Axes", notes: Notes) -> None:
     line = axes.axhline(reference.value, ls=look.dashes, lw=0.8, color=light(look.color))
     notes.add(line, [Note(f"{reference.name}: {reference.value:.1f}")])
-
-
-def _reference_look(number: int) -> Look:
-    return Look("soft", "", REFERENCE_DASHES[number % len(REFERENCE_DASHES)])

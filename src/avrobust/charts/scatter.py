@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SIZE = 0.55  # of a point, as a share of the usual marker
-PANEL_WIDTH, TITLE_LINE = 1.45, 0.14  # in inches on paper
+PANEL_WIDTH, TITLE_LINE = 1.7, 0.14  # in inches on paper
 EDGE, CROSS_EDGE = 0.3, 1.0  # width of the edges of points
 MARGIN = 0.03  # beyond 0 and 1
 

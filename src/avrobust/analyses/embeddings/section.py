@@ -149,15 +149,15 @@ def _model_panels(
     model: ComparedModel, modality: Modality, space: EmbeddingSpace | None
 ) -> list[ScatterPanel]:
     """Two panels with common axes: clean, and with the most modalities attacked."""
-    name = f"{MODALITY_WORDS[modality].capitalize()}, {model.name_at(model.stage)}"
+    name, words = model.name_at(model.stage), MODALITY_WORDS[modality].capitalize()
     if space is None or not space.clouds[0].points:
-        return [ScatterPanel(name, (), ()), ScatterPanel(name, (), ())]
+        return [ScatterPanel(f"{name}\n{words}", (), ())] * 2
     clean = space.clouds[0]
     attacked = max(space.clouds, key=lambda cloud: len(cloud.attacked))
     scale = _Scale(space.clouds)
     panels = []
     for cloud in (clean, attacked):
-        title = f"{name}\n{cloud.words}\n{_compactness_text(cloud)}"
+        title = f"{name}\n{words}, {cloud.words}\n{_compactness_text(cloud)}"
         labels = model.analyzed.outcome.labels
         panels.append(ScatterPanel(title, scale.unit_square(cloud.points), labels))
     return panels

@@ -42,12 +42,21 @@ class Localize(Analysis[LocalizeSettings, LocalizeOutcome]):
     outcome = LocalizeOutcome
 
     def validate(self, result: "EvaluationResult", settings: LocalizeSettings) -> None:
+        from avrobust.experiments.build import built_class
+        from avrobust.models.fusion.base import MapFusion
+
         attacked = [condition.name for condition in result.attacked]
         for name in settings.conditions:
             if name not in attacked:
                 raise UserError(
                     f"--conditions {name}: no attack of the run; choices: {', '.join(attacked)}"
                 )
+        fusion = built_class("fusion", result.experiment.model.used_fusion)
+        if not issubclass(fusion, MapFusion):
+            raise UserError(
+                f"{result.run_id}: its fusion, {fusion.__name__}, has no response map, as it looks "
+                "at no places of a picture; attack a model with fusion=attention"
+            )
 
     def compute(self, subject: Subject, settings: LocalizeSettings) -> LocalizeOutcome:
         from avrobust.analyses.localization.measure import analyze

@@ -126,7 +126,7 @@ def _chart_title(one: Analyzed[SurfaceOutcome]) -> str:
 def _eps_axis(outcome: SurfaceOutcome, modality: Modality, label: str) -> Axis:
     ticks = []
     for eps in outcome.budgets(modality):
-        ticks.append(Tick(1000 * eps, f"{1000 * eps:.3g}"))
+        ticks.append(Tick(1000 * eps, f"{1000 * eps:.4g}"))
     return Axis(label, ticks)
 
 
