@@ -4,7 +4,7 @@ import hydra
 from omegaconf import DictConfig
 
 from avrobust.cli.job import job
-from avrobust.cli.scripts import run
+from avrobust.cli.scripts import run_script
 
 # Nothing heavy is imported here, so that --help and completion answer at once.
 
@@ -16,4 +16,4 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

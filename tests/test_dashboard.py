@@ -92,7 +92,7 @@ def test_the_workspace_has_the_table_the_coordinates_and_the_curves() -> None:
 
 def test_the_report_tells_attacks_from_trainings() -> None:
     pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed")
-    made = dashboard.report("ours", "lab")
+    made = dashboard.wandb_report("ours", "lab")
     grids = [block for block in made.blocks if type(block).__name__ == "PanelGrid"]
     filters = [grid.runsets[0].filters for grid in grids]
     assert ["'attack'" in text and "'defend'" in text for text in filters] == [True, True, False]

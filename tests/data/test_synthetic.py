@@ -23,8 +23,8 @@ from avrobust.synthetic.film import FilmFrame, draw_film
 from avrobust.synthetic.generate import CLIPS, FPS, generate, generate_film
 from avrobust.synthetic.mp4 import read_description
 from avrobust.synthetic.plan import CLASSES, ClipSpec, plan
-from avrobust.synthetic.recording import melody, record
-from avrobust.synthetic.score import Note, perform
+from avrobust.synthetic.recording import melody, render_recording
+from avrobust.synthetic.score import MusicalNote, perform
 from avrobust.synthetic.settings import Settings
 from avrobust.synthetic.tones import RATE
 
@@ -114,7 +114,7 @@ def test_sound_is_not_late(tmp_path: Path) -> None:
     spec = ClipSpec("train", "xylophone", 0)
     generate_film(tmp_path, Settings(0, SECONDS, SIZE), spec)
     notes = melody(spec.label, spec.rng(0, "score"), SECONDS)
-    played = record(spec.label, notes, spec.rng(0, "sound"), SECONDS, DIFFICULTY)
+    played = render_recording(spec.label, notes, spec.rng(0, "sound"), SECONDS, DIFFICULTY)
     heard = decode(tmp_path / spec.path).sound[: len(played)]
     size = 2 * len(played)
     match = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
@@ -200,7 +200,7 @@ CLOSE = replace(
 
 
 def draw(
-    spec: ClipSpec, notes: list[Note], seconds: float, difficulty: Difficulty
+    spec: ClipSpec, notes: list[MusicalNote], seconds: float, difficulty: Difficulty
 ) -> list[FilmFrame]:
     times = np.arange(round(seconds * FPS)) / FPS
     return list(
@@ -240,7 +240,7 @@ def test_picture_moves_with_its_own_sound_and_not_with_anothers(label: str) -> N
             float(change.mean()) for change in changes(draw(spec, scores[0], 6.0, DIFFICULTY))
         ]
         for notes, correlations in zip(scores, (own, other), strict=True):
-            sound = record(label, notes, spec.rng(0, "sound"), 6.0, CLOSE)
+            sound = render_recording(label, notes, spec.rng(0, "sound"), 6.0, CLOSE)
             correlations.append(np.corrcoef(motion, rms_by_frame(sound, len(motion)))[0, 1])
     assert np.mean(own) > 0.2, own
     assert np.mean(own) > np.mean(other) + 0.1, (own, other)
@@ -251,8 +251,8 @@ def test_sound_follows_the_score(label: str) -> None:
     """For every instrument, the recording is louder during notes than in the silence after them."""
     spec = ClipSpec("train", label, 0)
     clean = replace(CLOSE, wet=(0.0, 0.0))
-    notes = [Note(0.2, 0.5, 60, 1.0), Note(1.2, 0.5, 64, 1.0)]
-    sound = record(label, notes, spec.rng(0, "sound"), 3.0, clean)
+    notes = [MusicalNote(0.2, 0.5, 60, 1.0), MusicalNote(1.2, 0.5, 64, 1.0)]
+    sound = render_recording(label, notes, spec.rng(0, "sound"), 3.0, clean)
     playing = sound[int(0.25 * RATE) : int(0.6 * RATE)].std()
     assert playing > 4 * sound[int(2.5 * RATE) :].std()
 
@@ -304,5 +304,5 @@ def test_a_damaged_film_is_made_anew(tmp_path: Path) -> None:
 def test_the_global_random_state_is_left_alone() -> None:
     np.random.seed(3)  # noqa: NPY002 - the state that must not move
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    draw(ClipSpec("train", "cello", 0), [Note(0.2, 0.5, 50, 1.0)], 1.0, DIFFICULTY)
+    draw(ClipSpec("train", "cello", 0), [MusicalNote(0.2, 0.5, 50, 1.0)], 1.0, DIFFICULTY)
     assert (before == np.random.get_state()[1]).all()  # noqa: NPY002

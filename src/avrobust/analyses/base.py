@@ -22,8 +22,8 @@ if TYPE_CHECKING:  # the page and --help import this without torch
     from avrobust.models.classifier import AVClassifier
     from avrobust.threats import Threat
 
-Settings = TypeVar("Settings")
-Outcome = TypeVar("Outcome")
+SettingsT = TypeVar("SettingsT")
+OutcomeT = TypeVar("OutcomeT")
 
 
 class PaperAttack(NamedTuple):
@@ -76,13 +76,13 @@ class Subject:
         return self.result.settings.eps
 
 
-class Analyzed(NamedTuple, Generic[Outcome]):
+class Analyzed(NamedTuple, Generic[OutcomeT]):
     """What an analysis found about one finished run."""
 
     result: "EvaluationResult"
     title: str  # of the run: what was attacked and how
     folder: Path
-    outcome: Outcome
+    outcome: OutcomeT
 
     @property
     def run_id(self) -> str:
@@ -122,7 +122,7 @@ class Render(Protocol):
     def __call__(self, template: Path, /, **content: object) -> Markup: ...
 
 
-class Analysis(ABC, Generic[Settings, Outcome]):
+class Analysis(ABC, Generic[SettingsT, OutcomeT]):
     """Computes something more of a finished run: `avrobust <name> RUN`.
 
     An analysis is a folder of `avrobust.analyses` whose module `analysis` has an object `ANALYSIS`;
@@ -146,7 +146,7 @@ class Analysis(ABC, Generic[Settings, Outcome]):
     several: ClassVar[bool] = False
 
     @abstractmethod
-    def validate(self, result: "EvaluationResult", settings: Settings) -> None:
+    def validate(self, result: "EvaluationResult", settings: SettingsT) -> None:
         """Refuses a run that the analysis does not fit, before any work.
 
         Raises:
@@ -154,7 +154,7 @@ class Analysis(ABC, Generic[Settings, Outcome]):
         """
 
     @abstractmethod
-    def compute(self, subject: Subject, settings: Settings) -> Outcome:
+    def compute(self, subject: Subject, settings: SettingsT) -> OutcomeT:
         """Does the work; files beside <name>.json are written into the subject's folder.
 
         Raises:
@@ -162,16 +162,16 @@ class Analysis(ABC, Generic[Settings, Outcome]):
         """
 
     @abstractmethod
-    def summary(self, analyzed: Analyzed[Outcome]) -> list[str]:
+    def summary(self, analyzed: Analyzed[OutcomeT]) -> list[str]:
         """The lines that the command prints."""
 
     @abstractmethod
-    def charts(self, analyzed: Sequence[Analyzed[Outcome]]) -> list[NamedChart]:
+    def charts(self, analyzed: Sequence[Analyzed[OutcomeT]]) -> list[NamedChart]:
         """The charts of these runs that are written as files; no two of a run have one name."""
 
     @abstractmethod
     def section(
-        self, analyzed: Sequence[Analyzed[Outcome]], render: Render, most: int
+        self, analyzed: Sequence[Analyzed[OutcomeT]], render: Render, most: int
     ) -> Section | None:
         """The section of the page; None without anything to show.
 
@@ -182,7 +182,7 @@ class Analysis(ABC, Generic[Settings, Outcome]):
         """
 
 
-def first_seeds_first(analyzed: Sequence[Analyzed[Outcome]]) -> list[Analyzed[Outcome]]:
+def first_seeds_first(analyzed: Sequence[Analyzed[OutcomeT]]) -> list[Analyzed[OutcomeT]]:
     """The runs in the order of sections: by seed, then by title."""
     return sorted(analyzed, key=lambda one: (one.seed, one.title, one.run_id))
 

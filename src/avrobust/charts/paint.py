@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.backend_bases import GraphicsContextBase
 from matplotlib.colors import to_hex
 
-from avrobust.charts.paths import number
+from avrobust.charts.paths import coordinate
 from avrobust.charts.style import PALETTE
 
 NAMES = {shades.light: name for name, shades in PALETTE.items()}
@@ -25,10 +25,10 @@ def paint(gc: GraphicsContextBase, face: Any) -> str:
         attributes += color("fill", face, alpha, classes)
     if gc.get_linewidth() > 0 and gc.get_rgb()[3] > 0:
         attributes += color("stroke", gc.get_rgb(), alpha, classes)
-        attributes += f' stroke-width="{number(gc.get_linewidth())}"'
+        attributes += f' stroke-width="{coordinate(gc.get_linewidth())}"'
         dashes: Any = gc.get_dashes()[1]
         if dashes is not None:
-            attributes += f' stroke-dasharray="{" ".join(number(dash) for dash in dashes)}"'
+            attributes += f' stroke-dasharray="{" ".join(coordinate(dash) for dash in dashes)}"'
     return class_attribute(classes) + attributes
 
 

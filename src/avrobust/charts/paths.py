@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.path import Path
 from matplotlib.transforms import Transform
 
-Place = tuple[float, float]
+Position = tuple[float, float]
 
 
-def number(value: float) -> str:
+def coordinate(value: float) -> str:
     """A coordinate with one decimal, as short as possible."""
     text = f"{value:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
@@ -28,13 +28,13 @@ def path_data(path: Path, transform: Transform, height: float) -> str:
             parts.append("z")
             here = start
             continue
-        places: list[Place] = []
+        places: list[Position] = []
         for x, y in np.reshape(points, (-1, 2)):
             # Rounded before the differences are taken, so that errors do not add up.
             places.append((round(float(x), 1), round(height - float(y), 1)))
         if code == Path.MOVETO:
             start = places[0]
-            parts.append(f"M{number(start[0])} {number(start[1])}")
+            parts.append(f"M{coordinate(start[0])} {coordinate(start[1])}")
         elif code == Path.LINETO:
             parts.append(_line(here, places[0]))
         else:
@@ -43,8 +43,8 @@ def path_data(path: Path, transform: Transform, height: float) -> str:
     return "".join(parts)
 
 
-def _line(here: Place, there: Place) -> str:
-    right, down = number(there[0] - here[0]), number(there[1] - here[1])
+def _line(here: Position, there: Position) -> str:
+    right, down = coordinate(there[0] - here[0]), coordinate(there[1] - here[1])
     if down == "0":
         return f"h{right}"
     if right == "0":
@@ -52,5 +52,5 @@ def _line(here: Place, there: Place) -> str:
     return f"l{right} {down}"
 
 
-def _curve(letter: str, places: list[Place]) -> str:
-    return letter + " ".join(f"{number(x)} {number(y)}" for x, y in places)
+def _curve(letter: str, places: list[Position]) -> str:
+    return letter + " ".join(f"{coordinate(x)} {coordinate(y)}" for x, y in places)

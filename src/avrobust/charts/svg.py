@@ -16,7 +16,7 @@ from matplotlib.transforms import Affine2D, Transform
 
 from avrobust.charts.notes import Note
 from avrobust.charts.paint import class_attribute, color, paint
-from avrobust.charts.paths import number, path_data
+from avrobust.charts.paths import coordinate, path_data
 from avrobust.charts.text import plain
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def figure_svg(figure: "Figure", notes: Mapping[str, Sequence[Note]], label: str
     """
     renderer = SvgRenderer(figure.bbox.width, figure.bbox.height, notes)
     figure.draw(renderer)
-    width, height = number(figure.bbox.width), number(figure.bbox.height)
+    width, height = coordinate(figure.bbox.width), coordinate(figure.bbox.height)
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" fill="none" '
         f'aria-label="{escape(plain(label))}">{"".join(renderer.parts)}</svg>'
@@ -108,15 +108,15 @@ class SvgRenderer(RendererBase):
         each = len(self._open[-1]) > 1
         dots = []
         for (x, y), _ in path.iter_segments(trans, simplify=False):
-            across, down = number(x), number(self.height - y)
+            across, down = coordinate(x), coordinate(self.height - y)
             dots.append(f"M{across} {down}{DOT}")
             if each:
-                place = f' cx="{across}" cy="{down}" r="{number(radius)}"'
+                place = f' cx="{across}" cy="{down}" r="{coordinate(radius)}"'
                 self._add("circle", place + paint(gc, face))
         if not each:
             classes: list[str] = []
             stroke = color("stroke", face, gc.get_alpha(), classes)
-            stroke += f' stroke-width="{number(2 * radius)}" stroke-linecap="round"'
+            stroke += f' stroke-width="{coordinate(2 * radius)}" stroke-linecap="round"'
             self._add("path", f' d="{"".join(dots)}"{class_attribute(classes)}{stroke}')
 
     def draw_text(
@@ -135,9 +135,9 @@ class SvgRenderer(RendererBase):
             # Browsers have other fonts than matplotlib: the text is held where it is aligned.
             x, y = self._anchored(x, y, angle, mtext)
             anchor = ANCHORS[mtext.get_horizontalalignment()]
-        place = f' x="{number(x)}" y="{number(y)}" font-size="{number(prop.get_size_in_points())}"'
+        place = f' x="{coordinate(x)}" y="{coordinate(y)}" font-size="{coordinate(prop.get_size_in_points())}"'
         if angle:
-            anchor += f' transform="rotate({number(-angle)} {number(x)} {number(y)})"'
+            anchor += f' transform="rotate({coordinate(-angle)} {coordinate(x)} {coordinate(y)})"'
         classes: list[str] = []
         fill = color("fill", gc.get_rgb(), gc.get_alpha(), classes)
         content = escape(s, quote=False)

@@ -24,8 +24,8 @@ def _command(analysis: Analysis[Any, Any]) -> Callable[..., None]:
     def several(runs: Annotated[list[Path], RUN], /, *, settings: Any) -> None:
         _analyze(analysis, runs, settings)
 
-    def one(run: Annotated[Path, RUN], /, *, settings: Any) -> None:
-        _analyze(analysis, [run], settings)
+    def one(run_analysis: Annotated[Path, RUN], /, *, settings: Any) -> None:
+        _analyze(analysis, [run_analysis], settings)
 
     command = several if analysis.several else one
     defaults = analysis.settings()
@@ -36,10 +36,10 @@ def _command(analysis: Analysis[Any, Any]) -> Callable[..., None]:
 
 
 def _analyze(analysis: Analysis[Any, Any], folders: list[Path], settings: Any) -> None:
-    from avrobust.tasks.analyze import finished_evaluation, run
+    from avrobust.tasks.analyze import finished_evaluation, run_analysis
 
     for folder in folders:
         # Refuses a wrong folder before hours of work on the others.
         analysis.validate(finished_evaluation(folder), settings)
     for folder in folders:
-        run(analysis, folder, settings)
+        run_analysis(analysis, folder, settings)

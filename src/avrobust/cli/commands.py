@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NAMED = 5  # how many of the videos that were skipped for one reason are listed by name
 
 
-def prepare(
+def prepare_command(
     videos: Path,
     root: Path,
     /,
@@ -39,11 +39,11 @@ def prepare(
         seed: draws the 60/20/20 splits
         workers: processes; one a core if not given
     """
-    from avrobust.preparation.prepare import prepare as prepare_videos
+    from avrobust.preparation.prepare import prepare
     from avrobust.utils.console import out, progress_bar
 
     with progress_bar() as bar:
-        summary = prepare_videos(
+        summary = prepare(
             videos,
             root,
             labels=labels,
@@ -78,7 +78,7 @@ def _summary_lines(summary: "PreparationSummary", root: Path, seed: int) -> list
     return lines
 
 
-def report(*, runs: Path = Path("runs"), tables: bool = False, size: int = 20) -> None:
+def report_command(*, runs: Path = Path("runs"), tables: bool = False, size: int = 20) -> None:
     """Print the table of all finished attacks, or the paper's tables.
 
     Writes in RUNS/report: a page to open in a browser, the tables as Markdown,
@@ -108,7 +108,7 @@ def report(*, runs: Path = Path("runs"), tables: bool = False, size: int = 20) -
     )
 
 
-def status(sweep: str | None = None, /, *, runs: Path = Path("runs")) -> None:
+def status_command(sweep: str | None = None, /, *, runs: Path = Path("runs")) -> None:
     """Show what of each sweep is done, running, failed and left, and when it ends.
 
     Args:
@@ -128,7 +128,7 @@ def status(sweep: str | None = None, /, *, runs: Path = Path("runs")) -> None:
         sys.stdout.write("\n".join(lines(each)) + "\n")
 
 
-def dashboard(*, project: str = "avrobust", entity: str | None = None) -> None:
+def dashboard_command(*, project: str = "avrobust", entity: str | None = None) -> None:
     """Make a W&B workspace and a W&B report of runs published by logger=wandb.
 
     They show the robustness table, parallel coordinates over fusion, defense,
@@ -139,7 +139,7 @@ def dashboard(*, project: str = "avrobust", entity: str | None = None) -> None:
         project: as logger.project
         entity: as logger.entity: a user or team; your own if not given
     """
-    from avrobust.tracking.dashboard import publish
+    from avrobust.tracking.dashboard import publish_dashboard
 
-    published = publish(project, entity)
+    published = publish_dashboard(project, entity)
     sys.stdout.write(f"workspace: {published.workspace}\nreport: {published.report}\n")

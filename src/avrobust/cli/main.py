@@ -67,8 +67,10 @@ def _app() -> App:
             show_default=default_text,
         ),
     )
-    for command in (commands.prepare, commands.report, commands.status, commands.dashboard):
-        app.command(command)
+    app.command(commands.prepare_command, name="prepare")
+    app.command(commands.report_command, name="report")
+    app.command(commands.status_command, name="status")
+    app.command(commands.dashboard_command, name="dashboard")
     add_analyses(app)
     return app
 

@@ -19,7 +19,7 @@ from avrobust.experiments.schema import register
 
 register()
 # Our Slurm profile has the name of the plugin's on purpose: the plugin's types then check it. The
-# filter stands here and not in `run`, which a job on the cluster does not pass.
+# filter stands here and not in `run_script`, which a job on the cluster does not pass.
 warnings.filterwarnings(
     "ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema"
 )
@@ -27,7 +27,7 @@ warnings.filterwarnings(
 MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 
-def run(main: Callable[[], Any]) -> None:
+def run_script(main: Callable[[], Any]) -> None:
     """Runs a script and exits: with status 0, 1 for failed jobs, 2 for a mistake, 130 for Ctrl-C.
 
     A mistake of the user ends in one line on standard error. A sweep ends with its table and the

@@ -10,15 +10,14 @@ import math
 from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from avrobust.utils.arrays import Array
 
 CLIPS_FILE = "examples.npz"
 RECORDS_FILE = "examples.csv"
-
-Array = NDArray[Any]
 
 
 class Change(NamedTuple):

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, NamedTuple, TypeVar, final
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
 
 
 class WorkerFailure(NamedTuple):
@@ -25,14 +25,14 @@ class WorkerFailure(NamedTuple):
 
 
 def map_unordered(
-    function: Callable[[Job], Result],
-    jobs: Sequence[Job],
+    function: Callable[[JobT], ResultT],
+    jobs: Sequence[JobT],
     *,
     workers: int,
-    time_limit: Callable[[Job], float],
-    on_running: Callable[[list[Job]], None] = lambda _: None,
+    time_limit: Callable[[JobT], float],
+    on_running: Callable[[list[JobT]], None] = lambda _: None,
     preload: Sequence[str] = (),
-) -> Iterator[tuple[Job, Result | WorkerFailure]]:
+) -> Iterator[tuple[JobT, ResultT | WorkerFailure]]:
     """Yields each job with its result, in the order in which the jobs finish.
 
     If the iteration is left early, all processes are stopped at once. If the parent process is
@@ -50,7 +50,7 @@ def map_unordered(
     Raises:
         Exception: Whatever the function raises. It ends the run.
     """
-    crew: list[_Worker[Job, Result]] = []
+    crew: list[_Worker[JobT, ResultT]] = []
     waiting = deque(jobs)
     try:
         context = _process_context(preload)
@@ -78,8 +78,8 @@ def _process_context(preload: Sequence[str]) -> Any:
 
 
 def _wait_for_results(
-    crew: "list[_Worker[Job, Result]]",
-) -> Iterator[tuple[Job, Result | WorkerFailure]]:
+    crew: "list[_Worker[JobT, ResultT]]",
+) -> Iterator[tuple[JobT, ResultT | WorkerFailure]]:
     """Waits until a job finishes, crashes or reaches its time limit, and yields the results."""
     busy = [worker for worker in crew if worker.busy]
     timeout = min(worker.deadline for worker in busy) - time.monotonic()
@@ -92,13 +92,13 @@ def _wait_for_results(
 
 
 @final
-class _Worker(Generic[Job, Result]):
+class _Worker(Generic[JobT, ResultT]):
     """A process and its job. A process that has died is replaced."""
 
-    def __init__(self, function: Callable[[Job], Result], context: Any) -> None:
+    def __init__(self, function: Callable[[JobT], ResultT], context: Any) -> None:
         self.function = function
         self.context = context
-        self.job: Job | None = None
+        self.job: JobT | None = None
         self.deadline = 0.0
         self._start_process()
 
@@ -115,7 +115,7 @@ class _Worker(Generic[Job, Result]):
         # Without a copy of this end in the parent, the pipe closes when the process dies.
         worker_pipe.close()
 
-    def start_job(self, job: Job, time_limit: float) -> None:
+    def start_job(self, job: JobT, time_limit: float) -> None:
         """Sends a job to the process."""
         if not self.process.is_alive():
             self.stop()
@@ -124,7 +124,7 @@ class _Worker(Generic[Job, Result]):
         self.deadline = time.monotonic() + time_limit
         self.pipe.send(job)
 
-    def receive_result(self) -> tuple[Job, Result | WorkerFailure]:
+    def receive_result(self) -> tuple[JobT, ResultT | WorkerFailure]:
         """Returns the finished job with its result.
 
         Raises:
@@ -138,13 +138,13 @@ class _Worker(Generic[Job, Result]):
             raise result
         return self._take_job(), result
 
-    def fail_job(self, reason: str) -> tuple[Job, WorkerFailure]:
+    def fail_job(self, reason: str) -> tuple[JobT, WorkerFailure]:
         """Replaces the process and returns its job as failed."""
         self.stop()
         self._start_process()
         return self._take_job(), WorkerFailure(reason)
 
-    def _take_job(self) -> Job:
+    def _take_job(self) -> JobT:
         job, self.job = self.job, None
         assert job is not None
         return job
@@ -156,7 +156,7 @@ class _Worker(Generic[Job, Result]):
         self.pipe.close()
 
 
-def _work(function: Callable[[Job], Result], pipe: "Connection[Any, Any]") -> None:
+def _work(function: Callable[[JobT], ResultT], pipe: "Connection[Any, Any]") -> None:
     """The main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -7,7 +7,7 @@ from avrobust.analyses.base import Analysis, Analyzed
 from avrobust.analyses.discover import discover
 from avrobust.analyses.outcomes import read_outcomes
 from avrobust.experiments.results import Unreadable
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 
 
 class AnalyzedRuns(NamedTuple):
@@ -18,7 +18,7 @@ class AnalyzedRuns(NamedTuple):
     unreadable: list[Unreadable]
 
 
-def analyzed_runs(entries: Sequence[Entry]) -> list[AnalyzedRuns]:
+def analyzed_runs(entries: Sequence[RunEntry]) -> list[AnalyzedRuns]:
     """The runs of each analysis that was made of any."""
     by_folder = {entry.folder: entry for entry in entries}
     by_analysis = []

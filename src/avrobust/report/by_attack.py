@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Any, final
 
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.report.rows import Cell, Row, cell_of, rows
-from avrobust.report.scores import LEVEL, ClipScores, Measure, Scores, Side, compare
+from avrobust.report.scores import LEVEL, ClipMeasure, ClipScores, Scores, Side, paired_test
 from avrobust.report.table import WEAKER, Line, Table, Text, accuracy_text, columns_of, label_texts
 from avrobust.types import ConditionInfo
 
@@ -26,13 +26,13 @@ FOOTNOTE = (
 )
 
 
-def by_attack(entries: Sequence[Entry], scores: Scores) -> Table | None:
+def by_attack(entries: Sequence[RunEntry], scores: Scores) -> Table | None:
     """One line for each model and attacked condition, and what each attack costs; None without a strong attack.
 
     The attacks on models trained alike on the same data, under one threat, stand side by side, for the seeds that all
     of them have.
     """
-    subjects: dict[str, list[Entry]] = {}
+    subjects: dict[str, list[RunEntry]] = {}
     for entry in entries:
         facts = entry.result.attack
         white_box = entry.result.white_box is None and entry.result.settings.target is None
@@ -77,7 +77,7 @@ def _without_common_labels(lines: list[Line]) -> tuple[str, list[str]]:
     return title, columns
 
 
-def _same_seeds(entries: Sequence[Entry]) -> list[Entry]:
+def _same_seeds(entries: Sequence[RunEntry]) -> list[RunEntry]:
     """The runs of the seeds that all attacks have; all runs if there is no such seed."""
     seeds: dict[tuple[str, str], set[int]] = {}
     for entry in entries:
@@ -90,7 +90,7 @@ def _same_seeds(entries: Sequence[Entry]) -> list[Entry]:
 class _Block:
     """The attacks on one model, of all its seeds."""
 
-    def __init__(self, entries: Sequence[Entry], scores: Scores) -> None:
+    def __init__(self, entries: Sequence[RunEntry], scores: Scores) -> None:
         self.entries, self.scores = entries, scores
         self.attacks = {_attack_title(row): row for row in rows(entries)}
         first = entries[0]
@@ -155,7 +155,7 @@ class _Block:
         for name in self.attacks:
             if name == strongest:
                 continue
-            test = compare(
+            test = paired_test(
                 self.scores, self._side(name, condition), self._side(strongest, condition)
             )
             corrected = test.p * (len(self.attacks) - 1) if test else 1.0
@@ -164,7 +164,7 @@ class _Block:
         return weaker
 
     def _side(self, name: str, condition: ConditionInfo) -> Side:
-        measure = Measure(condition.title, condition=condition.name)
+        measure = ClipMeasure(condition.title, condition=condition.name)
         return Side(name, self.attacks[name].entries, measure)
 
     def worst(self, condition: ConditionInfo) -> Cell | None:

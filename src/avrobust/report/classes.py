@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from avrobust.charts.matrix import MatrixPanel, matrix_chart
 from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.report.paper import EPS, published_names
 from avrobust.utils.format import condition_words
 
@@ -39,7 +39,7 @@ class ClassConfusions(NamedTuple):
     total: int
 
 
-def class_confusions(entries: Sequence[Entry], most: int) -> ClassConfusions:
+def class_confusions(entries: Sequence[RunEntry], most: int) -> ClassConfusions:
     """The classes of as many runs as the page can hold, joint models at the paper's eps first.
 
     Args:
@@ -58,14 +58,14 @@ def class_confusions(entries: Sequence[Entry], most: int) -> ClassConfusions:
     return ClassConfusions(shown, len(entries))
 
 
-def _order(entry: Entry) -> tuple[object, ...]:
+def _order(entry: RunEntry) -> tuple[object, ...]:
     labels = entry.labels
     joint = labels.fusion in published_names(1, "fusion")
     names = (labels.dataset, not joint, labels.fusion, labels.defense, labels.attack)
     return labels.eps != EPS, labels.eps, *names
 
 
-def _run_classes(entry: Entry) -> RunClasses:
+def _run_classes(entry: RunEntry) -> RunClasses:
     names, counts = _read_counts(entry)
     conditions = entry.result.conditions
     panels = []
@@ -82,7 +82,7 @@ def _run_classes(entry: Entry) -> RunClasses:
     return RunClasses(entry.run_id, entry.title, words, chart, classes)
 
 
-def _read_counts(entry: Entry) -> tuple[list[str], dict[str, Counts]]:
+def _read_counts(entry: RunEntry) -> tuple[list[str], dict[str, Counts]]:
     """The classes, and by condition how many clips of each class were taken for each class."""
     path = entry.folder / RECORDS_FILE
     rows = list(read_columns(path, "condition", "label", "prediction"))

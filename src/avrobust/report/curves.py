@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from avrobust.experiments.settings import UNDEFENDED
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.report.rows import Row, rows
 from avrobust.report.table import Line, Table, Text, columns_of, number_text
 from avrobust.report.tidy import tidy_rows
@@ -15,7 +15,7 @@ NAME = "fig3"
 TITLE = "Fig. 3: accuracy over eps, attacked on audio, video or both"
 
 
-class Point(NamedTuple):
+class CurvePoint(NamedTuple):
     """One accuracy of a curve, in percent."""
 
     eps: float
@@ -29,7 +29,7 @@ class Curve(NamedTuple):
     """One model over eps; the point at eps 0 is its clean accuracy."""
 
     name: str
-    points: list[Point]
+    points: list[CurvePoint]
 
 
 class Panel(NamedTuple):
@@ -48,7 +48,7 @@ class StrengthFigure(NamedTuple):
     panels: list[Panel]
 
 
-def strength_figures(entries: Sequence[Entry]) -> list[StrengthFigure]:
+def strength_figures(entries: Sequence[RunEntry]) -> list[StrengthFigure]:
     """One for each data set, threat, attack and settings with a model that was attacked at two eps at least."""
     groups: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in _strength_rows(entries):
@@ -63,7 +63,7 @@ def strength_figures(entries: Sequence[Entry]) -> list[StrengthFigure]:
     return figures
 
 
-def strength_table(entries: Sequence[Entry]) -> Table | None:
+def strength_table(entries: Sequence[RunEntry]) -> Table | None:
     """Accuracy over eps: a line for each data set, threat, attack, attacked modality and model."""
     lines: list[Line] = []
     shown: list[Row] = []
@@ -90,7 +90,7 @@ def model_name(row: Row) -> str:
     return labels.fusion if labels.defense == UNDEFENDED else f"{labels.fusion} + {labels.defense}"
 
 
-def _strength_rows(entries: Sequence[Entry]) -> list[Row]:
+def _strength_rows(entries: Sequence[RunEntry]) -> list[Row]:
     """All models at all eps, on the whole test split, with the same budget alone and together."""
     kept = []
     for entry in entries:
@@ -153,6 +153,6 @@ def _curves(group: Sequence[Row], condition: ConditionInfo) -> list[Curve]:
     return curves
 
 
-def _point(row: Row, condition: ConditionInfo, eps: float) -> Point:
+def _point(row: Row, condition: ConditionInfo, eps: float) -> CurvePoint:
     cell = row.cells[condition.name]
-    return Point(eps, cell.mean, cell.low, cell.high, row.runs[0])
+    return CurvePoint(eps, cell.mean, cell.low, cell.high, row.runs[0])

@@ -12,7 +12,7 @@ from avrobust.charts.lines import LinePanel, LinePoint, LineSeries, line_chart
 from avrobust.charts.style import NEUTRAL, Look, series_look
 from avrobust.report.analyses import analyzed_runs
 from avrobust.report.curves import Curve, StrengthFigure, strength_figures
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.report.rows import Row
 from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol_rows
 from avrobust.types import ConditionInfo
@@ -23,7 +23,7 @@ FIRST_STEP = 0.12  # share of the axis from eps 0 to the least eps of a logarith
 TICK_DISTANCE = 0.1  # share of the axis that ticks are apart at least
 
 
-def write_figures(entries: Sequence[Entry], folder: Path) -> None:
+def write_figures(entries: Sequence[RunEntry], folder: Path) -> None:
     """Writes every chart that the runs are enough for; one that is there already and would be the same stays."""
     charts = [*strength_charts(entries), *bar_charts(entries)]
     for analyzed in analyzed_runs(entries):
@@ -32,7 +32,7 @@ def write_figures(entries: Sequence[Entry], folder: Path) -> None:
         chart.chart.save(folder, chart.report_name)
 
 
-def strength_charts(entries: Sequence[Entry]) -> list[NamedChart]:
+def strength_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:
     """Accuracy over eps: a chart for each data set, threat and attack, a panel for each condition."""
     charts = []
     for figure in strength_figures(entries):
@@ -40,7 +40,7 @@ def strength_charts(entries: Sequence[Entry]) -> list[NamedChart]:
     return charts
 
 
-def bar_charts(entries: Sequence[Entry]) -> list[NamedChart]:
+def bar_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:
     """Fusions and defenses: a group of bars for each row of a table, for each data set and threat."""
     charts = []
     for layout in (TABLE2, TABLE3):
@@ -98,7 +98,7 @@ def _position(eps: float, grid: Sequence[float]) -> float:
     return FIRST_STEP + (1 - FIRST_STEP) * (math.log(eps) - least) / (most - least)
 
 
-def _bar_charts(layout: Layout, entries: Sequence[Entry]) -> Iterator[NamedChart]:
+def _bar_charts(layout: Layout, entries: Sequence[RunEntry]) -> Iterator[NamedChart]:
     """A chart for each data set and threat with two finished rows at least."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in protocol_rows(layout, entries):

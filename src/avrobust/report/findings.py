@@ -4,17 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from avrobust.report.load import Entry, Runs
+from avrobust.report.load import RunEntry, Runs
 from avrobust.report.paper import EPS, best_published_defenses, published_names
 from avrobust.report.place import Place
 from avrobust.report.scores import (
     AVERAGE,
     CLEAN,
     CLEAN_AND_AVERAGE,
-    Comparison,
+    FindingVerdict,
+    PairedTest,
     Scores,
     Side,
-    Verdict,
     verdict_of_all,
 )
 from avrobust.types import MODALITIES, Modality
@@ -24,10 +24,10 @@ class Trial(NamedTuple):
     """A finding on one data set under one threat."""
 
     place: str
-    verdict: Verdict
-    comparisons: list[Comparison]
+    verdict: FindingVerdict
+    comparisons: list[PairedTest]
     missing: list[str]  # what has to be run for an answer
-    deciding: Comparison | None  # the one that the verdict hangs on
+    deciding: PairedTest | None  # the one that the verdict hangs on
 
 
 class Finding(NamedTuple):
@@ -169,7 +169,7 @@ RULES = (
 )
 
 
-def _one_model_each(entries: Sequence[Entry]) -> list[Entry]:
+def _one_model_each(entries: Sequence[RunEntry]) -> list[RunEntry]:
     """The runs on one model for each name and seed, the one with the most runs: no attack is compared across two."""
     models: dict[tuple[str, str, str, int], Counter[str]] = {}
     for entry in entries:
@@ -183,14 +183,14 @@ def _one_model_each(entries: Sequence[Entry]) -> list[Entry]:
     return kept
 
 
-def _model_key(entry: Entry) -> tuple[str, str, str, int]:
+def _model_key(entry: RunEntry) -> tuple[str, str, str, int]:
     labels = entry.labels
     return labels.dataset, labels.fusion, labels.defense, entry.seed
 
 
-def _places(entries: Sequence[Entry]) -> Iterator[tuple[str, list[Entry]]]:
+def _places(entries: Sequence[RunEntry]) -> Iterator[tuple[str, list[RunEntry]]]:
     """Each data set and threat at one eps: the paper's, or else the one that most runs have."""
-    groups: dict[tuple[str, str], list[Entry]] = {}
+    groups: dict[tuple[str, str], list[RunEntry]] = {}
     for entry in entries:
         groups.setdefault((entry.labels.dataset, entry.labels.threat), []).append(entry)
     for (dataset, threat), group in sorted(groups.items()):
@@ -201,7 +201,7 @@ def _places(entries: Sequence[Entry]) -> Iterator[tuple[str, list[Entry]]]:
 
 
 def _try(
-    rule: _Rule, name: str, entries: Sequence[Entry], usable: Sequence[Entry], scores: Scores
+    rule: _Rule, name: str, entries: Sequence[RunEntry], usable: Sequence[RunEntry], scores: Scores
 ) -> Trial:
     place = Place(entries, usable, scores)
     rule.compare(place)
@@ -214,8 +214,8 @@ def _try(
 
 
 def _deciding(
-    comparisons: Sequence[Comparison], verdict: Verdict, one_is_enough: bool
-) -> Comparison | None:
+    comparisons: Sequence[PairedTest], verdict: FindingVerdict, one_is_enough: bool
+) -> PairedTest | None:
     """Of those that say the same as the verdict the surest, if one alone is enough for it, or else the least sure."""
     same = [one for one in comparisons if one.verdict == verdict] or comparisons
     if verdict == "holds":

@@ -17,7 +17,7 @@ from avrobust.experiments.kept_clips import (
     records_of,
 )
 from avrobust.report import media
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.utils.format import condition_words
 
 MOST = 60  # clips of runs on one page: more is no longer looked at
@@ -62,11 +62,11 @@ class Gallery(NamedTuple):
 class _Candidate(NamedTuple):
     """One kept clip of a run."""
 
-    entry: Entry
+    entry: RunEntry
     place: int
 
 
-def gallery(entries: Sequence[Entry], most: int) -> Gallery:
+def gallery(entries: Sequence[RunEntry], most: int) -> Gallery:
     """As many clips as fit, in an order drawn by a hash: first one of every run, then a second one.
 
     Args:
@@ -93,7 +93,7 @@ def gallery(entries: Sequence[Entry], most: int) -> Gallery:
     return Gallery(cards, collected, shown, len(candidates))
 
 
-def _candidates(entries: Sequence[Entry]) -> Iterator[_Candidate]:
+def _candidates(entries: Sequence[RunEntry]) -> Iterator[_Candidate]:
     for entry in entries:
         for place in range(count_kept(entry.folder)):
             yield _Candidate(entry, place)

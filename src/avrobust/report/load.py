@@ -35,7 +35,7 @@ class Labels(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class Entry:
+class RunEntry:
     """One finished attack."""
 
     labels: Labels
@@ -95,7 +95,7 @@ class Runs(NamedTuple):
     """All finished attacks, and the files that cannot be read."""
 
     root: Path
-    entries: list[Entry]
+    entries: list[RunEntry]
     unreadable: list[Unreadable]
 
     def only(self, run_ids: set[str]) -> "Runs":
@@ -132,7 +132,7 @@ def dataset_name(experiment: Experiment) -> str:
     return Path(dataset.values["root"]).resolve().name
 
 
-def _entry(result: EvaluationResult, root: Path) -> Entry:
+def _entry(result: EvaluationResult, root: Path) -> RunEntry:
     experiment, settings = result.experiment, result.settings
     labels = Labels(
         dataset=dataset_name(experiment),
@@ -144,7 +144,7 @@ def _entry(result: EvaluationResult, root: Path) -> Entry:
         split=settings.split_name,
     )
     folder = folder_of(root, result.task, result.run_id)
-    return Entry(labels, result, folder, published(result), _subject(result))
+    return RunEntry(labels, result, folder, published(result), _subject(result))
 
 
 def _subject(result: EvaluationResult) -> str:
@@ -154,19 +154,19 @@ def _subject(result: EvaluationResult) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _with_settings(entries: list[Entry]) -> list[Entry]:
+def _with_settings(entries: list[RunEntry]) -> list[RunEntry]:
     """The entries; those with the same labels are told apart by the settings in which they differ."""
-    by_labels: dict[Labels, list[Entry]] = {}
+    by_labels: dict[Labels, list[RunEntry]] = {}
     for entry in entries:
         by_labels.setdefault(entry.labels, []).append(entry)
-    named: dict[str, Entry] = {}
+    named: dict[str, RunEntry] = {}
     for same in by_labels.values():
         for entry, settings in zip(same, _differences(same), strict=True):
             named[entry.run_id] = replace(entry, settings=settings)
     return [named[entry.run_id] for entry in entries]
 
 
-def _differences(entries: Sequence[Entry]) -> list[str]:
+def _differences(entries: Sequence[RunEntry]) -> list[str]:
     """Of each entry the settings that are not the same in all of them, for example "attack.steps=20"."""
     every = [_flat_settings(entry.result) for entry in entries]
     keys: dict[str, None] = {}

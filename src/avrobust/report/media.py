@@ -3,18 +3,15 @@
 import io
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from PIL import Image
 
 from avrobust.data.layout import SAMPLE_RATE
+from avrobust.utils.arrays import Array
 from avrobust.utils.data_uri import data_uri, image_uri
-
-Array = NDArray[Any]
 
 SMALL = 128  # pixels a side
 COLUMNS = 120  # of a waveform's picture

@@ -16,7 +16,7 @@ from avrobust.report.environment import TEMPLATES, render
 from avrobust.report.figures import strength_charts
 from avrobust.report.findings import findings
 from avrobust.report.gallery import gallery
-from avrobust.report.load import Entry, Runs
+from avrobust.report.load import RunEntry, Runs
 from avrobust.report.notes import notes
 from avrobust.report.scores import Scores
 from avrobust.report.table import Table
@@ -114,7 +114,7 @@ def _section(name: str, title: str, **content: object) -> Section:
     return Section(name, title, render(TEMPLATES / f"{name}.html", **content))
 
 
-def _run_details(entry: Entry) -> RunDetails:
+def _run_details(entry: RunEntry) -> RunDetails:
     result = entry.result
     facts = [
         ("n", str(result.n)),

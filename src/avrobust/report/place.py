@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import final
 
 from avrobust.experiments.settings import UNDEFENDED
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.report.paper import published_names
-from avrobust.report.scores import Comparison, Measure, Scores, Side, compare
+from avrobust.report.scores import ClipMeasure, PairedTest, Scores, Side, paired_test
 from avrobust.types import Modality
 
 
@@ -20,9 +20,11 @@ class Place:
         scores: of the runs.
     """
 
-    def __init__(self, entries: Sequence[Entry], every: Sequence[Entry], scores: Scores) -> None:
+    def __init__(
+        self, entries: Sequence[RunEntry], every: Sequence[RunEntry], scores: Scores
+    ) -> None:
         self.entries, self.every, self.scores = entries, every, scores
-        self.comparisons: list[Comparison] = []
+        self.comparisons: list[PairedTest] = []
         self.missing: list[str] = []
         self.joint_fusion = published_names(1, "fusion")[0]
 
@@ -37,36 +39,38 @@ class Place:
         names = published_names(1, "attack")
         return [name for name in names if name in run] or names[:1]
 
-    def measure(self, *modalities: Modality) -> Measure:
+    def measure(self, *modalities: Modality) -> ClipMeasure:
         """The accuracy where exactly these modalities are attacked."""
         for entry in self.entries:
             for condition in entry.result.attacked:
                 if set(condition.modalities) == set(modalities):
-                    return Measure(condition.title, condition=condition.name)
-        return Measure("x" + "".join(modality[0].upper() for modality in modalities), condition="")
+                    return ClipMeasure(condition.title, condition=condition.name)
+        return ClipMeasure(
+            "x" + "".join(modality[0].upper() for modality in modalities), condition=""
+        )
 
-    def is_joint(self, entry: Entry) -> bool:
+    def is_joint(self, entry: RunEntry) -> bool:
         """Whether a run is of the paper's joint model, with or without a defense."""
         both = len(entry.result.model_modalities) == 2
         return both and entry.labels.fusion == self.joint_fusion
 
-    def joint(self, attack: str, measure: Measure, fusion: str = "") -> Side | None:
+    def joint(self, attack: str, measure: ClipMeasure, fusion: str = "") -> Side | None:
         """The undefended joint model."""
         fusion = fusion or self.joint_fusion
         names = {"attack": attack, "fusion": fusion, "defense": UNDEFENDED}
         return self._side(f"{fusion}, {_title(attack, measure)}", names, measure)
 
-    def unimodal(self, modality: Modality, attack: str, measure: Measure) -> Side | None:
+    def unimodal(self, modality: Modality, attack: str, measure: ClipMeasure) -> Side | None:
         """The model of one modality, run by itself or as a "defense"."""
         name = f"only {modality[0].upper()}, {_title(attack, measure)}"
         names = {"attack": attack, "fusion": f"{modality}_only", "defense": UNDEFENDED}
 
-        def wanted(entry: Entry) -> bool:
+        def wanted(entry: RunEntry) -> bool:
             return entry.labels.attack == attack and entry.result.model_modalities == (modality,)
 
         return self._side(name, names, measure, wanted)
 
-    def defended(self, defense: str, attack: str, measure: Measure) -> Side | None:
+    def defended(self, defense: str, attack: str, measure: ClipMeasure) -> Side | None:
         """The joint model with a defense."""
         names = {"attack": attack, "fusion": self.joint_fusion, "defense": defense}
         return self._side(f"{defense}, {_title(attack, measure)}", names, measure)
@@ -87,7 +91,7 @@ class Place:
         """The paper has the first side above the second one."""
         if better is None or worse is None:
             return
-        comparison = compare(self.scores, better, worse, or_equal=or_equal)
+        comparison = paired_test(self.scores, better, worse, or_equal=or_equal)
         if comparison is None:
             self.missing.append(f"common clips and seeds of {better.name} and {worse.name}")
         else:
@@ -97,11 +101,11 @@ class Place:
         self,
         name: str,
         names: dict[str, str],
-        measure: Measure,
-        wanted: Callable[[Entry], bool] | None = None,
+        measure: ClipMeasure,
+        wanted: Callable[[RunEntry], bool] | None = None,
     ) -> Side | None:
         """The runs with these names, one a seed; noted as missing if there is none."""
-        by_seed: dict[int, Entry] = {}
+        by_seed: dict[int, RunEntry] = {}
         for entry in self.entries:
             labels = entry.labels._asdict()
             fits = wanted(entry) if wanted else all(labels[key] == names[key] for key in names)
@@ -113,7 +117,7 @@ class Place:
         return Side(name, tuple(by_seed.values()), measure)
 
 
-def _title(attack: str, measure: Measure) -> str:
+def _title(attack: str, measure: ClipMeasure) -> str:
     """What is measured under which attack; nothing attacks clean clips."""
     only_clean = measure.clean and not measure.average
     return measure.title if only_clean else f"{attack} {measure.title}"

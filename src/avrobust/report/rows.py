@@ -7,7 +7,7 @@ from typing import NamedTuple, final
 
 from avrobust.evaluation.metrics import mcnemar, wilson
 from avrobust.experiments.results import EvaluationResult
-from avrobust.report.load import Entry, Labels
+from avrobust.report.load import Labels, RunEntry
 from avrobust.report.paper import Published
 from avrobust.types import ConditionInfo
 
@@ -35,7 +35,7 @@ class Row:
 
     labels: Labels
     settings: str  # in what it differs from other rows with the same labels
-    entries: tuple[Entry, ...]  # by seed
+    entries: tuple[RunEntry, ...]  # by seed
     conditions: tuple[ConditionInfo, ...]
     cells: dict[str, Cell]  # by condition
 
@@ -127,15 +127,15 @@ class Row:
         return mcnemar(only_defended, only_undefended)
 
 
-def rows(entries: Sequence[Entry]) -> list[Row]:
+def rows(entries: Sequence[RunEntry]) -> list[Row]:
     """One row for each group of runs that differ in nothing but their seed."""
-    groups: dict[tuple[Labels, str], list[Entry]] = {}
+    groups: dict[tuple[Labels, str], list[RunEntry]] = {}
     for entry in entries:
         groups.setdefault((entry.labels, entry.settings), []).append(entry)
     return [_row(groups[key]) for key in sorted(groups)]
 
 
-def conditions_of(entries: Sequence[Entry]) -> list[ConditionInfo]:
+def conditions_of(entries: Sequence[RunEntry]) -> list[ConditionInfo]:
     """Every condition that any of the runs has, clean and attacks first."""
     infos: dict[ConditionInfo, None] = {}
     for entry in entries:
@@ -156,7 +156,7 @@ def cell_of(values: Sequence[float], n: int) -> Cell:
     return Cell(mean, deviation(values), low, high)
 
 
-def _row(group: Sequence[Entry]) -> Row:
+def _row(group: Sequence[RunEntry]) -> Row:
     first = group[0]
     conditions = [condition.info for condition in first.result.conditions]
     cells = {}

@@ -8,15 +8,15 @@ from typing import Literal, NamedTuple, final
 from avrobust.evaluation.metrics import mcnemar
 from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
 from avrobust.experiments.results import EvaluationResult
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 
 LEVEL = 0.05  # a difference with a larger p-value is within noise
 
-Verdict = Literal["holds", "does not hold", "within noise", "not enough data"]
+FindingVerdict = Literal["holds", "does not hold", "within noise", "not enough data"]
 ClipScores = dict[str, float]  # of each clip, by its key: 1 or 0, or a sum of such
 
 
-class Measure(NamedTuple):
+class ClipMeasure(NamedTuple):
     """What is compared of a run: an accuracy, or a sum of accuracies."""
 
     title: str
@@ -36,17 +36,19 @@ class Measure(NamedTuple):
         return total
 
 
-CLEAN = Measure("clean", clean=True)
-AVERAGE = Measure("Avg", average=True)
-CLEAN_AND_AVERAGE = Measure("clean + Avg", average=True, clean=True)  # what RI is the difference of
+CLEAN = ClipMeasure("clean", clean=True)
+AVERAGE = ClipMeasure("Avg", average=True)
+CLEAN_AND_AVERAGE = ClipMeasure(
+    "clean + Avg", average=True, clean=True
+)  # what RI is the difference of
 
 
 class Side(NamedTuple):
     """One side of a comparison: a model under an attack, over seeds."""
 
     name: str
-    entries: tuple[Entry, ...]  # one a seed
-    measure: Measure
+    entries: tuple[RunEntry, ...]  # one a seed
+    measure: ClipMeasure
 
     @property
     def mean(self) -> float:
@@ -59,7 +61,7 @@ class Side(NamedTuple):
         return self.entries[0].run_id
 
 
-class Comparison(NamedTuple):
+class PairedTest(NamedTuple):
     """Is one side better than the other, as the paper says, on the same clips?"""
 
     better: Side
@@ -70,7 +72,7 @@ class Comparison(NamedTuple):
     n: int
     seeds: int
     p: float
-    verdict: Verdict
+    verdict: FindingVerdict
 
 
 @final
@@ -80,13 +82,13 @@ class Scores:
     def __init__(self) -> None:
         self._read: dict[str, dict[str, ClipScores]] = {}
 
-    def by_condition(self, entry: Entry) -> dict[str, ClipScores]:
+    def by_condition(self, entry: RunEntry) -> dict[str, ClipScores]:
         """Whether each clip is recognized, by condition; empty if the run's file is not there."""
         if entry.run_id not in self._read:
             self._read[entry.run_id] = _read_scores(entry)
         return self._read[entry.run_id]
 
-    def of(self, entry: Entry, measure: Measure) -> ClipScores:
+    def of(self, entry: RunEntry, measure: ClipMeasure) -> ClipScores:
         """The score of each clip by one measure; empty where a condition is missing."""
         scores = self.by_condition(entry)
         parts: list[tuple[ClipScores, float]] = []  # scores and their weights
@@ -101,9 +103,9 @@ class Scores:
         return _weighted_sum(parts)
 
 
-def compare(
+def paired_test(
     scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
-) -> Comparison | None:
+) -> PairedTest | None:
     """The sign test over clips, with each clip's mean over the seeds that both sides have; with one seed, McNemar's.
 
     Args:
@@ -133,12 +135,12 @@ def compare(
     if or_equal and gained == lost == 0:
         verdict = "holds"
     seeds = len(changes)
-    return Comparison(better, worse, difference, gained, lost, len(means), seeds, p, verdict)
+    return PairedTest(better, worse, difference, gained, lost, len(means), seeds, p, verdict)
 
 
 def verdict_of_all(
-    comparisons: Sequence[Comparison], *, missing: bool, one_is_enough: bool = False
-) -> Verdict:
+    comparisons: Sequence[PairedTest], *, missing: bool, one_is_enough: bool = False
+) -> FindingVerdict:
     """What several comparisons say of one finding.
 
     A comparison that decides alone has to do so after Bonferroni's correction for their number.
@@ -155,17 +157,17 @@ def verdict_of_all(
         return "does not hold"
     if missing or not comparisons:
         return "not enough data"
-    wanted: Verdict = "does not hold" if one_is_enough else "holds"
+    wanted: FindingVerdict = "does not hold" if one_is_enough else "holds"
     return wanted if all(one.verdict == wanted for one in comparisons) else "within noise"
 
 
-def _verdict(difference: float, surplus: int, p: float) -> Verdict:
+def _verdict(difference: float, surplus: int, p: float) -> FindingVerdict:
     if p > LEVEL or difference * surplus <= 0:
         return "within noise"
     return "holds" if difference > 0 else "does not hold"
 
 
-def _same_seed(better: Side, worse: Side) -> list[tuple[Entry, Entry]]:
+def _same_seed(better: Side, worse: Side) -> list[tuple[RunEntry, RunEntry]]:
     """The runs of both sides that have the same seed."""
     theirs = {entry.seed: entry for entry in worse.entries}
     pairs = []
@@ -192,7 +194,7 @@ def _weighted_sum(parts: Sequence[tuple[ClipScores, float]]) -> ClipScores:
     return total
 
 
-def _read_scores(entry: Entry) -> dict[str, ClipScores]:
+def _read_scores(entry: RunEntry) -> dict[str, ClipScores]:
     path = entry.folder / RECORDS_FILE
     scores: dict[str, ClipScores] = {}
     if not path.is_file():

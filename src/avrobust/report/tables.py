@@ -12,7 +12,7 @@ from avrobust.experiments.settings import UNDEFENDED
 from avrobust.report.by_attack import by_attack
 from avrobust.report.curves import strength_table
 from avrobust.report.lines import difference_line, our_line
-from avrobust.report.load import Entry, Runs
+from avrobust.report.load import RunEntry, Runs
 from avrobust.report.paper import EPS, Published, find, published_names, published_ri
 from avrobust.report.rows import Row, conditions_of, rows
 from avrobust.report.scores import Scores
@@ -29,7 +29,7 @@ from avrobust.report.tidy import tidy_rows
 from avrobust.report.unimodal import unimodal_published, unimodal_texts
 
 STARRED = f"{OUTSIDE} the published number is outside our interval."
-Axis = Literal["attack", "fusion", "defense"]
+TableAxis = Literal["attack", "fusion", "defense"]
 
 
 @final
@@ -50,12 +50,12 @@ class Layout:
     name: str
     title: str
     number: int
-    axis: Axis
+    axis: TableAxis
     attack: str | None = None
     single_modality_factor: float = 1.0
     with_clean: bool = False
 
-    def budget(self, entry: Entry) -> bool:
+    def budget(self, entry: RunEntry) -> bool:
         """Whether a run has the table's budgets, whatever the model and the attack."""
         same_factor = entry.single_modality_factor == self.single_modality_factor
         return (
@@ -65,7 +65,7 @@ class Layout:
             and same_factor
         )
 
-    def holds(self, entry: Entry) -> bool:
+    def holds(self, entry: RunEntry) -> bool:
         """Whether a run has a line in the table."""
         labels = entry.labels
         if not self.budget(entry) or (self.attack and labels.attack != self.attack):
@@ -104,7 +104,7 @@ TABLE3 = Layout(
 )
 
 
-def layouts(entries: Sequence[Entry]) -> list[Layout]:
+def layouts(entries: Sequence[RunEntry]) -> list[Layout]:
     """The paper's tables; that of defenses once more for every other attack that defended models had."""
     attacks = {entry.labels.attack for entry in entries if entry.result.comparison}
     more = []
@@ -132,7 +132,7 @@ def overview(runs: Runs, title: str = "All finished attacks") -> Table:
     return Table("all", title, columns_of(lines), lines, tidy_rows(all_rows))
 
 
-def paper_table(layout: Layout, entries: Sequence[Entry]) -> Table | None:
+def paper_table(layout: Layout, entries: Sequence[RunEntry]) -> Table | None:
     """One of the paper's tables; None where nothing of it is finished."""
     protocol = protocol_rows(layout, entries)
     if not protocol:
@@ -156,7 +156,7 @@ def paper_table(layout: Layout, entries: Sequence[Entry]) -> Table | None:
     )
 
 
-def protocol_rows(layout: Layout, entries: Sequence[Entry]) -> list[Row]:
+def protocol_rows(layout: Layout, entries: Sequence[RunEntry]) -> list[Row]:
     """The rows of a table that are finished; none if there is no defense in a table of defenses."""
     held = [entry for entry in entries if layout.holds(entry)]
     if layout.axis == "defense" and not any(entry.result.comparison for entry in held):
@@ -164,7 +164,7 @@ def protocol_rows(layout: Layout, entries: Sequence[Entry]) -> list[Row]:
     return sorted(rows(held), key=_paper_order(layout))
 
 
-def _paper_attack(entry: Entry) -> str:
+def _paper_attack(entry: RunEntry) -> str:
     """The attack by its name in the paper."""
     return entry.result.attack.paper_name or entry.labels.attack
 
@@ -187,14 +187,14 @@ def _names_in_paper(layout: Layout) -> list[str]:
     return list(dict.fromkeys([UNDEFENDED, *names])) if layout.axis == "defense" else names
 
 
-def _axis_name(row: Row, axis: Axis) -> str:
+def _axis_name(row: Row, axis: TableAxis) -> str:
     return str(getattr(row.labels, axis))
 
 
 class _Block:
     """The lines of one data set and threat."""
 
-    def __init__(self, layout: Layout, block: Sequence[Row], budget: Sequence[Entry]) -> None:
+    def __init__(self, layout: Layout, block: Sequence[Row], budget: Sequence[RunEntry]) -> None:
         self.layout, self.rows = layout, block
         self.dataset, self.threat = block[0].labels.dataset, block[0].labels.threat
         self.most_seeds = max(row.seeds for row in block)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from avrobust.experiments.results import EvaluationResult
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.report.rows import Row
 from avrobust.types import ConditionInfo
 
 
-def tidy_runs(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def tidy_runs(entries: Sequence[RunEntry]) -> list[dict[str, Any]]:
     """One record a run."""
     return [_run_record(entry) for entry in entries]
 
@@ -23,7 +23,7 @@ def tidy_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return records
 
 
-def _run_record(entry: Entry) -> dict[str, Any]:
+def _run_record(entry: RunEntry) -> dict[str, Any]:
     result = entry.result
     record: dict[str, Any] = {
         **entry.labels._asdict(),

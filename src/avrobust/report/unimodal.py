@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 from avrobust.experiments.settings import UNDEFENDED
-from avrobust.report.load import Entry
+from avrobust.report.load import RunEntry
 from avrobust.report.paper import published_rows
 from avrobust.report.table import Text, number_text
 
 UNIMODAL_TITLES = {"audio": "only A", "visual": "only V"}
 
 
-def unimodal_texts(dataset: str, budget: Sequence[Entry]) -> dict[str, Text]:
+def unimodal_texts(dataset: str, budget: Sequence[RunEntry]) -> dict[str, Text]:
     """Clean accuracy of our undefended unimodal models on a data set."""
     texts = {}
     for modality, title in UNIMODAL_TITLES.items():
-        by_seed: dict[int, Entry] = {}
+        by_seed: dict[int, RunEntry] = {}
         for entry in budget:
             labels = entry.labels
             one = entry.result.model_modalities == (modality,)

@@ -13,7 +13,16 @@ from avrobust.synthetic.others import OTHERS
 from avrobust.synthetic.parts import Instrument
 from avrobust.synthetic.plan import CLASSES
 from avrobust.synthetic.score import Floats, Motion
-from avrobust.synthetic.sprite import Cutout, Look, Matrix, Sprite, inverse, scale, shift, turn
+from avrobust.synthetic.sprite import (
+    Appearance,
+    Cutout,
+    Matrix,
+    Sprite,
+    inverse,
+    scale,
+    shift,
+    turn,
+)
 from avrobust.synthetic.strings import STRINGS
 from avrobust.synthetic.winds import WINDS
 
@@ -58,7 +67,7 @@ def draw_film(
     blur = rng.uniform(*difficulty.blur) * size / 112
     source = _place_instrument(label, look, rng, size, difficulty, blur)
     background = _draw_background(label, source, look, rng, size, difficulty)
-    margin = scene.margin(size)
+    margin = scene.scene_margin(size)
     camera = _Camera(rng, size, difficulty)
     occluder, occluder_pose = _draw_occluder(source, rng, difficulty)
     rocking = _slow_sine(frames, rng, 0.5)
@@ -79,7 +88,7 @@ def draw_film(
 
 def _place_instrument(
     label: str,
-    look: Look,
+    look: Appearance,
     rng: np.random.Generator,
     size: int,
     difficulty: Difficulty,
@@ -104,14 +113,14 @@ def _place_instrument(
 def _draw_background(
     label: str,
     source: _PlacedInstrument,
-    look: Look,
+    look: Appearance,
     rng: np.random.Generator,
     size: int,
     difficulty: Difficulty,
 ) -> Image.Image:
     """The background with everything in it that does not move."""
     background = scene.background(size, rng, difficulty)
-    margin = scene.margin(size)
+    margin = scene.scene_margin(size)
     if rng.random() < difficulty.bystander_chance:
         other = str(rng.choice([name for name in CLASSES if name != label]))
         relative_size = rng.uniform(*difficulty.bystander_scale)

@@ -19,7 +19,7 @@ from avrobust.synthetic.difficulty import SCENES, Scene
 from avrobust.synthetic.film import draw_film
 from avrobust.synthetic.mp4 import read_description, write_film
 from avrobust.synthetic.plan import ClipSpec, plan
-from avrobust.synthetic.recording import melody, record
+from avrobust.synthetic.recording import melody, render_recording
 from avrobust.synthetic.score import perform
 from avrobust.synthetic.settings import Settings
 from avrobust.utils.files import atomic_write
@@ -79,7 +79,7 @@ def generate(
 def generate_film(videos: Path, settings: Settings, spec: ClipSpec) -> None:
     """Generates one film, completely or not at all."""
     notes = melody(spec.label, spec.rng(settings.seed, "score"), settings.seconds)
-    sound = record(
+    sound = render_recording(
         spec.label, notes, spec.rng(settings.seed, "sound"), settings.seconds, settings.difficulty
     )
     motion = perform(notes, np.arange(round(settings.seconds * FPS)) / FPS)

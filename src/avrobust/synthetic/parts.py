@@ -6,21 +6,21 @@ from typing import NamedTuple
 import numpy as np
 
 from avrobust.synthetic.score import Motion
-from avrobust.synthetic.sprite import Look, Matrix, Point, Sprite, scale, shift, turn
+from avrobust.synthetic.sprite import Appearance, Matrix, Sprite, Vertex, scale, shift, turn
 
-Drawing = Callable[[Sprite, Look], None]
+Drawing = Callable[[Sprite, Appearance], None]
 
 
 class Part(NamedTuple):
     """One rigid part of an instrument, and how it moves when the instrument is played."""
 
     draw: Drawing
-    stroke: Point = (0.0, 0.0)  # shift at bow position 1
-    strike: Point = (0.0, 0.0)  # shift at an onset
-    pitch: Point = (0.0, 0.0)  # shift from the lowest note to the highest
+    stroke: Vertex = (0.0, 0.0)  # shift at bow position 1
+    strike: Vertex = (0.0, 0.0)  # shift at an onset
+    pitch: Vertex = (0.0, 0.0)  # shift from the lowest note to the highest
     swing: float = 0.0  # rotation at an onset, in degrees
     stretch: float = 0.0  # relative growth in x at bow position 1
-    about: Point = (0.0, 0.0)  # fixed point of rotation and growth
+    about: Vertex = (0.0, 0.0)  # fixed point of rotation and growth
 
     def at(self, motion: Motion, frame: int) -> Matrix:
         """Pose of the part at a frame, in instrument units."""
@@ -51,10 +51,10 @@ class Instrument(NamedTuple):
     bob: float = 4.0  # rotation when the player rocks, in degrees
 
 
-def hand(center: Point, toward: Point) -> Drawing:
+def hand(center: Vertex, toward: Vertex) -> Drawing:
     """A hand at `center` with a forearm coming from `toward`."""
 
-    def draw(s: Sprite, look: Look) -> None:
+    def draw(s: Sprite, look: Appearance) -> None:
         s.line([center, toward], 0.17, look.sleeve)
         wrist = (0.75 * center[0] + 0.25 * toward[0], 0.75 * center[1] + 0.25 * toward[1])
         s.line([center, wrist], 0.13, look.skin)
@@ -66,7 +66,7 @@ def hand(center: Point, toward: Point) -> Drawing:
 def bow(y: float, length: float, tilt: float = 0.0) -> Drawing:
     """A horizontal bow at height `y`, with the hand that holds its right end."""
 
-    def draw(s: Sprite, look: Look) -> None:
+    def draw(s: Sprite, look: Appearance) -> None:
         left, right = (-length / 2, y - tilt), (length / 2, y + tilt)
         s.line([left, right], 0.03, look.light)
         s.line([left, (0, y - 0.07), right], 0.045, look.dark)

@@ -5,12 +5,12 @@ from scipy import fft
 
 from avrobust.synthetic.difficulty import Difficulty
 from avrobust.synthetic.plan import CLASSES
-from avrobust.synthetic.score import Floats, Note, compose
+from avrobust.synthetic.score import Floats, MusicalNote, compose
 from avrobust.synthetic.tones import RATE, play
 from avrobust.synthetic.voices import VOICES, Voice, vary
 
 
-def melody(label: str, rng: np.random.Generator, seconds: float) -> list[Note]:
+def melody(label: str, rng: np.random.Generator, seconds: float) -> list[MusicalNote]:
     """Composes a melody in the range of the instrument."""
     voice = VOICES[label]
     return compose(
@@ -18,8 +18,12 @@ def melody(label: str, rng: np.random.Generator, seconds: float) -> list[Note]:
     )
 
 
-def record(
-    label: str, notes: list[Note], rng: np.random.Generator, seconds: float, difficulty: Difficulty
+def render_recording(
+    label: str,
+    notes: list[MusicalNote],
+    rng: np.random.Generator,
+    seconds: float,
+    difficulty: Difficulty,
 ) -> Floats:
     """Plays and records a score.
 

@@ -7,14 +7,14 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from avrobust.synthetic.difficulty import Difficulty
 from avrobust.synthetic.score import Floats
-from avrobust.synthetic.sprite import Color, Look, Sprite
+from avrobust.synthetic.sprite import Appearance, Rgb, Sprite
 
 # The background reaches beyond each edge of the frame by this fraction of the frame's size. The
 # camera needs it to move.
 _MARGIN = 0.125
 
 # Families of colors. Each class uses mostly its own family, sometimes another one.
-_BODIES: Mapping[str, tuple[Color, ...]] = {
+_BODIES: Mapping[str, tuple[Rgb, ...]] = {
     "wood": (
         (150, 82, 36),
         (182, 118, 60),
@@ -49,15 +49,15 @@ _BODIES: Mapping[str, tuple[Color, ...]] = {
         (206, 172, 84),
     ),
 }
-_SKINS: tuple[Color, ...] = ((236, 196, 168), (206, 156, 122), (160, 110, 80), (104, 70, 52))
+_SKINS: tuple[Rgb, ...] = ((236, 196, 168), (206, 156, 122), (160, 110, 80), (104, 70, 52))
 
 
-def random_look(palette: str, rng: np.random.Generator) -> Look:
+def random_look(palette: str, rng: np.random.Generator) -> Appearance:
     """Draws the colors of a clip."""
     family = palette if rng.random() < 0.75 else str(rng.choice(list(_BODIES)))
     body = _near(_pick(_BODIES[family], rng), rng, 22)
     dark = _near((34, 26, 24), rng, 14)
-    return Look(
+    return Appearance(
         body=body,
         dark=dark,
         light=_near(_lighter(body, 0.6), rng, 10),
@@ -68,7 +68,7 @@ def random_look(palette: str, rng: np.random.Generator) -> Look:
     )
 
 
-def margin(size: int) -> int:
+def scene_margin(size: int) -> int:
     """Pixels by which the background reaches beyond each edge of the frame."""
     return round(_MARGIN * size)
 
@@ -76,9 +76,9 @@ def margin(size: int) -> int:
 def background(size: int, rng: np.random.Generator, difficulty: Difficulty) -> Image.Image:
     """Draws a room or a stage: a smooth texture with shapes.
 
-    It reaches beyond each edge of the frame by `margin(size)` pixels.
+    It reaches beyond each edge of the frame by `scene_margin(size)` pixels.
     """
-    side = size + 2 * margin(size)
+    side = size + 2 * scene_margin(size)
     picture = _texture(side, rng)
     draw = ImageDraw.Draw(picture)
     for _ in range(rng.integers(*difficulty.shapes, endpoint=True)):
@@ -130,7 +130,7 @@ def figure(
     picture: Image.Image,
     center: tuple[float, float],
     unit: float,
-    look: Look,
+    look: Appearance,
     rng: np.random.Generator,
 ) -> None:
     """Draws the head and shoulders of a player into the background, behind the instrument."""
@@ -163,23 +163,23 @@ def stand(s: Sprite, rng: np.random.Generator) -> None:
         s.polygon([(-w, -h), (w, -h), (w, h), (-w, h)], _random_color(rng), (30, 30, 30))
 
 
-def _pick(colors: tuple[Color, ...], rng: np.random.Generator) -> Color:
+def _pick(colors: tuple[Rgb, ...], rng: np.random.Generator) -> Rgb:
     return colors[rng.integers(len(colors))]
 
 
-def _random_color(rng: np.random.Generator) -> Color:
+def _random_color(rng: np.random.Generator) -> Rgb:
     """A random color, mostly a muted one, as rooms and clothes have."""
     return _near((int(rng.uniform(30, 225)),) * 3, rng, rng.choice((12, 25, 60)))
 
 
-def _near(color: Color, rng: np.random.Generator, spread: float) -> Color:
+def _near(color: Rgb, rng: np.random.Generator, spread: float) -> Rgb:
     """A random color near another; `spread` is a standard deviation in 8-bit levels."""
     noisy = np.clip(color + rng.normal(0, spread, 3), 0, 255)
     r, g, b = (int(level) for level in noisy)
     return r, g, b
 
 
-def _lighter(color: Color, share: float) -> Color:
+def _lighter(color: Rgb, share: float) -> Rgb:
     """Mixes a color with white; a share of 1 gives white."""
     r, g, b = (round(level + (255 - level) * share) for level in color)
     return r, g, b

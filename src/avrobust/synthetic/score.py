@@ -19,7 +19,7 @@ _SCALES = (
 _CHORDS = ((4, 7), (3, 7), (7,), (12,))
 
 
-class Note(NamedTuple):
+class MusicalNote(NamedTuple):
     """One note, or a chord."""
 
     start: float  # seconds
@@ -49,7 +49,7 @@ def compose(
     seconds: float,
     beat: tuple[float, float],
     chords: float = 0.0,
-) -> list[Note]:
+) -> list[MusicalNote]:
     """Composes a short melody: a random walk over a scale, with rests.
 
     Args:
@@ -63,7 +63,7 @@ def compose(
     pitches = _random_scale(rng, low, high)
     step = int(rng.integers(len(pitches)))
     beat_length = rng.uniform(*beat)
-    notes: list[Note] = []
+    notes: list[MusicalNote] = []
     now = rng.uniform(0, 0.2)
     while now < seconds - 0.1:
         length = beat_length * rng.choice((0.5, 1.0, 1.0, 1.5, 2.0))
@@ -71,7 +71,9 @@ def compose(
         if not notes or rng.random() > 0.12:
             chord = _CHORDS[rng.integers(len(_CHORDS))] if rng.random() < chords else ()
             note_length = min(length * rng.uniform(0.8, 1.0), seconds - now)
-            notes.append(Note(now, note_length, pitches[step], rng.uniform(0.35, 1.0), chord))
+            notes.append(
+                MusicalNote(now, note_length, pitches[step], rng.uniform(0.35, 1.0), chord)
+            )
         now += length
     return notes
 
@@ -85,7 +87,7 @@ def _random_scale(rng: np.random.Generator, low: int, high: int) -> list[int]:
     return [pitch for pitch in range(lowest, highest + 1) if (pitch - key) % 12 in scale]
 
 
-def perform(notes: list[Note], times: Floats) -> Motion:
+def perform(notes: list[MusicalNote], times: Floats) -> Motion:
     """Computes the motion of the player.
 
     Args:
@@ -108,7 +110,7 @@ def perform(notes: list[Note], times: Floats) -> Motion:
     )
 
 
-def _travel(notes: list[Note], times: Floats) -> Floats:
+def _travel(notes: list[MusicalNote], times: Floats) -> Floats:
     """Distance of all movement up to each time: the integral of the loudness over time.
 
     Notes start and end softly.

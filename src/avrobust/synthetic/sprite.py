@@ -9,8 +9,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from avrobust.synthetic.score import Floats
 
-Color = tuple[int, int, int]
-Point = tuple[float, float]
+Rgb = tuple[int, int, int]
+Vertex = tuple[float, float]
 Matrix = NDArray[np.float64]  # (3, 3) affine, acting on columns (x, y, 1)
 
 # A sprite shows -HALF to HALF instrument units, x to the right, y down. The body of an instrument
@@ -23,15 +23,15 @@ _FINE = 4
 _REDUCE = 2
 
 
-class Look(NamedTuple):
+class Appearance(NamedTuple):
     """The colors and proportions of one clip."""
 
-    body: Color
-    dark: Color  # outlines, fingerboards, keys
-    light: Color  # highlights, strings
-    detail: Color
-    skin: Color
-    sleeve: Color
+    body: Rgb
+    dark: Rgb  # outlines, fingerboards, keys
+    light: Rgb  # highlights, strings
+    detail: Rgb
+    skin: Rgb
+    sleeve: Rgb
     slim: float  # relative width of the instrument, about 1
 
 
@@ -47,7 +47,7 @@ class Sprite:
         self._draw = ImageDraw.Draw(self._image)
 
     def polygon(
-        self, points: Sequence[Point] | Floats, fill: Color, edge: Color | None = None
+        self, points: Sequence[Vertex] | Floats, fill: Rgb, edge: Rgb | None = None
     ) -> None:
         """Draws a filled polygon; `edge` is the color of the outline."""
         pixels = self._pixels(points)
@@ -58,21 +58,25 @@ class Sprite:
             )
 
     def ellipse(
-        self, center: Point, rx: float, ry: float, fill: Color, edge: Color | None = None
+        self, center: Vertex, rx: float, ry: float, fill: Rgb, edge: Rgb | None = None
     ) -> None:
         """Draws a filled ellipse with horizontal and vertical axes."""
         turn = np.linspace(0, 2 * np.pi, 25)[:-1]
         points = np.stack([center[0] + rx * np.cos(turn), center[1] + ry * np.sin(turn)], axis=1)
         self.polygon(points, fill, edge)
 
-    def line(self, points: Sequence[Point] | Floats, width: float, fill: Color) -> None:
+    def line(self, points: Sequence[Vertex] | Floats, width: float, fill: Rgb) -> None:
         """Draws a line with round joints and straight ends."""
         self._draw.line(
             self._pixels(points), fill, max(1, round(width * self._unit)), joint="curve"
         )
 
     def tube(
-        self, points: Sequence[Point] | Floats, width: float, look: Look, fill: Color | None = None
+        self,
+        points: Sequence[Vertex] | Floats,
+        width: float,
+        look: Appearance,
+        fill: Rgb | None = None,
     ) -> None:
         """Draws a shaded tube: dark edges, the body, and a highlight along one side."""
         path = np.asarray(points, float)
@@ -81,7 +85,7 @@ class Sprite:
         self.line(path - width * 0.17, width * 0.22, look.light)
 
     def dots(
-        self, points: Sequence[Point], radius: float, fill: Color, edge: Color | None = None
+        self, points: Sequence[Vertex], radius: float, fill: Rgb, edge: Rgb | None = None
     ) -> None:
         """Draws discs, for example keys, pegs or buttons."""
         for point in points:
@@ -110,7 +114,7 @@ class Sprite:
         to_units = shift(box[0] / unit - HALF, box[1] / unit - HALF) @ scale(1 / unit)
         return Cutout(picture.convert("RGBa"), to_units)
 
-    def _pixels(self, points: Sequence[Point] | Floats) -> list[Point]:
+    def _pixels(self, points: Sequence[Vertex] | Floats) -> list[Vertex]:
         return [(float(x), float(y)) for x, y in (np.asarray(points, float) + HALF) * self._unit]
 
 
@@ -172,7 +176,7 @@ def scale(x: float, y: float | None = None) -> Matrix:
     return np.diag([x, x if y is None else y, 1.0])
 
 
-def turn(degrees: float, about: Point = (0.0, 0.0)) -> Matrix:
+def turn(degrees: float, about: Vertex = (0.0, 0.0)) -> Matrix:
     """The map that rotates clockwise around a point."""
     angle = np.deg2rad(degrees)
     c, s = np.cos(angle), np.sin(angle)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import fft
 
-from avrobust.synthetic.score import Floats, Note
+from avrobust.synthetic.score import Floats, MusicalNote
 from avrobust.synthetic.voices import Voice
 
 RATE = 22_050  # samples a second of the films' sound
@@ -19,7 +19,7 @@ _BAR_MODES = (
 )
 
 
-def play(notes: list[Note], voice: Voice, rng: np.random.Generator, samples: int) -> Floats:
+def play(notes: list[MusicalNote], voice: Voice, rng: np.random.Generator, samples: int) -> Floats:
     """Synthesizes a score, with the resonances of the instrument's body.
 
     Returns:
@@ -35,7 +35,7 @@ def play(notes: list[Note], voice: Voice, rng: np.random.Generator, samples: int
     return _resonate(sound, voice)
 
 
-def _sustained(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> Floats:
+def _sustained(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator) -> Floats:
     """A bowed or blown tone: wavetables, with vibrato, a glide at the start, and noise.
 
     A louder tone has stronger high partials.
@@ -54,7 +54,7 @@ def _sustained(hz: float, note: Note, voice: Voice, rng: np.random.Generator) ->
     return np.asarray(envelope * (wave / len(voice.ranks) + breath))
 
 
-def _plucked(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> Floats:
+def _plucked(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator) -> Floats:
     """A plucked string after Karplus and Strong: each period is the last one, slightly smoothed.
 
     In the Fourier domain, smoothing n times is a multiplication by the n-th power of the filter.
@@ -74,7 +74,7 @@ def _plucked(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> F
     return np.asarray(tuned * np.minimum(1, (time[-1] - time) / 0.03))
 
 
-def _struck(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> Floats:
+def _struck(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator) -> Floats:
     """A struck bar: three inharmonic modes, and the noise of the mallet."""
     time = _times(min(note.length, 0.3) + voice.release)
     level = 2 ** (-(voice.slope - voice.bright * note.loudness) / 9)
@@ -87,7 +87,7 @@ def _struck(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> Fl
 
 
 # Synthesizes one tone: frequency in Hz, note, voice and randomness to a waveform.
-_KINDS: Mapping[str, Callable[[float, Note, Voice, np.random.Generator], Floats]] = {
+_KINDS: Mapping[str, Callable[[float, MusicalNote, Voice, np.random.Generator], Floats]] = {
     "sustained": _sustained,
     "plucked": _plucked,
     "struck": _struck,
@@ -98,7 +98,7 @@ def _times(seconds: float) -> Floats:
     return np.arange(max(int(seconds * RATE), 2)) / RATE
 
 
-def _envelope(time: Floats, note: Note, voice: Voice) -> Floats:
+def _envelope(time: Floats, note: MusicalNote, voice: Voice) -> Floats:
     """The level during one note: a rise, a slow decrease, and a fall at the end."""
     rise = 1 - np.exp(-time / voice.attack)
     fall = np.minimum(1, np.exp(-(time - note.length) / (voice.release / 3)))

@@ -1,4 +1,4 @@
-"""Runs an analysis on a finished run: what `avrobust surface RUN` and its like do."""
+"""Runs an analysis on a finished run_analysis: what `avrobust surface RUN` and its like do."""
 
 import sys
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ from avrobust.tasks.setup import evaluating
 from avrobust.tasks.train import trained
 
 
-def run(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
-    """Analyzes one finished run, writes what came out into its folder and prints it.
+def run_analysis(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
+    """Analyzes one finished run_analysis, writes what came out into its folder and prints it.
 
     Raises:
         UserError: there is no finished attack in `folder`, or the analysis does not fit it.
@@ -54,13 +54,13 @@ def finished_evaluation(folder: Path) -> EvaluationResult:
         raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
     if result.white_box is not None:
         raise UserError(
-            f"{folder}: its clips were made on another model; give a run that attacks the model itself"
+            f"{folder}: its clips were made on another model; give a run_analysis that attacks the model itself"
         )
     return result
 
 
 def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subject:
-    """The finished run's model and attack; the model is trained again if its run is gone."""
+    """The finished run's model and attack; the model is trained again if its run_analysis is gone."""
     runs = str(folder.resolve().parents[1])
     # Nothing new is to be followed, so that no logger is wanted.
     execution = replace(result.experiment.execution, runs=runs, force=False, logger=None)

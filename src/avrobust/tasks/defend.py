@@ -85,7 +85,7 @@ def _defend(evaluation: Evaluation, experiment: Experiment) -> EvaluationResult:
     seconds = time.monotonic() - started
     result = evaluation.result(records, model_run, verdict, seconds)
     runs = Path(experiment.execution.runs)
-    comparison = compare(result, records, undefended, by_objective, runs)
+    comparison = compare_with_undefended(result, records, undefended, by_objective, runs)
     examples = worst_examples(kept, evaluations, hardest)
     return evaluation.finish(replace(result, comparison=comparison), records, examples)
 
@@ -114,7 +114,7 @@ def undefended_experiment(experiment: Experiment) -> Experiment:
     return replace(experiment, task="attack", model=model)
 
 
-def compare(
+def compare_with_undefended(
     result: EvaluationResult,
     records: Sequence[Record],
     undefended: EvaluationResult,

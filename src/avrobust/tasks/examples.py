@@ -9,16 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from avrobust.data.sampling import center_index
 from avrobust.evaluation.conditions import Condition
 from avrobust.experiments.kept_clips import CLIPS_FILE
 from avrobust.experiments.runs import Run
 from avrobust.types import Batch, Clip, ConditionInfo, Record
+from avrobust.utils.arrays import Array
 from avrobust.utils.files import atomic_write
-
-Array = NDArray[np.float32]
 
 
 class Example(NamedTuple):

@@ -26,6 +26,7 @@ from avrobust.experiments.runs import (
     run_for,
     trained_epochs,
     training_of,
+    training_run,
 )
 from avrobust.experiments.settings import Experiment, ModelSettings
 from avrobust.models.classifier import AVClassifier, embed
@@ -71,7 +72,7 @@ def _join_training(training: Experiment, parts: Parts, run: Run, rank: int) -> N
     """The part of a process that Lightning's DDP started: its parent has the run."""
     earlier = training.model.stage_before()
     fingerprint = parts.data.fingerprint()
-    before = run_for(training_of(training, earlier), fingerprint) if earlier else None
+    before = training_run(training, earlier, fingerprint) if earlier else None
     on_gpu = torch.cuda.is_available()
     device = torch.device("cuda", rank) if on_gpu else torch.device("cpu")
     work = _Training(training, parts, run, before, device)

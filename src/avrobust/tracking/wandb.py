@@ -22,12 +22,13 @@ from wandb.sdk.wandb_setup import singleton
 
 from avrobust.data.layout import SAMPLE_RATE
 from avrobust.errors import UserError
-from avrobust.experiments.kept_clips import Array, magnification, read_kept, records_of
+from avrobust.experiments.kept_clips import magnification, read_kept, records_of
 from avrobust.experiments.listing import choices, settings_tree
 from avrobust.experiments.results import Result, TrainResult
 from avrobust.experiments.runs import Run
 from avrobust.experiments.settings import Experiment
 from avrobust.tracking.loggers import Tracker
+from avrobust.utils.arrays import Array
 from avrobust.utils.console import err, warn
 
 if TYPE_CHECKING:  # a finished run is published without Lightning

@@ -16,8 +16,8 @@ from avrobust.evaluation.summaries import by_condition, summarize, worst_case
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Batch, Clip, ConditionInfo, Modality, Record
+from avrobust.utils.arrays import Array
 
-Array = NDArray[np.float32]
 PERPLEXITY = 30.0  # of t-SNE, where there are enough clips
 
 

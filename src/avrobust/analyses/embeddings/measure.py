@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from avrobust.analyses.base import Subject
-from avrobust.analyses.embeddings.compute import Array, ClipEmbeddings, embed_clips, tsne
+from avrobust.analyses.embeddings.compute import ClipEmbeddings, embed_clips, tsne
 from avrobust.analyses.embeddings.outcome import (
     STAGES,
     Cloud,
@@ -22,6 +22,7 @@ from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.evaluation.metrics import compactness
 from avrobust.models.classifier import AVClassifier
 from avrobust.types import MODALITIES, ConditionInfo, Features, Modality
+from avrobust.utils.arrays import Array
 from avrobust.utils.console import track
 from avrobust.utils.format import condition_words
 

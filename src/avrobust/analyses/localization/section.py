@@ -24,7 +24,7 @@ from avrobust.analyses.localization.outcome import (
     ShownPrediction,
 )
 from avrobust.analyses.localization.pictures import read_heat_maps
-from avrobust.analyses.localization.table import HEADINGS, rows
+from avrobust.analyses.localization.table import HEADINGS, table_rows
 from avrobust.charts.axes import Axis, Tick
 from avrobust.charts.figure import Chart
 from avrobust.charts.lines import LinePanel, LinePoint, LineSeries, Reference, line_chart
@@ -115,7 +115,7 @@ def _article(one: Localized, render: Render) -> Markup:
         chart=eps_chart(one).html(),
         clips=clips,
         headings=HEADINGS,
-        rows=rows(one.outcome),
+        rows=table_rows(one.outcome),
     )
 
 

@@ -16,11 +16,11 @@ def text_table(outcome: LocalizeOutcome) -> str:
     """The table as text."""
     from tabulate import tabulate
 
-    return tabulate(rows(outcome), HEADINGS, tablefmt="github", disable_numparse=True)
+    return tabulate(table_rows(outcome), HEADINGS, tablefmt="github", disable_numparse=True)
 
 
-def rows(outcome: LocalizeOutcome) -> list[list[str]]:
-    """The rows below `HEADINGS`: clean, each attack over eps, and the guesses."""
+def table_rows(outcome: LocalizeOutcome) -> list[list[str]]:
+    """The table_rows below `HEADINGS`: clean, each attack over eps, and the guesses."""
     lines = [["–", "0", *_scores(outcome.clean)]]
     for attacked in outcome.attacked:
         for eps, scores in zip(outcome.eps_levels, attacked.scores, strict=True):
