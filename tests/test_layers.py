@@ -109,7 +109,7 @@ def test_attacks_know_no_defense() -> None:
 
 def test_only_config_instantiates() -> None:
     users = {name for name, path in modules().items() if "hydra.utils" in imported(path)}
-    assert users == {"experiments.build"}
+    assert users == {"experiments.build", "experiments.targets"}
 
 
 LIGHT = (

@@ -1,16 +1,17 @@
 """From a checked option to an object. The only caller of Hydra's instantiate."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, get_type_hints
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_method, instantiate
+from hydra.utils import instantiate
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from avrobust.errors import UserError, did_you_mean
 from avrobust.experiments.options import Option
 from avrobust.experiments.settings import Experiment, ModelSettings
+from avrobust.experiments.targets import locate
 
 
 def build(group: str, option: Option, **more: object) -> Any:
@@ -33,21 +34,6 @@ def build(group: str, option: Option, **more: object) -> Any:
         if isinstance(cause, ValueError | TypeError):
             raise UserError(f"{group}: {' '.join(str(cause).split())}") from None
         raise
-
-
-def built_class(group: str, option: Option) -> type:
-    """The class of what an option builds, without building it.
-
-    Args:
-        group: the option's group, for messages.
-        option: what was chosen; its target is a class.
-
-    Raises:
-        UserError: the class cannot be imported.
-    """
-    target = _locate(group, option.target)
-    assert isinstance(target, type)
-    return target
 
 
 def check(experiment: Experiment) -> None:
@@ -81,7 +67,7 @@ def check_option(path: str, option: Option) -> None:
     Raises:
         UserError: a value is of a wrong type or belongs to no parameter.
     """
-    target = _locate(path, option.target)
+    target = locate(path, option.target)
     parameters = inspect.signature(target).parameters
     hints = get_type_hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
     for name in (*option.values, *option.parts):
@@ -111,14 +97,6 @@ def _options(experiment: Experiment) -> Iterator[tuple[str, Option]]:
 def _model_options(prefix: str, model: ModelSettings) -> Iterator[tuple[str, Option]]:
     for group in ("dataset", "audio", "visual", "fusion", "defense"):
         yield f"{prefix}{group}", getattr(model, group)
-
-
-def _locate(path: str, target: str) -> Callable[..., object]:
-    try:
-        return get_method(target)
-    except (ImportError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}._target_={target}: cannot be imported ({reason})") from None
 
 
 def _check_value(path: str, value: object, hint: Any) -> None:

@@ -42,7 +42,7 @@ class Localize(Analysis[LocalizeSettings, LocalizeOutcome]):
     outcome = LocalizeOutcome
 
     def validate(self, result: "EvaluationResult", settings: LocalizeSettings) -> None:
-        from avrobust.experiments.build import built_class
+        from avrobust.experiments.targets import built_class
         from avrobust.models.fusion.base import MapFusion
 
         attacked = [condition.name for condition in result.attacked]
