@@ -35,21 +35,6 @@ def build(group: str, option: Option, **more: object) -> Any:
         raise
 
 
-def built_class(group: str, option: Option) -> type:
-    """The class of what an option builds, without building it.
-
-    Args:
-        group: the option's group, for messages.
-        option: what was chosen; its target is a class.
-
-    Raises:
-        UserError: the class cannot be imported.
-    """
-    target = _locate(group, option.target)
-    assert isinstance(target, type)
-    return target
-
-
 def check(experiment: Experiment) -> None:
     """Checks every option against the signature of what it builds, before any work.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, final
 
 Node = dict[str, Any]  # a config node as plain values
@@ -35,6 +36,12 @@ class Option:
         if self.partial:
             node["_partial_"] = True
         return node
+
+    def built_class(self) -> type:
+        """The class of what it builds, without building it."""
+        module, _, name = self.target.rpartition(".")
+        built: type = getattr(import_module(module), name)
+        return built
 
     def settings(self) -> Node:
         """The arguments as one tree of plain values."""
