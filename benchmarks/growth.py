@@ -1,4 +1,4 @@
-"""How the cost of an evaluation grows with clips, eps values, conditions, frames and the size of a feature memory.
+"""How the cost of an evaluation grows: with clips, eps values, conditions, frames, memory size.
 
     python benchmarks/growth.py --repeats 3
 

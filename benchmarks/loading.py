@@ -1,4 +1,4 @@
-"""Loading of prepared clips, and `avrobust prepare`, against what one would write and against bare decoding.
+"""Loading of prepared clips, and `avrobust prepare`, against a plain loop and bare decoding.
 
     python benchmarks/loading.py --clips 8 --repeats 5
 
@@ -44,7 +44,7 @@ PAPER, EMBEDDED = Format(), Format(image_size=64, audio_samples=11_264)
 
 
 class Case(NamedTuple):
-    """What is read: the plain loop's frames, ours, the length of the WAVs in seconds, the size of a sample."""
+    """What is read: frames of the plain loop and ours, seconds of the WAVs, size of a sample."""
 
     theirs: str
     ours: str
@@ -162,7 +162,7 @@ def preparing(videos: int = 12, seconds: int = 6) -> pd.DataFrame:
 
 
 def _seconds_a_video(videos: Path, root: Path, workers: int) -> float:
-    """From the moment at which every worker has done one, as the files say: starting them takes seconds."""
+    """Counted from the moment when every worker has done one: starting them takes seconds."""
     prepare(videos, root, workers=workers)
     ends = sorted(path.stat().st_mtime for path in (root / "audio").rglob("*.wav"))
     return (ends[-1] - ends[workers - 1]) / (len(ends) - workers)

@@ -1,4 +1,4 @@
-"""What several benchmarks work on: photos as frames, prepared data sets of any size, experiments, fair timing."""
+"""What several benchmarks share: photos as frames, prepared data sets, experiments, fair timing."""
 
 import os
 import statistics
@@ -28,7 +28,7 @@ register()  # the schemas that the primary configs list
 
 @cache
 def photo(number: int, width: int, height: int) -> Image.Image:
-    """A photo (two that scikit-learn brings, moved and a little noisy), so that JPEGs are as large as real ones."""
+    """One of scikit-learn's two photos, moved and noisy: its JPEG is as large as a real one."""
     rng = np.random.default_rng(number)
     whole = Image.fromarray(load_sample_images().images[number % 2])
     share = rng.uniform(0.7, 0.95) * min(whole.width / width, whole.height / height)
@@ -44,7 +44,7 @@ def photo(number: int, width: int, height: int) -> Image.Image:
 def write_clip(
     root: Path, entry: Entry, size: tuple[int, int], seconds: float, number: int
 ) -> None:
-    """One clip of the prepared layout: noise of this length, and one photo for all of its frames."""
+    """Writes a clip in the prepared layout: noise of this length, and one photo for all frames."""
     entry.audio_path(root).parent.mkdir(parents=True, exist_ok=True)
     entry.frames_path(root).mkdir(parents=True)
     noise = np.random.default_rng(number).uniform(-0.5, 0.5, round(seconds * SAMPLE_RATE))
@@ -83,7 +83,7 @@ def compose_experiment(task: Task, *overrides: str) -> Experiment:
 
 
 def medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Seconds of each call: all in turns, after a round that does not count, the median of the others."""
+    """The median seconds of each call, all in turns, after a round that does not count."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(1 + repeats):
         for name, call in calls.items():

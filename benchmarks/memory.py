@@ -1,4 +1,4 @@
-"""An evaluation through external feature memories: ours against the released way of coding, on one trained model.
+"""An evaluation through external feature memories: ours against the released way of coding.
 
     python benchmarks/memory.py --atoms 1024 --clips 4 [--run runs/train/RUN]
 
@@ -17,6 +17,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -164,20 +165,14 @@ def table(
         with frozen(model):
             return value_and_grad(model, cross_entropy, clip, label, MODALITIES)
 
-    suites: dict[str, Callable[[], object]] = {
-        **{
-            name: lambda model=model: evaluate(model, [batch], FGSM(), threats)  # type: ignore[misc]
-            for name, model in ours.items()
-        },
-        **{
-            name: lambda model=model: plain_suite(model, clip, label)  # type: ignore[misc]
-            for name, model in plain.items()
-        },
-    }
-    gradients: dict[str, Callable[[], object]] = {
-        **{name: lambda model=model: differentiated(model) for name, model in ours.items()},  # type: ignore[misc]
-        **{name: lambda model=model: gradient(model, clip, label) for name, model in plain.items()},  # type: ignore[misc]
-    }
+    suites: dict[str, Callable[[], object]] = {}
+    gradients: dict[str, Callable[[], object]] = {}
+    for name, model in ours.items():
+        suites[name] = partial(evaluate, model, [batch], FGSM(), threats)
+        gradients[name] = partial(differentiated, model)
+    for name, plain_model in plain.items():
+        suites[name] = partial(plain_suite, plain_model, clip, label)
+        gradients[name] = partial(gradient, plain_model, clip, label)
     seconds = in_turns({"FGSM suite": suites, "adaptive gradient": gradients}, repeats)
     kept = {name: kept_megabytes(call) / len(label) for name, call in gradients.items()}
     values = {name: objectives(model, clip) for name, model in (ours | plain).items()}

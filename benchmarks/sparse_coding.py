@@ -1,4 +1,4 @@
-"""Sparse coding on a bank of a trained model's features: ours, the released truncated ISTA, and scikit-learn.
+"""Sparse coding on a bank of features: ours, the released truncated ISTA, and scikit-learn.
 
     python benchmarks/sparse_coding.py --atoms 1024 --clips 8 [--run runs/train/RUN]
 
@@ -13,6 +13,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -58,7 +59,7 @@ def trained_model(folder: Path | None) -> tuple[Experiment, Parts, AVClassifier]
     """The experiment, data and model of a training run.
 
     Args:
-        folder: of a finished run; None for the model of `python train.py`, trained if it is not there.
+        folder: of a finished run; None for that of `python train.py`, trained if need be.
     """
     experiment = finished_training(folder) if folder else compose_experiment("train")
     parts = build_parts(experiment.model, experiment.execution)
@@ -105,7 +106,7 @@ def compare(
             found = solver.solve(bank, features, WEIGHT, modality)
         iterations = f"{found.iterations.float().mean():.0f} ({int(found.iterations.max())})"
         codes[name] = (found.code, iterations, f"{float(found.gap.max()):.1e}")
-        calls[name] = lambda solver=solver: solve(solver, bank, features, modality)  # type: ignore[misc]
+        calls[name] = partial(solve, solver, bank, features, modality)
         calls[f"{name} gradient"] = step_of(bank, features, modality, solver, gradient)
     few = features[:4]
     started = time.perf_counter()
@@ -172,7 +173,10 @@ def step_of(
 
 
 def least_angle(bank: Bank, features: Tensor) -> Tensor:
-    """Coordinate descent, scikit-learn's default, takes minutes a clip on such banks; its homotopy is exact."""
+    """scikit-learn's codes by its homotopy, which is exact.
+
+    Its default, coordinate descent, takes minutes a clip on such banks.
+    """
     codes = sparse_encode(
         features.numpy(),
         bank.atoms.T.numpy(),

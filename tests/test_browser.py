@@ -76,7 +76,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def page(browser: sync_api.Browser, written: Path) -> Iterator[Page]:
-    """The page, opened from disk. Afterwards: it has complained about nothing and asked for nothing."""
+    """The page, opened from disk. Afterwards no error was logged and nothing was requested."""
     complaints: list[str] = []
     asked: list[str] = []
     opened = browser.new_page(viewport={"width": 1280, "height": 900})

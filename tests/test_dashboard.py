@@ -1,4 +1,4 @@
-"""The W&B workspace and report as code: what is on them is what is published; nothing here asks the network."""
+"""The W&B workspace and report as code: they show what is published. No test asks the network."""
 
 import builtins
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Sweeps on a real Slurm that the test starts for itself: whole sweeps, preemption, the time limit's signal."""
+"""Sweeps on a real Slurm that the test starts: whole sweeps, preemption, the time limit."""
 
 import csv
 import os
@@ -141,7 +141,10 @@ def test_an_interrupted_job_goes_on_from_its_last_epoch(
 
 
 def mark_last_but_one_epoch(runs: Path) -> int:
-    """Training that epoch again would write its row again. The last may have been killed before it was saved."""
+    """Training that epoch again would write its row again.
+
+    The last epoch may have been killed before it was saved.
+    """
     epoch = len(metrics(runs)) - 2
     (path,) = runs.glob("train/*/metrics.csv")
     path.write_text(

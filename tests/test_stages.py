@@ -1,4 +1,4 @@
-"""Training in stages: each starts from the run of the stage before, which others share, and no stage is repeated."""
+"""Training in stages: each starts from the shared run of the stage before; none is repeated."""
 
 import signal
 import time
@@ -59,7 +59,7 @@ def test_a_defense_of_two_stages_trains_no_longer_to_match_but_is_compared_with_
 
 @pytest.fixture(scope="module")
 def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of an external feature memory whose second stage was killed after an epoch and then went on."""
+    """Runs of a feature memory whose second stage was killed after an epoch and then went on."""
     runs = tmp_path_factory.mktemp("runs")
     command = ["train.py", *overrides(prepared, runs, "defense=exfmem")]
     process = start_script(*command)

@@ -1,4 +1,4 @@
-"""What loggers record, read from what W&B really stored offline; none of them has a say in the science."""
+"""What loggers record, read from what W&B really stored offline; no number depends on a logger."""
 
 import csv
 import json
