@@ -1,4 +1,4 @@
-"""A Slurm for one test: munged, slurmctld, slurmd on the loopback address, in a temporary folder."""
+"""A Slurm for one test: munged, slurmctld, slurmd on the loopback address, in a folder of its own."""
 
 import getpass
 import os
