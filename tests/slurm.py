@@ -1,4 +1,4 @@
-"""A Slurm for one test: munged, slurmctld, slurmd on the loopback address, in a folder of its own."""
+"""A Slurm for one test: munged, slurmctld, slurmd on the loopback address, in a new folder."""
 
 import getpass
 import os
