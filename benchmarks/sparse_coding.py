@@ -25,7 +25,8 @@ from torch import Tensor
 from avrobust.data.clips import collate
 from avrobust.defenses.restorer import Restorer
 from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, Solver, SpectralISTA, objective
-from avrobust.experiments.results import TrainResult, read_result
+from avrobust.experiments.result_files import read_result
+from avrobust.experiments.results import TrainResult
 from avrobust.experiments.runs import Run
 from avrobust.experiments.settings import Experiment
 from avrobust.models.classifier import AVClassifier, embed

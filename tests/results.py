@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from avrobust.evaluation.metrics import Share, robustness_improvement, wilson
+from avrobust.experiments.result_files import read_result
 from avrobust.experiments.results import (
     AttackFacts,
     Comparison,
@@ -17,7 +18,6 @@ from avrobust.experiments.results import (
     TrainResult,
     VerdictResult,
     WhiteBox,
-    read_result,
 )
 from avrobust.experiments.runs import run_for
 from avrobust.experiments.settings import Experiment

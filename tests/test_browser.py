@@ -9,7 +9,8 @@ import pytest
 from avrobust.analyses.embeddings.analysis import ANALYSIS as EMBEDDINGS
 from avrobust.analyses.outcomes import write_outcome
 from avrobust.analyses.surface.analysis import ANALYSIS as SURFACE
-from avrobust.experiments.results import EvaluationResult, folder_of
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import EvaluationResult
 from avrobust.report.load import load
 from avrobust.report.page import write_page
 from avrobust.report.scores import Scores

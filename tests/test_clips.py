@@ -9,7 +9,7 @@ import pytest
 from avrobust.data.clips import Clips
 from avrobust.data.layout import Entry, Format
 from avrobust.errors import UserError
-from avrobust.experiments.results import folder_of
+from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.runs import run_for, training_run
 from avrobust.report.load import load
 from avrobust.report.row import title

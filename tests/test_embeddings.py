@@ -18,7 +18,8 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.gradients import cross_entropy
 from avrobust.cli.main import main
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.experiments.results import EvaluationResult, read_result
+from avrobust.experiments.result_files import read_result
+from avrobust.experiments.results import EvaluationResult
 from avrobust.report.analyses import analyzed_runs
 from avrobust.report.figures import write_figures
 from avrobust.report.load import load

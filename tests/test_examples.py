@@ -11,7 +11,8 @@ import torch
 from avrobust.attacks.fgsm import FGSM
 from avrobust.evaluation.evaluate import all_conditions, evaluate
 from avrobust.experiments.kept_clips import magnification
-from avrobust.experiments.results import EvaluationResult, folder_of
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import EvaluationResult
 from avrobust.experiments.runs import Run
 from avrobust.report import media
 from avrobust.report.gallery import gallery

@@ -39,7 +39,8 @@ from avrobust.data.mosaic import Mosaics, corner, in_mosaic
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.experiments.results import EvaluationResult, read_result, write_result
+from avrobust.experiments.result_files import read_result, write_result
+from avrobust.experiments.results import EvaluationResult
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.encoders.resnet import ResNet
 from avrobust.models.folding import folded

@@ -18,7 +18,8 @@ from avrobust.attacks.pgd import PGD
 from avrobust.cli.main import main
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.experiments.results import EvaluationResult, read_result
+from avrobust.experiments.result_files import read_result
+from avrobust.experiments.results import EvaluationResult
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import Threat, audio_budget, suite, visual_budget
 from avrobust.types import Batch, Clip

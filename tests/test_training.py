@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from avrobust.experiments.results import TrainResult, read_result
+from avrobust.experiments.result_files import read_result
+from avrobust.experiments.results import TrainResult
 from avrobust.experiments.runs import Run
 from avrobust.tasks.loaded import load_trained
 from avrobust.tasks.setup import build_parts

@@ -20,7 +20,8 @@ from avrobust.attacks.square import Square
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.summaries import by_condition, success_by_attack, summarize
-from avrobust.experiments.results import VerdictResult, write_result
+from avrobust.experiments.result_files import write_result
+from avrobust.experiments.results import VerdictResult
 from avrobust.report.load import load
 from avrobust.report.rows import rows
 from avrobust.threats import Threat, suite

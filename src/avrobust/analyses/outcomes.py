@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from avrobust.analyses.base import Analysis
-from avrobust.experiments.results import Unreadable
+from avrobust.experiments.result_files import Unreadable
 from avrobust.utils.files import atomic_write
 
 SCHEMA = 1  # goes up when an older file can no longer be read

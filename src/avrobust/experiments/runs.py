@@ -24,16 +24,14 @@ from avrobust.errors import UserError
 from avrobust.experiments.build import build
 from avrobust.experiments.identity import run_id
 from avrobust.experiments.listing import choices, settings_tree
-from avrobust.experiments.results import (
+from avrobust.experiments.result_files import (
     FILE,
-    Provenance,
-    Result,
     ResultError,
-    TrainResult,
     folder_of,
     read_result,
     write_result,
 )
+from avrobust.experiments.results import Provenance, Result, TrainResult
 from avrobust.experiments.settings import Experiment, ModelSettings, Task
 from avrobust.utils.console import warn
 from avrobust.utils.files import atomic_write

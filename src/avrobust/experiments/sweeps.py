@@ -26,7 +26,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from avrobust.errors import UserError
-from avrobust.experiments.results import Result, TrainResult, folder_of
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import Result, TrainResult
 from avrobust.utils.console import err, out
 from avrobust.utils.files import atomic_write
 from avrobust.utils.system import side_by_side

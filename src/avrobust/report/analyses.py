@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from avrobust.analyses.base import Analysis, Analyzed
 from avrobust.analyses.discover import discover
 from avrobust.analyses.outcomes import read_outcomes
-from avrobust.experiments.results import Unreadable
+from avrobust.experiments.result_files import Unreadable
 from avrobust.report.load import RunEntry
 
 

@@ -10,13 +10,8 @@ from typing import NamedTuple, final
 from avrobust.errors import UserError
 from avrobust.experiments.identity import identity
 from avrobust.experiments.listing import flat
-from avrobust.experiments.results import (
-    ConditionResult,
-    EvaluationResult,
-    Unreadable,
-    folder_of,
-    read_evaluations,
-)
+from avrobust.experiments.result_files import Unreadable, folder_of, read_evaluations
+from avrobust.experiments.results import ConditionResult, EvaluationResult
 from avrobust.experiments.settings import Experiment
 from avrobust.report.paper import Published, published
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from avrobust.analyses.base import Section
 from avrobust.charts import style
 from avrobust.experiments.listing import flat, settings_tree
-from avrobust.experiments.results import Unreadable
+from avrobust.experiments.result_files import Unreadable
 from avrobust.report.analyses import analyzed_runs
 from avrobust.report.classes import class_confusions
 from avrobust.report.command import command

@@ -6,13 +6,8 @@ from statistics import fmean
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from avrobust.experiments.results import (
-    Comparison,
-    EvaluationResult,
-    Result,
-    TrainResult,
-    folder_of,
-)
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import Comparison, EvaluationResult, Result, TrainResult
 from avrobust.report.notes import notes
 from avrobust.report.paper import Published, published
 from avrobust.utils.console import out

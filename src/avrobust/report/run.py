@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from avrobust.experiments.results import Unreadable
+from avrobust.experiments.result_files import Unreadable
 from avrobust.report.figures import write_figures
 from avrobust.report.load import load
 from avrobust.report.page import write_page

@@ -11,7 +11,8 @@ from avrobust.analyses.base import Analysis, Analyzed, PaperAttack, Subject
 from avrobust.analyses.outcomes import write_outcome
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.errors import UserError
-from avrobust.experiments.results import EvaluationResult, ResultError, read_result
+from avrobust.experiments.result_files import ResultError, read_result
+from avrobust.experiments.results import EvaluationResult
 from avrobust.report.row import title
 from avrobust.tasks.defend import declared_objectives
 from avrobust.tasks.evaluation import Evaluation

@@ -13,7 +13,8 @@ from avrobust.evaluation.metrics import mcnemar, robustness_improvement
 from avrobust.evaluation.summaries import sum_queries, summarize, worst_case
 from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
 from avrobust.experiments.options import Option
-from avrobust.experiments.results import Comparison, EvaluationResult, folder_of
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import Comparison, EvaluationResult
 from avrobust.experiments.settings import UNDEFENDED, Adaptive, Experiment
 from avrobust.tasks import attack as undefended_task
 from avrobust.tasks.evaluation import Evaluation

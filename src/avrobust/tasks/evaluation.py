@@ -15,12 +15,7 @@ from avrobust.data.clips import Skipped
 from avrobust.evaluation.conditions import Condition
 from avrobust.evaluation.evaluate import all_conditions, evaluate
 from avrobust.experiments.build import build
-from avrobust.experiments.results import (
-    AttackFacts,
-    EvaluationResult,
-    SkippedClip,
-    VerdictResult,
-)
+from avrobust.experiments.results import AttackFacts, EvaluationResult, SkippedClip, VerdictResult
 from avrobust.experiments.runs import Run, provenance, run_for, trained_epochs
 from avrobust.experiments.settings import Experiment
 from avrobust.models.classifier import AVClassifier

@@ -15,11 +15,7 @@ from avrobust.evaluation.metrics import Compactness, compactness
 from avrobust.evaluation.summaries import summarize
 from avrobust.experiments.build import build, check_trainer
 from avrobust.experiments.listing import choices, settings_tree
-from avrobust.experiments.results import (
-    SkippedClip,
-    SplitResult,
-    TrainResult,
-)
+from avrobust.experiments.results import SkippedClip, SplitResult, TrainResult
 from avrobust.experiments.runs import (
     Run,
     provenance,
