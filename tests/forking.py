@@ -195,6 +195,8 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    # Python reads PYTHONPATH at its start alone, and this process has started.
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     first, *rest = request["argv"]
     if first == "-c":
         code, *rest = rest

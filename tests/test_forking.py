@@ -117,3 +117,10 @@ def test_the_server_ends_with_its_client() -> None:
     assert file == repr([forking.__file__])
     _, alive = psutil.wait_procs([p for p in psutil.process_iter() if p.pid == int(server)], 10)
     assert not alive
+
+
+def test_modules_are_found_where_pythonpath_says(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.py").write_text("VALUE = 7")
+    code = "import elsewhere; print(elsewhere.VALUE)"
+    assert forking.run("-c", code, env={"PYTHONPATH": str(tmp_path)}).stdout == "7\n"
+    assert "ModuleNotFoundError" in forking.run("-c", code, env={}).stderr
