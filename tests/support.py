@@ -1,5 +1,6 @@
 """What several tests need: composed configs, tiny clips, a prepared data set on disk, and the command line."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def options(group: str) -> list[str]:
     return found
 
 
+@cache
 def experiment_for(task: Task, *overrides: str) -> Experiment:
     """The checked experiment that a script would get for these overrides."""
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
@@ -93,6 +95,11 @@ OFFLINE = {"resnet18_imagenet": ("visual.weights=null",)}  # tests have no netwo
 
 def model_for(*overrides: str, classes: int = 3, warm: bool = True) -> AVClassifier:
     """A small model with random weights; `warm` gives its BatchNorm the statistics of random clips."""
+    return copy.deepcopy(_model_for(overrides, classes, warm))
+
+
+@cache
+def _model_for(overrides: tuple[str, ...], classes: int, warm: bool) -> AVClassifier:
     narrow = ("visual=cnn", "audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]")
     settings = experiment_for("train", *narrow, *overrides).model
     defense: Defense = build("defense", settings.defense)
