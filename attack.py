@@ -1,18 +1,19 @@
-"""Attacks one audio-visual classifier and prints its row: python attack.py fusion=concat attack=pgd eps=0.006."""
+"""Attacks one audio-visual classifier: python attack.py fusion=concat attack=pgd eps=0.006."""
 
 import hydra
 from omegaconf import DictConfig
 
-from avrobust.cli.scripts import job, run
+from avrobust.cli.job import job
+from avrobust.cli.scripts import run_script
 
-# Nothing heavy is imported up here, so that --help and completion answer at once.
+# Nothing heavy is imported here, so that --help and completion answer at once.
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="attack")
 def main(config: DictConfig) -> None:
-    """One row of a table; trains the model first if no finished run matches."""
+    """One row of a table. Trains the model first if no finished run_script matches."""
     job("attack", config)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -3,16 +3,17 @@
 import hydra
 from omegaconf import DictConfig
 
-from avrobust.cli.scripts import job, run
+from avrobust.cli.job import job
+from avrobust.cli.scripts import run_script
 
-# Nothing heavy is imported up here, so that --help and completion answer at once.
+# Nothing heavy is imported here, so that --help and completion answer at once.
 
 
 @hydra.main(version_base="1.3", config_path="configs", config_name="train")
 def main(config: DictConfig) -> None:
-    """One training run."""
+    """One training run_script."""
     job("train", config)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_script(main)

@@ -25,9 +25,9 @@ RESULTS = FOLDER / "RESULTS.md"
 NAMES = ("attacks", "hot", "memory", "sparse_coding", "loading", "training", "startup", "growth")
 INTRODUCTION = """# Benchmarks
 
-`make bench` writes this file: what each of the programs in this folder printed, under what the program says of itself.
-Ratios are of times taken in one process and in turns, so that a busy machine harms them least; seconds are this
-machine's.
+`make bench` writes this file: the output of each program in this folder, below its description.
+The times of a ratio are taken in one process and in turns, so that a busy machine harms it least.
+Seconds hold for this machine alone.
 """
 
 
@@ -68,7 +68,8 @@ def machine(busy: float) -> str:
     """In a line."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return (
-        f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}{gpu}), {busy:.0f} % busy before the start, "
+        f"{date.today()}, {os.cpu_count()} cores ({platform.machine()}{gpu}), "
+        f"{busy:.0f} % busy before the start, "
         f"Python {platform.python_version()}, torch {torch.__version__}."
     )
 

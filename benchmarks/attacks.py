@@ -1,4 +1,4 @@
-"""An evaluation at the paper's size against the loop that one would write, and against the least it could take.
+"""An evaluation at the paper's size against a plain loop, and against the least time it could take.
 
     python benchmarks/attacks.py --batch 8 --repeats 2
 
@@ -28,7 +28,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
-from avrobust.evaluation.evaluate import Known, evaluate
+from avrobust.evaluation.evaluate import EvaluationCache, evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.encoders.resnet import ResNet
 from avrobust.models.encoders.waveform import Waveform
@@ -83,7 +83,8 @@ def same_weights(plain: Plain) -> AVClassifier:
         for mine, value in zip(ours.values(), theirs.values(), strict=True):
             mine.copy_(value.view_as(mine))
     model.head.load_state_dict(plain.head.state_dict())
-    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def plain_loop(
@@ -131,7 +132,7 @@ def plain_loop(
 
 
 class Case(NamedTuple):
-    """One evaluation, done both ways; how many bare passes of each kind it cannot do without; the ratio wanted."""
+    """One evaluation done both ways, the bare passes that it needs, the ratio wanted."""
 
     theirs: Callable[[], object]
     ours: Callable[[], object]
@@ -147,7 +148,8 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
     print(
-        f"batch {given.batch}, {given.device}, {torch.get_num_threads()} threads, median of {given.repeats}\n"
+        f"batch {given.batch}, {given.device}, {torch.get_num_threads()} threads, "
+        f"median of {given.repeats}\n"
     )
     print(table(given.batch, given.repeats, given.device).to_markdown(index=False, floatfmt=".2f"))
 
@@ -198,10 +200,10 @@ def cases_of(plain: Plain, ours: AVClassifier, clip: Clip) -> dict[str, Case]:
     more = STEPS - 1
 
     def sweep() -> None:
-        known: Known = {}  # as jobs of one process have it
+        cache: EvaluationCache = {}  # as jobs of one process have it
         for number in range(1, SEVERAL + 1):
             evaluate(
-                ours, [batch], FGSM(), suite(number * EPS / SEVERAL), device=device, known=known
+                ours, [batch], FGSM(), suite(number * EPS / SEVERAL), device=device, cache=cache
             )
 
     suite_floor = {g_a: 1 + 2 * more, g_v: 1 + 2 * more, f_a: 2, f_v: 2}

@@ -1,4 +1,4 @@
-"""How the cost of an evaluation grows with clips, eps values, conditions, frames and the size of a feature memory.
+"""How the cost of an evaluation grows: with clips, eps values, conditions, frames, memory size.
 
     python benchmarks/growth.py --repeats 3
 
@@ -25,7 +25,7 @@ from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.pgd import PGD
 from avrobust.defenses.restorer import Restorer
 from avrobust.defenses.sparse import ADMM
-from avrobust.evaluation.evaluate import Known, evaluate
+from avrobust.evaluation.evaluate import EvaluationCache, evaluate
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.encoders.resnet import ResNet
 from avrobust.models.encoders.waveform import Waveform
@@ -66,19 +66,19 @@ def evaluations(model: AVClassifier) -> dict[str, tuple[Sequence[int], Callable[
         attack: Attack,
         eps: float = 0.006,
         conditions: int = 3,
-        known: Known | None = None,
+        cache: EvaluationCache | None = None,
     ) -> object:
         threats = suite(eps)
         chosen = {name: threats[name] for name in CONDITIONS[:conditions]}
-        return evaluate(model, batches, attack, chosen, known=known)
+        return evaluate(model, batches, attack, chosen, cache=cache)
 
     numbers = {n: clips(BATCH * n) for n in SIZES}
     films = {n: clips(BATCH // 2, frames=n) for n in SIZES}
 
     def eps_values(count: int) -> None:
-        known: Known = {}  # as jobs of one process have it
+        cache: EvaluationCache = {}  # as jobs of one process have it
         for i in range(count):
-            run(numbers[1], FGSM(), eps=0.001 * (1 + i), known=known)
+            run(numbers[1], FGSM(), eps=0.001 * (1 + i), cache=cache)
 
     return {
         "clips, FGSM suite": (

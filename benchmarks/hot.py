@@ -1,4 +1,4 @@
-"""What the time of an evaluation is spent on: PyTorch's profiler over a PGD suite at the paper's size.
+"""The costliest operators of a PGD suite at the paper's size, by PyTorch's profiler.
 
     python benchmarks/hot.py --batch 8
 

@@ -1,4 +1,4 @@
-"""Loading of prepared clips, and `avrobust prepare`, against what one would write and against bare decoding.
+"""Loading of prepared clips, and `avrobust prepare`, against a plain loop and bare decoding.
 
     python benchmarks/loading.py --clips 8 --repeats 5
 
@@ -12,7 +12,7 @@ against stored ones is what `avrobust prepare` saves by storing frames with a sh
 pixels: not the same files on both sides.
 
 Preparing: the share of bare decoding is what decoding every frame once with decord takes of
-`prepare` with one worker, which decodes twice (see `avrobust.preparation.media`), starting the
+`prepare` with one worker, which decodes twice (see `avrobust.preparation.timeline`), starting the
 workers not counted.
 """
 
@@ -36,7 +36,7 @@ from torchvision import transforms
 
 from avrobust.data.clips import REDUCING_GAP, Clips
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE, Entry, Format
-from avrobust.data.sampling import middle, window_start
+from avrobust.data.sampling import middle_frame, window_start
 from avrobust.preparation.prepare import prepare
 
 STORED = {"prepared": (455, 256), "720p": (1280, 720)}
@@ -44,7 +44,7 @@ PAPER, EMBEDDED = Format(), Format(image_size=64, audio_samples=11_264)
 
 
 class Case(NamedTuple):
-    """What is read: the plain loop's frames, ours, the length of the WAVs in seconds, the size of a sample."""
+    """What is read: frames of the plain loop and ours, seconds of the WAVs, size of a sample."""
 
     theirs: str
     ours: str
@@ -67,7 +67,7 @@ CASES = (
 
 def plain(root: Path, entry: Entry, form: Format) -> tuple[Tensor, Tensor]:
     """One evaluation sample."""
-    frame = middle(entry.frames)
+    frame = middle_frame(entry.frames)
     audio, _ = librosa.load(entry.audio_path(root), sr=None, mono=True)
     start = window_start(frame, form.audio_samples, len(audio))
     window = torch.from_numpy(audio[start : start + form.audio_samples]).clamp(-1, 1)
@@ -83,7 +83,7 @@ def plain(root: Path, entry: Entry, form: Format) -> tuple[Tensor, Tensor]:
 
 def floor(root: Path, entry: Entry, form: Format) -> bytes:
     """What cannot be left out; gives the samples."""
-    frame, least = middle(entry.frames), int(REDUCING_GAP * form.image_size)
+    frame, least = middle_frame(entry.frames), int(REDUCING_GAP * form.image_size)
     with Image.open(entry.frame_path(root, frame)) as file:
         file.draft(None, (least, least))
         file.load()
@@ -162,7 +162,7 @@ def preparing(videos: int = 12, seconds: int = 6) -> pd.DataFrame:
 
 
 def _seconds_a_video(videos: Path, root: Path, workers: int) -> float:
-    """From the moment at which every worker has done one, as the files say: starting them takes seconds."""
+    """Counted from the moment when every worker has done one: starting them takes seconds."""
     prepare(videos, root, workers=workers)
     ends = sorted(path.stat().st_mtime for path in (root / "audio").rglob("*.wav"))
     return (ends[-1] - ends[workers - 1]) / (len(ends) - workers)

@@ -1,4 +1,4 @@
-"""What several benchmarks work on: photos as frames, prepared data sets of any size, composed configs, fair timing."""
+"""What several benchmarks share: photos as frames, prepared data sets, experiments, fair timing."""
 
 import os
 import statistics
@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -15,17 +14,21 @@ from omegaconf import open_dict
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from avrobust.cli.scripts import named
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE, Entry, write_list
-from avrobust.experiments.config import check, resolve
+from avrobust.experiments.build import check, check_trainer
+from avrobust.experiments.config import experiment_from
+from avrobust.experiments.schema import register
+from avrobust.experiments.settings import Experiment, Task
 
 PROJECT = Path(__file__).parents[1]
 CLASSES = ("bell", "drum", "horn")
 
+register()  # the schemas that the primary configs list
+
 
 @cache
 def photo(number: int, width: int, height: int) -> Image.Image:
-    """A photo (two that scikit-learn brings, moved and a little noisy), so that JPEGs are as large as real ones."""
+    """One of scikit-learn's two photos, moved and noisy: its JPEG is as large as a real one."""
     rng = np.random.default_rng(number)
     whole = Image.fromarray(load_sample_images().images[number % 2])
     share = rng.uniform(0.7, 0.95) * min(whole.width / width, whole.height / height)
@@ -41,7 +44,7 @@ def photo(number: int, width: int, height: int) -> Image.Image:
 def write_clip(
     root: Path, entry: Entry, size: tuple[int, int], seconds: float, number: int
 ) -> None:
-    """One clip of the prepared layout: noise of this length, and one photo for all of its frames."""
+    """Writes a clip in the prepared layout: noise of this length, and one photo for all frames."""
     entry.audio_path(root).parent.mkdir(parents=True, exist_ok=True)
     entry.frames_path(root).mkdir(parents=True)
     noise = np.random.default_rng(number).uniform(-0.5, 0.5, round(seconds * SAMPLE_RATE))
@@ -66,20 +69,21 @@ def write_prepared(
     (root / "prepare.json").write_text("{}\n")
 
 
-def composed(task: str, *overrides: str) -> dict[str, Any]:
-    """The checked plain config that a script would get for these overrides."""
+def compose_experiment(task: Task, *overrides: str) -> Experiment:
+    """The checked experiment that a script would get for these overrides."""
     with initialize_config_dir(version_base="1.3", config_dir=str(PROJECT / "configs")):
         config = compose(task, list(overrides), return_hydra_config=True)
-    choices = named(config.hydra.runtime.choices)
+    hydra = config.hydra
     with open_dict(config):
         del config["hydra"]
-    values = {**resolve(config), "choices": choices, "side_by_side": False}
-    check(values)
-    return values
+    experiment = experiment_from(task, config, hydra)
+    check(experiment)
+    check_trainer(experiment.model)
+    return experiment
 
 
 def medians(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Seconds of each call: all in turns, after a round that does not count, the median of the others."""
+    """The median seconds of each call, all in turns, after a round that does not count."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(1 + repeats):
         for name, call in calls.items():

@@ -1,4 +1,4 @@
-"""An evaluation through external feature memories: ours against the released way of coding, on one trained model.
+"""An evaluation through external feature memories: ours against the released way of coding.
 
     python benchmarks/memory.py --atoms 1024 --clips 4 [--run runs/train/RUN]
 
@@ -17,6 +17,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -32,7 +33,6 @@ from avrobust.defenses.sparse import ADMM, Bank, Solver, SpectralISTA, objective
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.models.folding import folded
-from avrobust.tasks.parts import EvaluationBatches
 from avrobust.threats import suite
 from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 
@@ -122,7 +122,7 @@ def models(
     run: Path | None, atoms: int, clips: int
 ) -> tuple[dict[str, PlainMemory], dict[str, AVClassifier], Batch]:
     """The plain ones, ours, and the clips."""
-    config, parts, model = trained_model(run)
+    experiment, parts, model = trained_model(run)
     banks: dict[Modality, Tensor] = {
         m: f.T.contiguous() for m, f in augmented(parts, model, atoms).items()
     }
@@ -137,7 +137,7 @@ def models(
         "minimizer": remembering(model, banks, ADMM(), "implicit"),
         "closed form": remembering(model, banks, closed, "unrolled"),
     }
-    clip, label, key = next(iter(EvaluationBatches(config, parts, "test")))
+    clip, label, key = next(iter(parts.batches("test", experiment.execution)))
     return plain, ours, Batch(Clip(*(x[:clips] for x in clip)), label[:clips], key[:clips])
 
 
@@ -165,20 +165,14 @@ def table(
         with frozen(model):
             return value_and_grad(model, cross_entropy, clip, label, MODALITIES)
 
-    suites: dict[str, Callable[[], object]] = {
-        **{
-            name: lambda model=model: evaluate(model, [batch], FGSM(), threats)  # type: ignore[misc]
-            for name, model in ours.items()
-        },
-        **{
-            name: lambda model=model: plain_suite(model, clip, label)  # type: ignore[misc]
-            for name, model in plain.items()
-        },
-    }
-    gradients: dict[str, Callable[[], object]] = {
-        **{name: lambda model=model: differentiated(model) for name, model in ours.items()},  # type: ignore[misc]
-        **{name: lambda model=model: gradient(model, clip, label) for name, model in plain.items()},  # type: ignore[misc]
-    }
+    suites: dict[str, Callable[[], object]] = {}
+    gradients: dict[str, Callable[[], object]] = {}
+    for name, model in ours.items():
+        suites[name] = partial(evaluate, model, [batch], FGSM(), threats)
+        gradients[name] = partial(differentiated, model)
+    for name, plain_model in plain.items():
+        suites[name] = partial(plain_suite, plain_model, clip, label)
+        gradients[name] = partial(gradient, plain_model, clip, label)
     seconds = in_turns({"FGSM suite": suites, "adaptive gradient": gradients}, repeats)
     kept = {name: kept_megabytes(call) / len(label) for name, call in gradients.items()}
     values = {name: objectives(model, clip) for name, model in (ours | plain).items()}

@@ -1,4 +1,4 @@
-"""Sparse coding on a bank of a trained model's features: ours, the released truncated ISTA, and scikit-learn.
+"""Sparse coding on a bank of features: ours, the released truncated ISTA, and scikit-learn.
 
     python benchmarks/sparse_coding.py --atoms 1024 --clips 8 [--run runs/train/RUN]
 
@@ -9,26 +9,30 @@ through the restored features.
 """
 
 import argparse
-import json
 import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import torch
-from made import composed
+from made import compose_experiment
 from sklearn.decomposition import sparse_encode
 from torch import Tensor
 
 from avrobust.data.clips import collate
 from avrobust.defenses.restorer import Restorer
 from avrobust.defenses.sparse import ADMM, Bank, ReleasedISTA, Solver, SpectralISTA, objective
+from avrobust.experiments.result_files import read_result
+from avrobust.experiments.results import TrainResult
 from avrobust.experiments.runs import Run
+from avrobust.experiments.settings import Experiment
 from avrobust.models.classifier import AVClassifier, embed
-from avrobust.tasks.parts import Config, EvaluationBatches, Parts, build_parts
-from avrobust.tasks.train import load_trained, trained
+from avrobust.tasks.loaded import load_trained
+from avrobust.tasks.setup import Parts, build_parts
+from avrobust.tasks.train import trained
 from avrobust.types import MODALITIES, Modality
 
 WEIGHT = 0.1
@@ -42,9 +46,9 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    config, parts, model = trained_model(given.run)
+    experiment, parts, model = trained_model(given.run)
     atoms = augmented(parts, model, given.atoms)
-    features, _ = embed(model, EvaluationBatches(config, parts, "test"), given.clips)
+    features, _ = embed(model, parts.batches("test", experiment.execution), given.clips)
     lines = []
     for modality in MODALITIES:
         bank = Bank.of(atoms[modality].T.contiguous())
@@ -52,17 +56,24 @@ def main() -> None:
     print(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".4g"))
 
 
-def trained_model(run: Path | None) -> tuple[Config, Parts, AVClassifier]:
-    """The config, data and model of a run; without one those of `python train.py`, trained if they are not there."""
-    config = json.loads((run / "result.json").read_text())["config"] if run else composed("train")
-    parts = build_parts(config)
-    return (
-        config,
-        parts,
-        load_trained(
-            Run("train", run.name, run) if run else trained(config, parts), parts.model
-        ).eval(),
-    )
+def trained_model(folder: Path | None) -> tuple[Experiment, Parts, AVClassifier]:
+    """The experiment, data and model of a training run.
+
+    Args:
+        folder: of a finished run; None for that of `python train.py`, trained if need be.
+    """
+    experiment = finished_training(folder) if folder else compose_experiment("train")
+    parts = build_parts(experiment.model, experiment.execution)
+    run = Run("train", folder.name, folder) if folder else trained(experiment, parts)
+    return experiment, parts, load_trained(run, parts.model).eval()
+
+
+def finished_training(folder: Path) -> Experiment:
+    """The experiment of a finished training."""
+    result = read_result(folder)
+    if not isinstance(result, TrainResult):
+        raise SystemExit(f"{folder}: not the folder of a finished training, such as runs/train/RUN")
+    return result.experiment
 
 
 def augmented(parts: Parts, model: AVClassifier, count: int) -> dict[Modality, Tensor]:
@@ -96,7 +107,7 @@ def compare(
             found = solver.solve(bank, features, WEIGHT, modality)
         iterations = f"{found.iterations.float().mean():.0f} ({int(found.iterations.max())})"
         codes[name] = (found.code, iterations, f"{float(found.gap.max()):.1e}")
-        calls[name] = lambda solver=solver: solve(solver, bank, features, modality)  # type: ignore[misc]
+        calls[name] = partial(solve, solver, bank, features, modality)
         calls[f"{name} gradient"] = step_of(bank, features, modality, solver, gradient)
     few = features[:4]
     started = time.perf_counter()
@@ -163,7 +174,10 @@ def step_of(
 
 
 def least_angle(bank: Bank, features: Tensor) -> Tensor:
-    """Coordinate descent, scikit-learn's default, takes minutes a clip on such banks; its homotopy is exact."""
+    """scikit-learn's codes by its homotopy, which is exact.
+
+    Its default, coordinate descent, takes minutes a clip on such banks.
+    """
     codes = sparse_encode(
         features.numpy(),
         bank.atoms.T.numpy(),

@@ -1,4 +1,4 @@
-"""How long the commands take that compute nothing: help, completion, a report, finished jobs of a sweep.
+"""Seconds of the commands that compute nothing: help, completion, a report, finished jobs.
 
     python benchmarks/startup.py --repeats 5
 

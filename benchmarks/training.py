@@ -1,4 +1,4 @@
-"""Training as train.py does it against the bare steps of the same model on the same batches in memory.
+"""Training as train.py does it against the bare steps of the same model on batches in memory.
 
     python benchmarks/training.py --repeats 2
 
@@ -19,15 +19,17 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
-from made import composed, write_prepared
+from made import compose_experiment, write_prepared
 from torch import nn
 from torch.nn import functional as F
 
 from avrobust.data.clips import collate
-from avrobust.experiments.runs import Run
-from avrobust.tasks.parts import Parts, build_parts
+from avrobust.experiments.build import build
+from avrobust.experiments.settings import Experiment
+from avrobust.tasks.setup import Parts, build_parts
+from avrobust.training.datamodule import LitData
 from avrobust.training.fit import fit
-from avrobust.training.lightning import LitClassifier
+from avrobust.training.module import LitClassifier
 from avrobust.types import Batch
 
 EPOCHS = 2
@@ -69,7 +71,7 @@ def _line(name: str, case: Case, repeats: int) -> dict[str, object]:
             "training.milestones=[]",
             f"training.batch_size={case.batch}",
         )
-        config = composed(
+        experiment = compose_experiment(
             "train",
             "dataset=folder",
             f"dataset.root={root}",
@@ -77,12 +79,12 @@ def _line(name: str, case: Case, repeats: int) -> dict[str, object]:
             *sizes,
             "trainer=cpu",
         )
-        parts = build_parts(config)
+        parts = build_parts(experiment.model, experiment.execution)
         batches = in_memory(parts, case.batch)
         bare, ours = [], []
         for repeat in range(1 + repeats):
-            bare.append(bare_epoch(config, parts, batches))
-            ours.append(lightning(config, parts, Run("train", "run", Path(folder, str(repeat)))))
+            bare.append(bare_epoch(experiment, parts, batches))
+            ours.append(train_on_lightning(experiment, parts, Path(folder, str(repeat))))
     plain = statistics.median(bare[1:]) / case.clips
     steps = statistics.median(t.steps for t in ours[1:]) / case.clips
     rest = statistics.median(t.rest for t in ours[1:])
@@ -107,11 +109,12 @@ def in_memory(parts: Parts, size: int) -> list[Batch]:
     ]
 
 
-def bare_epoch(config: dict[str, Any], parts: Parts, batches: list[Batch]) -> float:
+def bare_epoch(experiment: Experiment, parts: Parts, batches: list[Batch]) -> float:
     """Seconds of one epoch of bare steps."""
     model: nn.Module = parts.model.train()
-    lit = LitClassifier(parts.model, parts.recipe, parts.defense, seed=config["seed"])
-    optimizer: torch.optim.Optimizer = lit.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload, assignment]
+    module = lit_classifier(experiment, parts)
+    configured: Any = module.configure_optimizers()
+    optimizer: torch.optim.Optimizer = configured["optimizer"]
     started = time.perf_counter()
     for batch in batches:
         optimizer.zero_grad()
@@ -120,12 +123,26 @@ def bare_epoch(config: dict[str, Any], parts: Parts, batches: list[Batch]) -> fl
     return time.perf_counter() - started
 
 
-def lightning(config: dict[str, Any], parts: Parts, run: Run) -> Timed:
+def lit_classifier(experiment: Experiment, parts: Parts) -> LitClassifier:
+    """The module that a training of this experiment trains."""
+    settings = experiment.model
+    return LitClassifier(parts.model, settings.training, parts.defense, seed=settings.seed)
+
+
+def train_on_lightning(experiment: Experiment, parts: Parts, folder: Path) -> Timed:
     """Trains for two epochs; times the second, and what lies between them."""
-    run.folder.mkdir(parents=True)
-    lit = LitClassifier(parts.model, parts.recipe, parts.defense, seed=config["seed"])
+    folder.mkdir(parents=True)
+    settings, execution = experiment.model, experiment.execution
+    module = lit_classifier(experiment, parts)
+    data = LitData(
+        parts.data,
+        batch_size=settings.training.batch_size,
+        eval_batch_size=parts.batch_size,
+        workers=execution.workers,
+        seed=settings.seed,
+    )
     marks: dict[str, list[float]] = {}
-    end = lit.on_train_epoch_end
+    end = module.on_train_epoch_end
 
     def mark(name: str) -> None:
         marks.setdefault(name, []).append(time.perf_counter())
@@ -135,11 +152,12 @@ def lightning(config: dict[str, Any], parts: Parts, run: Run) -> Timed:
         mark("end")
 
     # Hooks of this one object: Lightning looks them up by name.
-    lit.on_train_epoch_start = lambda: mark("start")  # type: ignore[method-assign]
-    lit.on_train_epoch_end = finish  # type: ignore[method-assign]
-    lit.on_validation_start = lambda: mark("validation")  # type: ignore[method-assign]
-    lit.on_validation_end = lambda: mark("validated")  # type: ignore[method-assign]
-    fit(config, parts, run, lit, torch.device("cpu"))
+    module.on_train_epoch_start = lambda: mark("start")  # type: ignore[method-assign]
+    module.on_train_epoch_end = finish  # type: ignore[method-assign]
+    module.on_validation_start = lambda: mark("validation")  # type: ignore[method-assign]
+    module.on_validation_end = lambda: mark("validated")  # type: ignore[method-assign]
+    trainer = build("trainer", settings.trainer)
+    fit(module, data, folder, trainer, loggers=[], one_device=execution.one_device)
     validation = marks["validated"][1] - marks["validation"][1]
     return Timed(
         marks["end"][1] - marks["start"][1] - validation, marks["start"][1] - marks["end"][0]

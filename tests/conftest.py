@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support import write_prepared
+from tests.support import attack, run_script, write_prepared
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,3 +23,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("prepared set")
     write_prepared(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def attacked(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of one tiny model and of FGSM on it, for all tests that need just a run; they must not change it."""
+    runs = tmp_path_factory.mktemp("attacked")
+    done = run_script(*attack(prepared, runs, "attack=fgsm"))
+    assert done.returncode == 0, done.stderr
+    return runs

@@ -1,4 +1,4 @@
-"""A Slurm of our own for one test: munged, slurmctld and slurmd on the loopback address, in a temporary folder."""
+"""A Slurm for one test: munged, slurmctld, slurmd on the loopback address, in a new folder."""
 
 import getpass
 import os
@@ -32,7 +32,8 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 AuthType=auth/munge
 CredType=cred/munge
-# A job that is queued again waits until the credentials of its first start have expired: two minutes by default.
+# A job that is queued again waits until the credentials of its first start have expired.
+# The default is two minutes.
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none

@@ -1,5 +1,6 @@
 """What several tests need: composed configs, tiny clips, a prepared data set on disk, and the command line."""
 
+import copy
 import os
 import subprocess
 import sys
@@ -16,13 +17,19 @@ from omegaconf import open_dict
 from PIL import Image
 
 from avrobust.attacks.base import Attack
-from avrobust.cli.scripts import named
 from avrobust.data.layout import SAMPLE_RATE, Entry, write_list
 from avrobust.defenses.base import Defense
-from avrobust.experiments.config import build, check, resolve
+from avrobust.experiments.build import build, check, check_trainer
+from avrobust.experiments.config import experiment_from
+from avrobust.experiments.options import Option
+from avrobust.experiments.schema import register
+from avrobust.experiments.settings import Experiment, Task
 from avrobust.models.classifier import AVClassifier
-from avrobust.tasks.parts import build_model
+from avrobust.tasks.setup import build_model
 from avrobust.types import Batch, Clip
+from tests import forking
+
+register()  # the schemas that the primary configs list
 
 PROJECT = Path(__file__).parents[1]
 CONFIGS = PROJECT / "configs"
@@ -37,33 +44,48 @@ def options(group: str) -> list[str]:
     return found
 
 
-def config_for(task: str, *overrides: str) -> dict[str, Any]:
-    """The checked plain config that a script would get for these overrides."""
+@cache
+def experiment_for(task: Task, *overrides: str) -> Experiment:
+    """The checked experiment that a script would get for these overrides."""
     with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
         config = compose(task, list(overrides), return_hydra_config=True)
-    choices = named(config.hydra.runtime.choices)
+    hydra = config.hydra
     with open_dict(config):
         del config["hydra"]
-    values = {**resolve(config), "choices": choices, "side_by_side": False}
-    check(values)
-    return values
+    experiment = experiment_from(task, config, hydra)
+    check(experiment)
+    check_trainer(experiment.model)
+    return experiment
+
+
+def option_for(group: str, option: str) -> Option:
+    """One option of a group, as a script would get it."""
+    overrides = (f"{group}={option}", *OFFLINE.get(option, ()))
+    if group in ("attack", "threat"):
+        chosen: Option = getattr(experiment_for("attack", *overrides).evaluation, group)
+        return chosen
+    if group == "logger":
+        logger = experiment_for("train", *overrides).execution.logger
+        assert logger is not None
+        return logger
+    model_option: Option = getattr(experiment_for("train", *overrides).model, group)
+    return model_option
 
 
 def built(group: str, option: str, **more: object) -> Any:
     """One option of a group, built as a task builds it."""
-    task = "train" if group in ("audio", "visual", "fusion") else "attack"
-    return build(
-        group, config_for(task, f"{group}={option}", *OFFLINE.get(option, ()))[group], **more
-    )
+    return build(group, option_for(group, option), **more)
 
 
 @cache
 def build_short(option: str) -> Attack:
     """An attack with as few steps and queries as its tests need; attacks hold no state, so one does for all of them."""
-    node = config_for("attack", f"attack={option}")["attack"]
-    short: Attack = build(
-        "attack", {**node, **{k: min(v, node[k]) for k, v in SHORT_ATTACK.items() if k in node}}
-    )
+    chosen = option_for("attack", option)
+    shorter = {}
+    for name, most in SHORT_ATTACK.items():
+        if name in chosen.values:
+            shorter[name] = min(most, chosen.values[name])
+    short: Attack = build("attack", chosen.with_values(**shorter))
     return short
 
 
@@ -73,10 +95,15 @@ OFFLINE = {"resnet18_imagenet": ("visual.weights=null",)}  # tests have no netwo
 
 def model_for(*overrides: str, classes: int = 3, warm: bool = True) -> AVClassifier:
     """A small model with random weights; `warm` gives its BatchNorm the statistics of random clips."""
+    return copy.deepcopy(_model_for(overrides, classes, warm))
+
+
+@cache
+def _model_for(overrides: tuple[str, ...], classes: int, warm: bool) -> AVClassifier:
     narrow = ("visual=cnn", "audio.widths=[8,8,8,16]", "visual.widths=[8,8,8,16]")
-    config = config_for("train", *narrow, *overrides)
-    defense: Defense = build("defense", config["defense"])
-    model = build_model(config, classes, defense)
+    settings = experiment_for("train", *narrow, *overrides).model
+    defense: Defense = build("defense", settings.defense)
+    model = build_model(settings, classes, defense)
     defense.setup(model, [batch_of(12, seed=99, classes=classes)])
     if warm:
         for parameter in model.head.parameters():
@@ -107,6 +134,9 @@ def write_prepared(
 ) -> None:
     """A data set in the real layout whose classes are learnable: a tone and a colored patch each, and noise."""
     rng = np.random.default_rng(0)
+    root.mkdir(parents=True, exist_ok=True)
+    # A data set with its description is known to be whole, so that finished runs on it are found.
+    (root / "prepare.json").write_text('{"layout": 1}')
     for split, count in counts:
         entries = [
             _write_clip(root, Entry(CLASSES[i % 3], f"{split} {i}", 20), i % 3, rng)
@@ -148,9 +178,37 @@ def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
 def run_script(
     *command: str, cwd: Path = PROJECT, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a script of the project as a user would, in a process of its own."""
-    # One thread: the tests run side by side on two cores.
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
+    """Runs a script of the project as a user would, in a fork that has the libraries imported already."""
     script, *arguments = command
-    line = [sys.executable, str(PROJECT / script), *arguments]
-    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout)
+    return forking.run(
+        str(PROJECT / script), *arguments, cwd=cwd, env=_environment(), timeout=timeout
+    )
+
+
+def start_script(*command: str, cwd: Path = PROJECT) -> forking.Process:
+    """Starts a script of the project in a fork, to be signaled or waited for."""
+    script, *arguments = command
+    return forking.start(str(PROJECT / script), *arguments, cwd=cwd, env=_environment())
+
+
+def run_in_new_interpreter(
+    *command: str, flags: Sequence[str] = (), cwd: Path = PROJECT, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script, imports included, in a process of its own: for tests of the start itself, as it takes seconds.
+
+    Args:
+        *command: the script and its arguments.
+        flags: Python's own, for example `-X importtime`.
+        cwd: the working folder.
+        timeout: in seconds.
+    """
+    script, *arguments = command
+    line = [sys.executable, *flags, str(PROJECT / script), *arguments]
+    return subprocess.run(
+        line, cwd=cwd, env=_environment(), capture_output=True, text=True, timeout=timeout
+    )
+
+
+def _environment() -> dict[str, str]:
+    # One thread: the tests run side by side on two cores.
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}

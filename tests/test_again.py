@@ -1,7 +1,10 @@
 """What is common to the commands that take a finished run up again."""
 
+from dataclasses import fields
+
 import pytest
 
+from avrobust.analyses.discover import discover
 from avrobust.cli.main import main
 
 NO_RUN = "nowhere: not the folder of a finished attack, such as runs/attack/RUN"
@@ -13,25 +16,40 @@ NO_RUN = "nowhere: not the folder of a finished attack, such as runs/attack/RUN"
         (["surface", "nowhere"], NO_RUN),
         (["localize", "nowhere"], NO_RUN),
         (["embeddings", "nowhere"], NO_RUN),
-        (["surface", "run", "--grid", "0"], "argument --grid: must be at least 1, not 0"),
         (
-            ["localize", "run", "--conditions", "smell"],
-            "'smell' is not one of audio, visual, audiovisual",
+            ["surface", "run", "--grid", "0"],
+            "--grid must be at least 1, not 0 (see avrobust surface --help)",
         ),
         (
             ["embeddings", "run", "--eps", "1,x"],
-            "--eps: must be numbers of at least 0, such as 0.003,0.006, not 1,x",
+            'Invalid value for --eps: unable to convert "x" into float',
         ),
+        (
+            ["embeddings", "run", "--eps", "0.1,-1"],
+            "--eps must be finite numbers of at least 0, not -1.0",
+        ),
+        (["surface", "run", "other"], "Unexpected: other."),
+        (["localize", "run", "--mosaics"], "Unknown option: --mosaics. Did you mean --mosaic?"),
     ],
 )
 def test_mistakes_are_one_line(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    try:
-        status: object = main(arguments)
-    except SystemExit as stopped:
-        status = stopped.code
+    assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert status == 2
     assert expected in error
     assert error.count("\n") == 1
+
+
+def test_each_analysis_brings_its_command_and_its_options(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    for analysis in discover().values():
+        assert f" {analysis.name} " in listed
+        assert main([analysis.name, "--help"]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        for option in fields(analysis.settings):
+            assert f"--{option.name.replace('_', '-')}" in shown
+            assert option.metadata["help"].split()[0] in shown

@@ -63,7 +63,7 @@ def test_who_knows_a_defense_tries_all_that_it_declares_once() -> None:
     assert names(model_for(), 11) == NAMES
 
 
-def test_every_clip_names_what_felled_it() -> None:
+def test_every_clip_names_what_fooled_the_model() -> None:
     model, batch = model_for(classes=5), recognized()
     records = evaluate(model, [batch], ENSEMBLE, suite(0.004))
     for record in records:
@@ -74,8 +74,8 @@ def test_every_clip_names_what_felled_it() -> None:
         else:
             assert record.attack in NAMES if not record.correct else record.attack == ""
     counts = success_by_attack(records)
-    assert sum(sum(c.values()) for c in counts.values()) == sum(
-        not r.correct for r in records if r.condition != "clean"
+    assert sum(counts.values()) == sum(
+        not record.correct for record in records if record.condition != "clean"
     )
     assert success_by_attack(evaluate(model, [batch], PGD(2), suite(0.004))) == {}
 

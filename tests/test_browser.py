@@ -1,21 +1,24 @@
 """The page as a reader meets it, in headless Chromium."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from avrobust.report.collect import collect, read_results
+from avrobust.analyses.embeddings.analysis import ANALYSIS as EMBEDDINGS
+from avrobust.analyses.outcomes import write_outcome
+from avrobust.analyses.surface.analysis import ANALYSIS as SURFACE
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import EvaluationResult
+from avrobust.report.load import load
 from avrobust.report.page import write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
-from tests.test_embeddings import write_embeddings
+from tests.outcomes import embeddings_outcome, put_localize
+from tests.results import put_clips
 from tests.test_examples import shown
-from tests.test_localization import localized
-from tests.test_page import run
-from tests.test_surface import content
+from tests.test_surface import outcome as surface_outcome
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -45,25 +48,23 @@ Page = sync_api.Page
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A page of a few attacks, one with examples and with a class of a bad name."""
     runs = tmp_path_factory.mktemp("runs")
-    localized(shown(runs, label=NASTY), NASTY)
+    put_localize(folder(runs, shown(runs, label=NASTY)), NASTY)
     right = (range(90), range(20), range(40), range(10))
     for overrides in (
         ("attack=fgsm", "fusion=film"),
         ("attack=pgd",),
         ("attack=fgsm", "eps=0.012"),
     ):
-        folder = run(runs, right, *overrides)
-    write_embeddings(folder, (NASTY, "drum"))
-    (folder / "strength.json").write_text(json.dumps(content()))
-    frame = collect(runs)
-    write_page(
-        runs / "index.html",
-        frame,
-        read_results(runs),
-        [*tables(frame, Scores(runs)), overview(frame)],
-        runs,
-    )
+        last = folder(runs, put_clips(runs, right, *overrides))
+    write_outcome(EMBEDDINGS, last, embeddings_outcome((NASTY, "drum")))
+    write_outcome(SURFACE, last, surface_outcome())
+    finished = load(runs)
+    write_page(runs / "index.html", finished, [*tables(finished, Scores()), overview(finished)])
     return runs / "index.html"
+
+
+def folder(runs: Path, result: EvaluationResult) -> Path:
+    return folder_of(runs, result.task, result.run_id)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def browser() -> Iterator[sync_api.Browser]:
 
 @pytest.fixture
 def page(browser: sync_api.Browser, written: Path) -> Iterator[Page]:
-    """The page, opened from disk. Afterwards: it has complained about nothing and asked for nothing."""
+    """The page, opened from disk. Afterwards no error was logged and nothing was requested."""
     complaints: list[str] = []
     asked: list[str] = []
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
@@ -95,7 +96,7 @@ def page(browser: sync_api.Browser, written: Path) -> Iterator[Page]:
 
 def test_names_from_disk_are_text(page: Page) -> None:
     assert page.locator(".card .said").first.inner_text().startswith(NASTY)
-    assert NASTY in page.locator("#classes-bars").inner_text()
+    assert NASTY in page.locator("#classes .classes-run tbody").first.inner_text()
     assert page.locator("#sources .from").inner_text() == f"{NASTY}/0 · is {NASTY}"
 
 
@@ -151,7 +152,7 @@ def test_a_number_leads_to_its_run(page: Page) -> None:
 def test_clips_are_filtered(page: Page) -> None:
     everything = page.locator(".card:visible").count()
     page.locator("[data-filter=outcome]").select_option("fooled")
-    page.locator("[data-filter=condition]").select_option("xA")
+    page.locator("[data-filter=condition]").select_option("audio attacked")
     assert everything == 6
     assert page.locator(".card:visible").count() == 1
     assert page.locator("#gallery-tools .shown").inner_text() == "1 of 6"
@@ -177,26 +178,35 @@ def test_sound_plays_and_pictures_show(page: Page) -> None:
 
 
 def test_classes_are_drawn_for_the_chosen_run(page: Page) -> None:
-    assert page.locator("#classes-shown svg").count() == 2
-    page.locator("#classes-condition").select_option("audio")
-    assert page.locator("#classes-shown figcaption").all_inner_texts() == [
-        "clean",
-        "audio attacked",
-    ]
-    assert page.locator("#classes-bars tr").count() == 2
+    visible = page.locator(".classes-run:visible")
+    link = visible.locator("a[href^='#run-']").first
+    first = link.get_attribute("href")
+    assert visible.count() == 1
+    assert visible.locator("svg").count() == 4  # clean, and under each attack
+    assert visible.locator("tbody tr").count() == 2
+    page.locator("#classes-run").select_option("1")
+    assert visible.count() == 1
+    assert visible.locator("svg").count() == 4
+    assert link.get_attribute("href") != first
 
 
-def test_embeddings_and_strengths_are_drawn(page: Page) -> None:
+def test_embeddings_and_surfaces_are_drawn(page: Page) -> None:
     section = page.locator("#embeddings")
-    assert NASTY in section.locator(".legend").first.inner_text()
-    assert section.locator(".pair svg").count() == 4
-    box = section.locator(".pair svg .dots").first.bounding_box()
+    assert NASTY in section.locator(".chart-legend").first.inner_text()
+    clouds, cosines = section.locator(".chart-panels").all()
+    assert clouds.locator("svg").count() == 4
+    points = clouds.locator("svg").first.locator("path:has(title)").first
+    assert points.locator("title").text_content() == NASTY
+    box = points.bounding_box()
     assert box is not None
     assert box["height"] > 100  # two clips, at the top and at the bottom of their square
-    assert section.locator("polyline").count() == 3
-    surface = page.locator("#strength .surface").first
-    assert surface.locator("rect.cell").count() == 25
-    assert "50" in surface.locator(".level").all_text_contents()
+    assert cosines.locator("svg").count() == 3
+    assert cosines.locator("a title").count() == 9  # three budgets each
+    curves, surfaces = page.locator("#surface .chart-panels").all()
+    assert curves.locator("a title").count() == 3 * 5
+    surface = surfaces.locator("svg").first
+    assert surface.locator("title").count() == 5 * 5
+    assert "50" in surface.locator("text").all_text_contents()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

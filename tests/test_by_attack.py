@@ -1,41 +1,50 @@
 """The table of robust accuracy by attack, from result files alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from avrobust.experiments.results import EvaluationResult, VerdictResult
 from avrobust.report.by_attack import by_attack
-from avrobust.report.cells import Table
-from avrobust.report.collect import collect
+from avrobust.report.load import load
 from avrobust.report.scores import Scores
+from avrobust.report.table import Table
 from avrobust.report.write import latex, markdown
-from tests.test_page import Right, run
-from tests.test_tables import N
+from tests.results import N, Recognized, put_clips
 
 
 def made(
-    runs: Path, attack: str, right: Right, *overrides: str, gradients: float = 1.0, **more: object
-) -> Path:
-    cost = {
-        c: {"gradients": gradients, "queries": 2.0, "shared": 0.0}
-        for c in ("audio", "visual", "audiovisual")
-    }
-    return run(runs, right, f"attack={attack}", *overrides, cost=cost, seconds=52.0, **more)
+    runs: Path,
+    attack: str,
+    recognized: Recognized,
+    *overrides: str,
+    gradients: float = 1.0,
+    **more: Any,
+) -> EvaluationResult:
+    return put_clips(runs, recognized, f"attack={attack}", *overrides, gradients=gradients, **more)
 
 
 def table(runs: Path) -> Table:
-    found = by_attack(collect(runs), Scores(runs))
+    found = by_attack(load(runs).entries, Scores())
     assert found is not None
     return found
 
 
+def texts(found: Table) -> list[dict[str, str]]:
+    every = []
+    for line in found.lines:
+        every.append({name: cell.plain for name, cell in line.cells.items()})
+    return every
+
+
 def line(found: Table, under: str, **wanted: str) -> dict[str, str]:
-    shown = found.shown[found.shown["under"] == under]
-    for column, value in wanted.items():
-        shown = shown[shown[column] == value]
-    (only,) = shown.to_dict("records")
-    return {str(k): str(v) for k, v in only.items()}
+    wanted["under"] = under
+    (only,) = (
+        one for one in texts(found) if all(one[key] == value for key, value in wanted.items())
+    )
+    return only
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,7 @@ def fooled(tmp_path_factory: pytest.TempPathFactory) -> Table:
         made(runs, "fgsm", (range(90), range(25), range(25), range(left)), defense)
         made(runs, "pgd", (range(90), range(24), range(24), range(left)), defense, gradients=10.0)
         reasons = ["audiovisual: Square fooled 40 of 104"] if left == 60 else []
-        verdict = {"trusted": not reasons, "reasons": reasons, "checks": {}}
+        verdict = VerdictResult(not reasons, tuple(reasons), {})
         made(
             runs,
             "av_auto",
@@ -94,23 +103,21 @@ def test_what_an_attack_costs_stands_below(fooled: Table) -> None:
     ]
 
 
-def test_seeds_and_results_without_costs(tmp_path: Path) -> None:
+def test_seeds_that_all_attacks_have_are_put_together(tmp_path: Path) -> None:
     for seed, left in enumerate((20, 30)):
-        run(
-            tmp_path,
-            (range(90), range(left), range(left), range(left)),
-            "attack=apgd_ce",
-            f"seed={seed}",
+        clips = (range(90), range(left), range(left), range(left))
+        made(tmp_path, "apgd_ce", clips, f"seed={seed}")
+        put_clips(
+            tmp_path, (range(90), range(50), range(50), range(50)), "attack=fgsm", f"seed={seed}"
         )
-        run(tmp_path, (range(90), range(50), range(50), range(50)), "attack=fgsm", f"seed={seed}")
-    run(tmp_path, (range(90), range(5), range(5), range(5)), "attack=fgsm", "seed=2")
+    put_clips(tmp_path, (range(90), range(5), range(5), range(5)), "attack=fgsm", "seed=2")
     found = table(tmp_path)
     assert ", seeds 2" in found.title
     mine = line(found, "xV")
     assert mine["apgd_ce"].startswith("24.04 ± 6.80 (")
     assert mine["worst of all"].startswith("24.04 ± 6.80 (")
     assert mine["fgsm"].startswith("48.08† ± 0.00 (")
-    assert line(found, "gradients a clip")["fgsm"] == ""
+    assert line(found, "gradients a clip")["fgsm"] == "0"
     assert mine["verdict"] == ""
 
 
@@ -120,27 +127,20 @@ def test_models_trained_otherwise_and_other_threats_have_lines_of_their_own(tmp_
         made(tmp_path, "fgsm", right, *overrides)
         made(tmp_path, "square", right, *overrides)
     made(tmp_path, "fgsm", right, "defense=minsim")  # no strong attack on it: left out
-    shown = table(tmp_path).shown
+    shown = texts(table(tmp_path))
     assert len(shown) == 3 * 6
-    assert set(shown["split"]) == {"test", "24 of test"}
-    assert set(shown["defense"]) == {"none"}
+    assert {one["split"] for one in shown} == {"test", "24 of test"}
+    assert {one["defense"] for one in shown} == {"none"}
     assert "dataset synthetic, threat paper, eps 0.006, fusion concat" in table(tmp_path).title
 
 
 def test_an_attack_with_settings_of_its_own_says_so(tmp_path: Path) -> None:
-    folder = made(
-        tmp_path, "square", (range(90), range(20), range(20), range(20)), "attack.queries=500"
-    )
-    text = (folder / "result.json").read_text()
-    (folder / "result.json").write_text(
-        text.replace(
-            '"config": {', '"config": {"overrides": ["attack=square", "attack.queries=500"],', 1
-        )
-    )
-    assert "square (queries=500)" in table(tmp_path).shown
+    recognized = (range(90), range(20), range(20), range(20))
+    made(tmp_path, "square", recognized, "attack.queries=500")
+    assert "square (queries=500)" in table(tmp_path).columns
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "pgd"])
 def test_without_a_strong_attack_there_is_no_table(tmp_path: Path, attack: str) -> None:
     made(tmp_path, attack, (range(90), range(20), range(20), range(20)))
-    assert by_attack(collect(tmp_path), Scores(tmp_path)) is None
+    assert by_attack(load(tmp_path).entries, Scores()) is None

@@ -86,7 +86,7 @@ def test_other_budgets_share_the_gradient_alone() -> None:
     ("name", "defense"), [("fgsm", "none"), ("fgsm", "exfmem"), ("pgd", "unimodal_audio")]
 )
 def test_what_is_known_from_another_eps_changes_no_record(name: str, defense: str) -> None:
-    model, attack, known = model_for(f"defense={defense}"), built("attack", name), {}  # type: ignore[var-annotated]
+    model, attack, cache = model_for(f"defense={defense}"), built("attack", name), {}  # type: ignore[var-annotated]
     batches = [
         batch_of(4),
         Batch(batch_of(3, seed=1).clip, batch_of(3, seed=1).label, ("x", "y", "z")),
@@ -96,15 +96,15 @@ def test_what_is_known_from_another_eps_changes_no_record(name: str, defense: st
             (cross_entropy, WithCosine(1.0)) if defense == "none" else (cross_entropy,)
         ):
             threats = suite(eps, visual=8.0)
-            ours = evaluate(model, batches, attack, threats, objective=objective, known=known)
+            ours = evaluate(model, batches, attack, threats, objective=objective, cache=cache)
             assert ours == evaluate(model, batches, attack, threats, objective=objective)
 
 
 def test_another_eps_takes_no_gradient_and_one_pass() -> None:
-    (found, model), known = counted(), {}  # type: ignore[var-annotated]
+    (found, model), cache = counted(), {}  # type: ignore[var-annotated]
     batch = batch_of(4)
     for done, eps in enumerate((0.01, 0.02, 0.03), start=2):
-        evaluate(model, [batch], built("attack", "fgsm"), suite(eps), known=known)
+        evaluate(model, [batch], built("attack", "fgsm"), suite(eps), cache=cache)
         assert found == {
             "audio": done,
             "audio differentiated": 1,

@@ -1,13 +1,20 @@
 """The scripts as a user types them, in processes of their own."""
 
 import csv
-import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from avrobust.tasks import attack as attack_task
-from tests.support import AVROBUST, PROJECT, attack, config_for, options, run_script
+from tests.results import evaluations, trainings
+from tests.support import (
+    AVROBUST,
+    PROJECT,
+    attack,
+    options,
+    run_in_new_interpreter,
+    run_script,
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,38 +26,30 @@ def swept(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
-def results(runs: Path, task: str) -> dict[str, dict[str, object]]:
-    return {
-        path.parent.name: json.loads(path.read_text())
-        for path in (runs / task).glob("*/result.json")
-    }
-
-
 def test_a_sweep_trains_once_and_attacks_each(swept: Path) -> None:
-    assert len(results(swept, "train")) == 1
-    attacks = [r["config"]["choices"]["attack"] for r in results(swept, "attack").values()]  # type: ignore[index]
+    assert len(trainings(swept)) == 1
+    attacks = [result.settings.attack.name for result in evaluations(swept)]
     assert sorted(attacks) == ["fgsm", "mim_released"]
 
 
 def test_the_files_of_an_attack(swept: Path) -> None:
-    for name in results(swept, "attack"):
-        found = {p.name for p in (swept / "attack" / name).iterdir() if not p.name.startswith(".")}
+    for folder in (swept / "attack").iterdir():
+        found = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
         assert found == {"config.yaml", "examples.csv", "examples.npz", "result.json"}
 
 
 def test_the_row_can_be_recomputed_from_the_examples(swept: Path) -> None:
-    for name, result in results(swept, "attack").items():
-        with (swept / "attack" / name / "examples.csv").open() as file:
+    for result in evaluations(swept):
+        with (swept / "attack" / result.run_id / "examples.csv").open() as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 4 * 9
-        for condition, accuracy in result["accuracy"].items():  # type: ignore[attr-defined]
-            mine = [r for r in rows if r["condition"] == condition]
-            assert sum(r["label"] == r["prediction"] for r in mine) / 9 * 100 == pytest.approx(
-                accuracy
-            )
-        accuracies = result["accuracy"]
-        mean = sum(accuracies[c] for c in ("audio", "visual", "audiovisual")) / 3  # type: ignore[index]
-        assert result["average"] == pytest.approx(mean)
+        for condition, accuracy in result.accuracy.items():
+            own = [row for row in rows if row["condition"] == condition]
+            correct = sum(row["label"] == row["prediction"] for row in own)
+            assert correct / 9 * 100 == pytest.approx(accuracy)
+        accuracies = result.accuracy
+        mean = sum(accuracies[c] for c in ("audio", "visual", "audiovisual")) / 3
+        assert result.average == pytest.approx(mean)
 
 
 def test_the_unbounded_attack_is_marked(swept: Path) -> None:
@@ -69,7 +68,7 @@ def test_the_same_command_prints_the_row_again_without_work(prepared: Path, swep
 
 
 def test_no_warning_reaches_the_user(prepared: Path, tmp_path: Path) -> None:
-    done = run_script(*attack(prepared, tmp_path, "attack=fgsm"))
+    done = run_in_new_interpreter(*attack(prepared, tmp_path, "attack=fgsm"))
     assert done.returncode == 0
     assert done.stderr == ""
 
@@ -79,11 +78,10 @@ def corrupt(runs: Path) -> None:
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
 
 
-def test_a_corrupt_checkpoint_is_named(prepared: Path, tmp_path: Path) -> None:
-    script, *overrides = attack(prepared, tmp_path, "attack=fgsm")
-    attack_task.main(config_for("attack", *overrides))
-    corrupt(tmp_path)
-    done = run_script(script, *overrides, "eps=0.1")
+def test_a_corrupt_checkpoint_is_named(prepared: Path, attacked: Path, tmp_path: Path) -> None:
+    shutil.copytree(attacked, tmp_path / "runs")
+    corrupt(tmp_path / "runs")
+    done = run_script(*attack(prepared, tmp_path / "runs", "attack=fgsm", "eps=0.1"))
     assert_one_line(done.stderr, "checkpoint.ckpt: not a checkpoint of this model")
     assert done.returncode == 2
 
@@ -156,9 +154,9 @@ def test_a_damaged_clip_is_left_out_counted_and_named(tmp_path: Path) -> None:
     done = run_script(*attack(root, tmp_path / "runs", "attack=fgsm"))
     assert done.returncode == 0, done.stderr
     assert "1 clips could not be read, first bell/test" in done.stdout
-    (result,) = results(tmp_path / "runs", "attack").values()
-    assert result["n"] == 8
-    assert len(result["skipped"]) == 1  # type: ignore[arg-type]
+    (result,) = evaluations(tmp_path / "runs")
+    assert result.n == 8
+    assert len(result.skipped) == 1
 
 
 def test_smoke_runs_in_seconds(prepared: Path, tmp_path: Path) -> None:
@@ -170,7 +168,7 @@ def test_smoke_runs_in_seconds(prepared: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("script", ["train.py", "attack.py", "defend.py"])
 def test_help_answers_at_once_and_lists_the_choices(script: str) -> None:
-    done = run_script(script, "--help", timeout=20)
+    done = run_in_new_interpreter(script, "--help", timeout=20)
     assert done.returncode == 0
     assert "concat*" in done.stdout
     groups = ["dataset", "audio", "visual", "fusion", "defense", "trainer", "sweep"]

@@ -1,6 +1,7 @@
-"""An evaluation of some clips of a split: the same ones for every run, and said wherever the row is shown."""
+"""An evaluation of a subset of a split: the same clips for every run, shown with every row."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,46 +9,45 @@ import pytest
 from avrobust.data.clips import Clips
 from avrobust.data.layout import Entry, Format
 from avrobust.errors import UserError
-from avrobust.experiments.runs import run_for
-from avrobust.report.collect import collect
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.runs import run_for, training_run
+from avrobust.report.load import load
 from avrobust.report.row import title
 from avrobust.tasks import attack as attack_task
-from avrobust.tasks.attack import Attacker
-from tests.support import attack, config_for
+from tests.support import attack, experiment_for
 
 
 def test_few_clips_are_drawn_by_their_names_and_stay_in_order() -> None:
     entries = [Entry("bell", f"{i}", 1) for i in range(40)]
     form = Format(audio_samples=8, image_size=8, frames=1, stride=1)
     clips = Clips(Path(), entries, ["bell"], form, training=False)
-    few = [entry.key for entry in clips.few(10).entries]
+    few = [entry.key for entry in clips.subset(10).entries]
     assert len(few) == 10
     assert few == [entry.key for entry in entries if entry.key in few]
     assert few != [entry.key for entry in entries[:10]]
     shuffled = Clips(Path(), entries[::-1], ["bell"], form, training=False)
-    assert {entry.key for entry in shuffled.few(10).entries} == set(few)
-    assert set(few) <= {entry.key for entry in clips.few(11).entries}
-    assert clips.few(100).entries == entries
+    assert {entry.key for entry in shuffled.subset(10).entries} == set(few)
+    assert set(few) <= {entry.key for entry in clips.subset(11).entries}
+    assert clips.subset(100).entries == entries
 
 
 def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:
     _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "training.epochs=1", "clips=3")
-    row = attack_task.main(config_for("attack", *overrides))
-    assert row["n"] == 3
-    assert title(row).endswith("3 of test split")
-    (runs,) = collect(tmp_path).to_dict("records")
-    assert (runs["split"], runs["n"]) == ("3 of test", 3)
-    (path,) = tmp_path.glob("attack/*/examples.csv")
+    experiment = experiment_for("attack", *overrides)
+    result = attack_task.main(experiment)
+    assert result.n == 3
+    assert title(result).endswith("3 of test split")
+    (entry,) = load(tmp_path).entries
+    assert (entry.labels.split, entry.result.n) == ("3 of test", 3)
+    path = folder_of(tmp_path, "attack", result.run_id) / "examples.csv"
     with path.open(newline="") as file:
         assert len({line["key"] for line in csv.DictReader(file)}) == 3
-    config = config_for("attack", *overrides)
-    assert run_for("attack", config, "d") != run_for("attack", {**config, "clips": None}, "d")
-    assert (
-        run_for("train", config, "d").run_id
-        == run_for("train", {**config, "clips": None}, "d").run_id
-    )
+    every_clip = replace(experiment, attack=replace(experiment.evaluation, clips=None))
+    assert run_for(experiment, "d") != run_for(every_clip, "d")
+    model = experiment.model
+    assert training_run(experiment, model, "d") == training_run(every_clip, model, "d")
 
 
 def test_no_clip_at_all_is_refused() -> None:
-    with pytest.raises(UserError, match="clips=0: at least 1"):
-        Attacker(config_for("attack", "clips=0"))
+    with pytest.raises(UserError, match="clips=0: Input should be greater than or equal to 1"):
+        experiment_for("attack", "clips=0")

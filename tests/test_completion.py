@@ -10,7 +10,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.bash_completion import BashCompletion
 from hydra.core.global_hydra import GlobalHydra
 
-from avrobust.cli.help import hasten_completion
+from avrobust.cli.completion import hasten_completion
 from tests.support import CONFIGS, PROJECT
 
 

@@ -11,10 +11,11 @@ from avrobust.attacks.pgd import PGD
 from avrobust.evaluation.checks import InvalidConditionError
 from avrobust.evaluation.conditions import Attacked, Clean, CleanBatch, Condition
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.summaries import cost, summarize
+from avrobust.evaluation.summaries import summarize
 from avrobust.threats import suite
-from avrobust.types import STANDARD_CONDITIONS, Batch, Clip, ConditionInfo
-from tests.support import batch_of, model_for
+from avrobust.types import Batch, Clip, ConditionInfo
+from tests.results import STANDARD, evaluation_result
+from tests.support import batch_of, experiment_for, model_for
 
 MODEL, BATCH = model_for(), batch_of(5)
 
@@ -67,7 +68,7 @@ def test_a_condition_of_ones_own_is_evaluated_beside_the_attacks() -> None:
         FGSM(),
         suite(0.01),
         conditions=[AudioMuted()],
-        watch=lambda batch, condition, clip: seen.append((condition, clip)),
+        observe=lambda batch, condition, clip: seen.append((condition, clip)),
     )
     names = ["clean", "audio", "visual", "audiovisual", "audio_muted"]
     assert [r.condition for r in records] == [name for name in names for _ in BATCH.key]
@@ -84,17 +85,26 @@ def test_a_condition_of_ones_own_is_evaluated_beside_the_attacks() -> None:
     assert not seen[-1][1].audio.any()
 
 
-def test_a_condition_of_ones_own_changes_no_other_record_and_no_average() -> None:
+def test_a_condition_of_ones_own_changes_no_other_record() -> None:
     alone = evaluate(MODEL, [BATCH], PGD(2, random_start=True), suite(0.01))
     beside = evaluate(
         MODEL, [BATCH], PGD(2, random_start=True), suite(0.01), conditions=[AudioMuted()]
     )
     assert beside[: len(alone)] == alone
-    infos = (*STANDARD_CONDITIONS, AudioMuted().info)
-    whole, standard = summarize(beside, infos), summarize(alone)
+    whole, standard = summarize(beside), summarize(alone)
     assert list(whole.accuracy) == [*standard.accuracy, "audio_muted"]
-    assert (whole.average, whole.n) == (standard.average, standard.n)
-    assert list(cost(beside, infos)) == ["audio", "visual", "audiovisual"]
+    assert whole.n == standard.n
+
+
+def test_averages_are_those_of_the_attacks() -> None:
+    counts, muted = (104, 78, 52, 26), ConditionInfo("audio_muted", "mute", ("audio",), False)
+    standard = evaluation_result(experiment_for("attack"), counts)
+    beside = evaluation_result(
+        experiment_for("attack"), (*counts, 13), conditions=(*STANDARD, muted)
+    )
+    for result in (standard, beside):
+        assert result.average == 50.0
+        assert result.average_with_clean == 62.5
 
 
 def test_conditions_need_no_attack_and_draw_from_generators_of_their_own() -> None:
@@ -145,7 +155,7 @@ def test_a_second_attack_is_a_condition_as_well() -> None:
 def test_the_standard_conditions_are_those_of_a_suite() -> None:
     attacked = [Attacked(name, FGSM(), threat) for name, threat in suite(0.01).items()]
     infos = [condition.info for condition in (Clean(), *attacked)]
-    assert tuple(infos) == STANDARD_CONDITIONS
+    assert tuple(infos) == STANDARD
     assert [info.clean for info in infos] == [True, False, False, False]
 
 

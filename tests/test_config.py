@@ -4,10 +4,13 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from avrobust.cli.scripts import explain
+from avrobust.cli.explain import explain
 from avrobust.errors import UserError
-from avrobust.experiments.config import build, number
-from tests.support import CONFIGS, config_for, options
+from avrobust.experiments.build import build
+from avrobust.experiments.config import number
+from avrobust.experiments.listing import choices
+from avrobust.experiments.settings import Task
+from tests.support import CONFIGS, experiment_for, options
 
 GROUPS = {
     "train": ("audio", "visual", "fusion", "dataset", "trainer", "logger", "experiment"),
@@ -32,10 +35,17 @@ CASES = [
 
 
 @pytest.mark.parametrize(("task", "group", "option"), CASES)
-def test_every_option_composes(task: str, group: str, option: str) -> None:
+def test_every_option_composes(task: Task, group: str, option: str) -> None:
     more = ["dataset.root=somewhere"] if option == "folder" else []
-    config = config_for(task, f"{group}={option}", *more)
-    assert config["choices"][group] == option
+    experiment = experiment_for(task, f"{group}={option}", *more)
+    execution = experiment.execution
+    chosen = {
+        **choices(experiment),
+        "experiment": execution.experiment,
+        "sweep": execution.sweep,
+        "logger": execution.logger.name if execution.logger else "none",
+    }
+    assert chosen[group] == option
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda p: p.stem)
@@ -47,7 +57,7 @@ def test_options_are_short(path: object) -> None:
 
 def message(task: str, *overrides: str) -> str:
     with pytest.raises((UserError, HydraException, OmegaConfBaseException)) as caught:
-        config_for(task, *overrides)
+        experiment_for(task, *overrides)
     return explain(caught.value)
 
 
@@ -70,6 +80,10 @@ def message(task: str, *overrides: str) -> str:
         (["eps=abc"], "eps=abc: is not a number"),
         (["eps=-0.1"], "eps=-0.1: must be a finite number of at least 0"),
         (["eps=1/0"], "eps=1/0: is not a number"),
+        (["split=dev"], "split=dev: choices: train, val, test"),
+        (["target=cello"], "target=cello: choices: least_likely, random, next"),
+        (["clips=0"], "clips=0: Input should be greater than or equal to 1"),
+        (["workers=-1"], "workers=-1: Input should be greater than or equal to 0"),
         (["dataset=folder"], "dataset.root has no value: give dataset.root=VALUE"),
         (["threat.units=inches"], "threat.units=inches: Input should be 'imagenet' or 'pixel'"),
         (["sweep=tabel1"], "sweep=tabel1: no such option; choices: "),
@@ -94,17 +108,19 @@ def test_eps_is_a_number_or_a_fraction(text: object, value: float) -> None:
 
 
 def test_eps_reaches_the_threat_as_a_number() -> None:
-    assert config_for("attack", "eps=8/255", "threat=pixel")["threat"]["eps"] == 8 / 255
+    attack = experiment_for("attack", "eps=8/255", "threat=pixel").evaluation
+    assert attack.threat.values["eps"] == attack.eps == 8 / 255
 
 
 def test_a_constructor_that_refuses_is_quoted_with_its_key() -> None:
     with pytest.raises(UserError, match="attack: steps must be at least 1, not 0"):
-        build("attack", config_for("attack", "attack.steps=0")["attack"])
+        build("attack", experiment_for("attack", "attack.steps=0").evaluation.attack)
 
 
 def test_a_data_set_may_choose_encoders_and_the_user_has_the_last_word() -> None:
-    assert config_for("train", "dataset=music")["visual"]["weights"] == "imagenet"
-    assert config_for("train", "dataset=music", "visual=cnn")["choices"]["visual"] == "cnn"
+    music = experiment_for("train", "dataset=music").model
+    assert music.visual.values["weights"] == "imagenet"
+    assert experiment_for("train", "dataset=music", "visual=cnn").model.visual.name == "cnn"
 
 
 PAPER = {
@@ -116,14 +132,10 @@ PAPER = {
 
 @pytest.mark.parametrize("name", PAPER)
 def test_the_papers_settings(name: str) -> None:
-    config = config_for("train", f"dataset={name}")
-    data, training = config["dataset"], config["training"]
-    assert (
-        len(data["classes"]),
-        training["epochs"],
-        training["batch_size"],
-        training["milestones"],
-    ) == PAPER[name]
-    assert (training["lr_audio"], training["lr_visual"], training["lr_head"]) == (1e-3, 1e-4, 1e-3)
-    assert (training["momentum"], training["weight_decay"]) == (0.9, 1e-4)
+    model = experiment_for("train", f"dataset={name}").model
+    data, training = model.dataset.values, model.training
+    epochs, batch_size, milestones = training.epochs, training.batch_size, training.milestones
+    assert (len(data["classes"]), epochs, batch_size, list(milestones)) == PAPER[name]
+    assert (training.lr_audio, training.lr_visual, training.lr_head) == (1e-3, 1e-4, 1e-3)
+    assert (training.momentum, training.weight_decay) == (0.9, 1e-4)
     assert (data["image_size"], data["audio_samples"], data["frames"]) == (224, 65_535, 1)

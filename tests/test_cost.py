@@ -14,7 +14,7 @@ from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
 from avrobust.attacks.transfer import Transfer
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.summaries import cost, sum_queries, worst_case
+from avrobust.evaluation.summaries import by_condition, cost, sum_queries, worst_case
 from avrobust.threats import suite
 from avrobust.types import Clip
 from tests.support import batch_of, model_for
@@ -67,21 +67,23 @@ def test_clips_that_fell_are_left_alone_and_the_others_get_every_start() -> None
 
 def test_one_gradient_for_all_conditions_is_counted_as_asked_and_as_shared() -> None:
     records = evaluate(MODEL, [BATCH], FGSM(), SUITE)
-    assert cost(records) == {
-        c: {"gradients": 1.0, "queries": 0.0, "shared_gradients": 1.0} for c in SUITE
-    }
-    pgd = cost(evaluate(MODEL, [BATCH], PGD(3), SUITE))
-    assert pgd["audio"] == {"gradients": 3.0, "queries": 0.0, "shared_gradients": 1.0}
+    groups = by_condition(records)
+    for condition in SUITE:
+        expected = {"gradients": 1.0, "queries": 0.0, "shared_gradients": 1.0}
+        assert cost(groups[condition]) == expected
+    pgd = by_condition(evaluate(MODEL, [BATCH], PGD(3), SUITE))
+    assert cost(pgd["audio"]) == {"gradients": 3.0, "queries": 0.0, "shared_gradients": 1.0}
 
 
 def test_of_transferred_clips_the_sources_passes_are_counted() -> None:
     records = evaluate(Counting(), [BATCH], Transfer(PGD(3), MODEL), SUITE)
-    assert cost(records)["visual"]["gradients"] == 3
+    assert cost(by_condition(records)["visual"])["gradients"] == 3
 
 
 def test_an_adaptive_attack_costs_what_all_its_objectives_cost() -> None:
     found = [evaluate(MODEL, [BATCH], attack, SUITE) for attack in (PGD(3), PGD(4))]
-    assert cost(sum_queries(worst_case(found), found))["audio"]["gradients"] == 7
+    summed = by_condition(sum_queries(worst_case(found), found))
+    assert cost(summed["audio"])["gradients"] == 7
 
 
 def test_what_is_counted_does_not_depend_on_batch_mates() -> None:

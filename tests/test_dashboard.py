@@ -1,6 +1,7 @@
-"""The W&B workspace and report as code: what is on them is what is published; nothing here asks the network."""
+"""The W&B workspace and report as code: they show what is published. No test asks the network."""
 
 import builtins
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import pytest
 from avrobust.cli.main import main
 from avrobust.tracking import dashboard
 from avrobust.tracking.dashboard import CHOICES, CURVES, MORE, SCORES
-from avrobust.tracking.wandb import summary
-from avrobust.types import STANDARD_NAMES as CONDITIONS
-from tests.support import config_for
+from avrobust.tracking.wandb import published_config, summary
+from tests.results import TRUSTED, comparison_with, evaluation_result
+from tests.support import experiment_for
 
 # wandb-workspaces 0.4 declares its validators as Pydantic 1 did.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -26,19 +27,15 @@ def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_shown_is_what_is_published() -> None:
-    config: Any = config_for("attack")
+    experiment = experiment_for("defend", "defense=minsim")
+    published: Any = published_config(experiment)
     for name in CHOICES.values():
-        node = config
+        node = published
         for part in name.split("."):
             node = node[part]
-    result = {
-        "accuracy": dict.fromkeys(CONDITIONS, 50.0),
-        "average": 50.0,
-        "ri": 1.0,
-        "n": 4,
-        "bounded": True,
-        "verdict": {"trusted": True},
-    }
+    undefended = evaluation_result(experiment_for("attack"), (3, 2, 2, 2), n=4)
+    result = evaluation_result(experiment, (3, 2, 2, 2), n=4, verdict=TRUSTED)
+    result = replace(result, comparison=comparison_with(result, undefended))
     assert {*SCORES.values(), *MORE} <= set(summary(result))
 
 
@@ -95,7 +92,7 @@ def test_the_workspace_has_the_table_the_coordinates_and_the_curves() -> None:
 
 def test_the_report_tells_attacks_from_trainings() -> None:
     pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed")
-    made = dashboard.report("ours", "lab")
+    made = dashboard.wandb_report("ours", "lab")
     grids = [block for block in made.blocks if type(block).__name__ == "PanelGrid"]
     filters = [grid.runsets[0].filters for grid in grids]
     assert ["'attack'" in text and "'defend'" in text for text in filters] == [True, True, False]

@@ -1,20 +1,19 @@
 """defend.py as a user types it, on a tiny data set."""
 
 import csv
-import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from avrobust.errors import UserError
-from avrobust.evaluation.metrics import robustness_improvement
-from avrobust.report.collect import collect
+from avrobust.experiments.results import EvaluationResult
+from avrobust.report.load import load
 from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
 from avrobust.tasks import defend as defend_task
-from tests.support import attack, config_for, run_script
+from tests.results import evaluations, trainings
+from tests.support import attack, experiment_for, run_script
 
 DECLARED = ("apgd_plus_cosine", "apgd_minus_cosine")  # by MinSim, besides cross-entropy
 
@@ -37,39 +36,39 @@ def defended(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
-def result(runs: Path, task: str = "defend") -> dict[str, Any]:
-    (path,) = (runs / task).glob("*/result.json")
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+def result(runs: Path, task: str = "defend") -> EvaluationResult:
+    (only,) = evaluations(runs, task)
+    return only
 
 
 def test_both_models_are_trained_and_the_undefended_one_attacked(defended: Path) -> None:
-    defenses = {
-        json.loads(p.read_text())["config"]["choices"]["defense"]
-        for p in defended.glob("train/*/result.json")
-    }
+    defenses = {training.experiment.model.defense.name for training in trainings(defended)}
     assert defenses == {"none", "minsim"}
-    assert result(defended, "attack")["config"]["choices"]["defense"] == "none"
+    assert not result(defended, "attack").experiment.model.defended
 
 
 def test_ri_is_against_the_undefended_row(defended: Path) -> None:
     ours, theirs = result(defended), result(defended, "attack")
-    assert ours["against"]["run_id"] == theirs["run_id"]
-    assert ours["ri"] == pytest.approx(robustness_improvement(ours["accuracy"], theirs["accuracy"]))
+    assert ours.comparison is not None
+    assert ours.comparison.run_id == theirs.run_id
+    clean = ours.clean.accuracy.percent - theirs.clean.accuracy.percent
+    assert ours.comparison.ri == pytest.approx(clean + ours.average - theirs.average)
 
 
 def test_the_headline_is_the_worst_of_all_objectives(defended: Path) -> None:
     found = result(defended)
-    assert list(found["objectives"]) == ["cross_entropy", "plus_cosine", "minus_cosine"]
-    for condition, accuracy in found["accuracy"].items():
-        assert accuracy <= min(row[condition] for row in found["objectives"].values())
+    assert found.comparison is not None
+    objectives = found.comparison.objectives
+    assert list(objectives) == ["cross_entropy", "plus_cosine", "minus_cosine"]
+    for condition, accuracy in found.accuracy.items():
+        assert accuracy <= min(row[condition] for row in objectives.values())
 
 
 def test_the_row_can_be_recomputed_from_the_examples(defended: Path) -> None:
     found = result(defended)
     (path,) = defended.glob("defend/*/examples.csv")
     rows = list(csv.DictReader(path.read_text().splitlines()))
-    for condition, accuracy in found["accuracy"].items():
+    for condition, accuracy in found.accuracy.items():
         mine = [row["correct"] == "True" for row in rows if row["condition"] == condition]
         assert 100 * sum(mine) / len(mine) == pytest.approx(accuracy)
 
@@ -106,29 +105,24 @@ def test_an_ensemble_is_told_all_objectives_and_runs_once(
         "threat.visual=20",
     )
     _, *overrides = defend(prepared, tmp_path, "defense=minsim", *small)
-    found = defend_task.main(config_for("defend", *overrides))
-    assert found["objectives"] == {"together": found["accuracy"]}
-    assert set().union(*found["felled"].values()) <= {
-        "clean",
-        "apgd_ce",
-        "apgd_t",
-        *DECLARED,
-        "square",
-    }
-    assert found["cost"]["audio"]["gradients"] <= (1 + 1 + len(DECLARED)) * (
-        3 + 1
-    )  # a start and 3 steps each
-    assert "verdict" in found
+    found = defend_task.main(experiment_for("defend", *overrides))
+    assert found.comparison is not None
+    assert found.comparison.objectives == {"together": found.accuracy}
+    for condition in found.attacked:
+        members = {"clean", "apgd_ce", "apgd_t", *DECLARED, "square"}
+        assert set(condition.success_by_attack) <= members
+        assert condition.cost is not None
+        # A start and 3 steps each.
+        assert condition.cost.gradients <= (1 + 1 + len(DECLARED)) * (3 + 1)
+    assert found.verdict is not None
 
 
 def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:
-    (found,) = (
-        table for table in tables(collect(defended), Scores(defended)) if table.name == "table3"
-    )
-    shown = found.shown.set_index("defense")
-    assert shown.loc["minsim", "RI"].startswith(("+", "-"))
-    assert shown.loc["none", "notes"] == ""
-    assert shown.loc["trades", "notes"] == "missing"
+    (table,) = (one for one in tables(load(defended), Scores()) if one.name == "table3")
+    lines = {line.cells["defense"].main: line.cells for line in table.lines}
+    assert lines["minsim"]["RI"].main.startswith(("+", "-"))
+    assert lines["none"]["notes"].main == ""
+    assert lines["exfmem"]["notes"].main == "missing"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +164,7 @@ def test_settings_that_make_no_sense_are_refused(
 ) -> None:
     _, *overrides = defend(prepared, tmp_path, *mistake)
     with pytest.raises(UserError) as caught:
-        defend_task.main(config_for("defend", *overrides))
+        defend_task.main(experiment_for("defend", *overrides))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.rglob("result.json"))

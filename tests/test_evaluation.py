@@ -147,8 +147,6 @@ def test_summary() -> None:
     summary = summarize(row(c, i < k) for c, k in counts.items() for i in range(4))
     assert summary.n == 4
     assert summary.accuracy == {"clean": 100.0, "audio": 75.0, "visual": 50.0, "audiovisual": 0.0}
-    assert summary.average == pytest.approx(125 / 3)
-    assert summary.average_with_clean == pytest.approx(56.25)
     assert summary.interval["audio"] == pytest.approx((30.06, 95.44), abs=0.01)  # Wilson, 3 of 4
 
 

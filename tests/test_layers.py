@@ -1,13 +1,14 @@
 """Who may import whom: read from the imports themselves."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import PROJECT
+from tests.support import PROJECT, attack, run_in_new_interpreter
 
 SOURCE = PROJECT / "src" / "avrobust"
 
@@ -15,6 +16,7 @@ SOURCE = PROJECT / "src" / "avrobust"
 LAYERS = (
     ("errors", "types"),
     ("utils",),
+    ("charts",),
     ("threats",),
     ("data",),
     ("preparation",),
@@ -29,7 +31,6 @@ LAYERS = (
     ("analyses", "tasks", "report"),
     ("cli",),
 )
-SERVE_TASKS_ALONE = ("config", "runs", "tracking")
 
 
 def modules() -> dict[str, Path]:
@@ -73,17 +74,18 @@ def test_nothing_imports_upwards(name: str) -> None:
         assert layer(other) <= layer(name), f"avrobust.{name} imports avrobust.{other}"
 
 
-def test_services_serve_tasks_alone() -> None:
+def test_no_module_below_tasks_builds_from_a_config() -> None:
+    services = {"experiments.config", "experiments.build", "experiments.runs", "utils.gpus"}
     for name, path in modules().items():
-        if name.split(".")[0] in ("tasks", "app", "cli", *SERVE_TASKS_ALONE):
+        if name.split(".")[0] in ("tasks", "cli", "tracking", "experiments"):
             continue
-        used = {other for other in ours(path) if other.split(".")[0] in SERVE_TASKS_ALONE}
+        used = ours(path) & services
         assert not used, f"avrobust.{name} imports {used}"
 
 
 @pytest.mark.parametrize(
     ("package", "owner"),
-    [("wandb", "tracking"), ("wandb_workspaces", "dashboard"), ("pydantic", "config")],
+    [("wandb", "tracking.wandb"), ("wandb_workspaces", "tracking.dashboard")],
 )
 def test_one_importer(package: str, owner: str) -> None:
     users = {
@@ -94,8 +96,9 @@ def test_one_importer(package: str, owner: str) -> None:
     assert users <= {owner}
 
 
-def test_tracking_is_imported_only_if_its_option_is_chosen() -> None:
-    assert [name for name, path in modules().items() if "tracking" in ours(path)] == ["dashboard"]
+def test_wandb_is_imported_only_if_its_option_is_chosen() -> None:
+    importers = [name for name, path in modules().items() if "tracking.wandb" in ours(path)]
+    assert importers == ["tracking.dashboard"]
 
 
 def test_attacks_know_no_defense() -> None:
@@ -106,7 +109,7 @@ def test_attacks_know_no_defense() -> None:
 
 def test_only_config_instantiates() -> None:
     users = {name for name, path in modules().items() if "hydra.utils" in imported(path)}
-    assert users == {"config"}
+    assert users == {"experiments.build", "experiments.targets"}
 
 
 LIGHT = (
@@ -115,6 +118,7 @@ LIGHT = (
     "defend",
     "avrobust.report.row",
     "avrobust.report.page, avrobust.report.figures",
+    "avrobust.charts.page, avrobust.charts.paper",
     "avrobust.cli.main",
     "avrobust.synthetic.dataset",
     "avrobust.experiments.runs",
@@ -128,3 +132,53 @@ def test_light_modules_do_not_load_torch(code: str) -> None:
         [sys.executable, "-c", check], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def packages_of_a_start(*command: str) -> set[str]:
+    """The packages that a script imports from start to end, as Python itself lists them."""
+    done = run_in_new_interpreter(*command, flags=("-X", "importtime"))
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def test_a_finished_run_is_printed_without_torch_and_pandas(prepared: Path, attacked: Path) -> None:
+    packages = packages_of_a_start(*attack(prepared, attacked, "attack=fgsm"))
+    assert {"avrobust", "hydra"} <= packages
+    assert not packages & {"torch", "pandas", "scipy", "sklearn", "librosa", "matplotlib", "jinja2"}
+
+
+def test_a_trained_model_is_attacked_without_what_trains_prepares_and_reports(
+    prepared: Path, attacked: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(attacked, tmp_path / "runs")
+    packages = packages_of_a_start(*attack(prepared, tmp_path / "runs", "attack=fgsm", "eps=0.02"))
+    assert {"avrobust", "torch"} <= packages
+    assert not packages & {"pytorch_lightning", "lightning_fabric", "torchmetrics"}
+    assert not packages & {"torchvision", "torchaudio", "librosa", "av", "decord", "sklearn"}
+    assert not packages & {"pandas", "matplotlib", "jinja2"}
+
+
+# The same job in each folder: the entry of a task, and the parts of an analysis.
+SAME_JOB = {"main", "analyze", "charts", "section"}
+
+
+def test_no_public_name_means_two_things() -> None:
+    """A class or function has one definition; constants stay in the file that reads them."""
+    places: dict[str, list[str]] = {}
+    for module, path in modules().items():
+        for node in ast.parse(path.read_text()).body:
+            for name in defined(node):
+                if not name.startswith("_") and name not in SAME_JOB:
+                    places.setdefault(name, []).append(module)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def defined(node: ast.stmt) -> list[str]:
+    """The classes, functions and types that a statement of a module defines."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        name = node.targets[0].id
+        return [name] if name != name.upper() else []
+    return []

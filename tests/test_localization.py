@@ -1,9 +1,8 @@
 """Where a model looks: attention, metrics on maps made by hand, boxes, and the command from a run to the page."""
 
-import json
 import re
 import shutil
-import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,8 @@ import torch
 from PIL import Image, ImageDraw
 from sklearn.metrics import auc
 
-from avrobust.analyses.localization import section as shown
+from avrobust.analyses.base import Analyzed
+from avrobust.analyses.localization.analysis import ANALYSIS
 from avrobust.analyses.localization.compute import (
     area_under_curve,
     guess,
@@ -22,24 +22,31 @@ from avrobust.analyses.localization.compute import (
     respond,
     scaled,
 )
+from avrobust.analyses.localization.outcome import (
+    BASELINE_WORDS,
+    LocalizeOutcome,
+    ShownPrediction,
+)
+from avrobust.analyses.localization.section import eps_chart
+from avrobust.analyses.outcomes import read_outcome, write_outcome
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.pgd import PGD
 from avrobust.cli.main import main
 from avrobust.data.boxes import Box, in_sample, sample_boxes
-from avrobust.data.clips import collate, read_picture
+from avrobust.data.clips import collate, read_frame
 from avrobust.data.layout import Entry, Format
 from avrobust.data.mosaic import Mosaics, corner, in_mosaic
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
+from avrobust.experiments.result_files import read_result, write_result
+from avrobust.experiments.results import EvaluationResult
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.encoders.resnet import ResNet
 from avrobust.models.folding import folded
 from avrobust.models.fusion.attention import Attention
-from avrobust.report.collect import collect, read_results
-from avrobust.report.page import write_page
-from avrobust.report.scores import Scores
-from avrobust.report.tables import overview, tables
+from avrobust.report.environment import render
+from avrobust.report.row import title
 from avrobust.tasks import attack as attack_task
 from avrobust.threats import suite
 from avrobust.types import Clip, Features
@@ -49,10 +56,12 @@ from tests.support import (
     batch_of,
     built,
     clip_of,
-    config_for,
+    experiment_for,
     model_for,
+    run_script,
     write_prepared,
 )
+from tests.test_page import page
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +235,7 @@ def test_a_box_follows_the_crop_of_its_sample(size: tuple[int, int], tmp_path: P
     picture = Image.new("RGB", size)
     ImageDraw.Draw(picture).rectangle((18, 12, 32, 30), fill="white")
     picture.save(tmp_path / "frame.png")
-    bright = (read_picture(tmp_path / "frame.png", 80, None).mean(0) > 0.5).numpy()
+    bright = (read_frame(tmp_path / "frame.png", 80, None).mean(0) > 0.5).numpy()
     rows, columns = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
     box = in_sample(
         Box(*(c / s for c, s in zip(corners, (width, height) * 2, strict=True))), size, 80
@@ -294,103 +303,75 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, *overrides = attack(
         place / "clips", place / "runs", "attack=fgsm", "fusion=attention", "training.epochs=1"
     )
-    result = attack_task.main(config_for("attack", *overrides))
-    folder = place / "runs" / "attack" / str(result["run_id"])
-    done = subprocess.run(
-        [AVROBUST, "localize", str(folder), "--levels", "2", "--examples", "2"],
-        capture_output=True,
-        text=True,
-    )
+    result = attack_task.main(experiment_for("attack", *overrides))
+    folder = place / "runs" / "attack" / result.run_id
+    done = run_script(AVROBUST, "localize", str(folder), "--levels", "2", "--examples", "2")
     assert done.returncode == 0, done.stderr
     assert re.search(r"\| xAV +\| 0.006 ", done.stdout)
     assert "n = 6, 5 with boxes; maps of 2 x 2" in done.stdout
     return folder
 
 
+def analyzed(folder: Path) -> Analyzed[LocalizeOutcome]:
+    """What the analysis found about a run."""
+    result = read_result(folder)
+    assert isinstance(result, EvaluationResult)
+    return Analyzed(result, title(result), folder, read_outcome(ANALYSIS, folder))
+
+
 def test_a_run_gets_its_numbers_and_its_heat_maps(finished: Path) -> None:
-    content, result = (
-        json.loads((finished / f"{name}.json").read_text()) for name in ("localization", "result")
-    )
-    assert (content["n"], content["boxes"], content["shares"]) == (6, 5, [0.5, 1.0])
-    assert content["clean"]["accuracy"] == result["accuracy"]["clean"]
-    assert content["clean"]["moved"] == 0
-    for condition, levels in content["attacked"].items():
-        assert levels[-1]["accuracy"] == result["accuracy"][condition]
+    result, _, _, outcome = analyzed(finished)
+    assert (outcome.n, outcome.boxes, outcome.shares) == (6, 5, (0.5, 1.0))
+    assert outcome.clean.recognized == result.clean.accuracy
+    assert outcome.clean.moved.percent == 0
+    for condition in outcome.attacked:
+        recognized = condition.scores[-1].recognized
+        assert recognized.percent == result.accuracy[condition.condition]
     # The middles of 2 x 2 places are at quarters; the patch spans 0.22 to 0.85 and 0.25 to 0.75 of
     # the crop.
-    assert content["clean"]["pointing"] == 100
-    assert "pointing" not in content["baselines"]["whole"]
-    with np.load(finished / "localization.npz") as file:
+    assert outcome.clean.places is not None
+    assert outcome.clean.places.pointing is not None
+    assert outcome.clean.places.pointing.percent == 100
+    pointing = {baseline.name: baseline.places.pointing for baseline in outcome.baselines}
+    assert pointing["whole"] is None
+    assert pointing["center"] is not None
+    with np.load(finished / "localize.npz") as file:
         assert file["frames"].shape == (2, 4, 3, 32, 32)
         assert file["maps"].shape == (2, 4, 2, 2)
         assert file["boxes"][0] == pytest.approx([0.22, 0.25, 0.85, 0.75], abs=0.01)
-    for name in ("localization-eps.png", "localization-eps.pdf", "localization-maps.png"):
+    for name in ("localize-eps.png", "localize-eps.pdf", "localize-maps.png"):
         assert (finished / name).stat().st_size > 5_000
-
-
-def page(runs: Path) -> str:
-    frame = collect(runs)
-    write_page(
-        runs / "index.html",
-        frame,
-        read_results(runs),
-        [*tables(frame, Scores(runs)), overview(frame)],
-        runs,
-    )
-    return (runs / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_page_shows_sound_sources_with_names_as_text(finished: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(finished.parents[1], runs)
-    path = runs / "attack" / finished.name / "localization.json"
-    content = json.loads(path.read_text())
-    content["examples"][0]["said"]["audio"] = ["<script>alert(1)</script>", 0.5]
-    path.write_text(json.dumps(content))
+    folder = runs / "attack" / finished.name
+    outcome = read_outcome(ANALYSIS, folder)
+    shown = outcome.shown[0]
+    nasty = ShownPrediction("audio attacked", "<script>alert(1)</script>", 0.5)
+    changed = replace(shown, predictions=(*shown.predictions[:-1], nasty))
+    write_outcome(ANALYSIS, folder, replace(outcome, shown=(changed, *outcome.shown[1:])))
     text = page(runs)
     assert "<h2>Sound sources</h2>" in text
     assert text.count('alt="Heat map') == 2 * 4
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
-    assert f"guess: {shown.GUESSES['center']}" in text
-    path.unlink()
+    assert f"guess: {BASELINE_WORDS['center']}" in text
+    (folder / "localize.npz").write_bytes(b"damaged")
+    assert 'alt="Heat map' not in page(runs)
+    (folder / "localize.json").unlink()
     assert "Sound sources" not in page(runs)
 
 
-def localized(folder: Path, label: str) -> None:
-    """Gives a finished run sound sources, with classes of this name."""
-    scores = dict.fromkeys(("pointing", "ciou", "auc", "moved", "accuracy"), 50.0)
-    scores |= {f"{name}_interval": (40.0, 60.0) for name in scores if name != "auc"}  # type: ignore[misc]
-    conditions = ("clean", "audio", "visual", "audiovisual")
-    content = {
-        **{"n": 9, "boxes": 9, "map": [2, 2], "eps": 0.006, "mosaic": True, "shares": [0.5, 1.0]},
-        **{
-            "clean": scores,
-            "attacked": {c: [scores] * 2 for c in conditions[1:]},
-            "baselines": {"center": scores},
-        },
-        "examples": [
-            {"key": f"{label}/0", "label": label, "said": {c: [label, 0.5] for c in conditions}}
-        ],
-    }
-    (folder / "localization.json").write_text(json.dumps(content))
-    frames, maps = (
-        np.zeros((1, 4, 3, 8, 8), np.uint8),
-        np.random.default_rng(0).random((1, 4, 2, 2), np.float32),
-    )
-    box = np.array([[0.1, 0.1, 0.5, 0.5]], np.float32)
-    np.savez(
-        folder / "localization.npz",
-        conditions=np.array(conditions),
-        frames=frames,
-        maps=maps,
-        boxes=box,
-    )
-
-
 def test_pages_without_room_leave_runs_out(finished: Path) -> None:
-    found = shown.sources({finished.name: "title"}, finished.parents[1], 1000)
-    assert (found.shown, found.of) == ([], 1)
+    assert ANALYSIS.section([analyzed(finished)], render, 1000) is None
+    section = ANALYSIS.section([analyzed(finished)], render, 1_000_000)
+    assert section is not None
+    most = len(section.html.encode()) + 1000
+    both = ANALYSIS.section([analyzed(finished), analyzed(finished)], render, most)
+    assert both is not None
+    assert "1 of 2 runs" in both.html
 
 
 def test_without_boxes_there_are_pictures_and_what_moved(
@@ -401,39 +382,27 @@ def test_without_boxes_there_are_pictures_and_what_moved(
     boxes = finished.parents[2] / "clips" / "boxes.csv"
     text = boxes.read_text()
     boxes.unlink()
+    command = ["localize", str(folder), "--levels", "1"]
     try:
-        assert (
-            main(
-                [
-                    "localize",
-                    str(folder),
-                    "--levels",
-                    "1",
-                    "--examples",
-                    "1",
-                    "--conditions",
-                    "visual",
-                ]
-            )
-            == 0
-        )
-        content = json.loads((folder / "localization.json").read_text())
+        assert main([*command, "--examples", "1", "--conditions", "visual"]) == 0
+        without = analyzed(folder)
         out = capsys.readouterr().out
-        assert main(["localize", str(folder), "--levels", "1", "--examples", "0", "--mosaic"]) == 0
-        mosaic = json.loads((folder / "localization.json").read_text())
+        assert main([*command, "--examples", "0", "--mosaic"]) == 0
+        mosaic = analyzed(folder).outcome
     finally:
         boxes.write_text(text)
-    assert content["boxes"] == 0
-    assert content["baselines"] == {}
-    assert list(content["attacked"]) == ["visual"]
-    assert content["clean"].keys() == {"accuracy", "accuracy_interval", "moved", "moved_interval"}
-    assert [p.title for p in shown.panels(content)] == ["peak moved, %", "recognized, %"]
+    assert without.outcome.boxes == 0
+    assert without.outcome.baselines == ()
+    assert [one.condition for one in without.outcome.attacked] == ["visual"]
+    assert without.outcome.clean.places is None
+    panels = eps_chart(without).panels
+    assert [panel.title for panel in panels] == ["peak moved, %", "recognized, %"]
     assert "no boxes" in out
-    assert (mosaic["boxes"], mosaic["map"], mosaic["clean"]["pointing"] >= 0) == (6, [4, 4], True)
-    assert mosaic["baselines"]["whole"]["auc"] == pytest.approx(
-        100 * (5.5 / 20)
-    )  # the own picture is a quarter
-    assert not (folder / "localization.npz").exists()
+    assert (mosaic.boxes, mosaic.map_size) == (6, (4, 4))
+    assert mosaic.clean.places is not None
+    whole = {baseline.name: baseline.places for baseline in mosaic.baselines}["whole"]
+    assert whole.auc == pytest.approx(100 * (5.5 / 20))  # the own picture is a quarter
+    assert not (folder / "localize.npz").exists()
 
 
 def test_a_model_without_a_map_is_refused(
@@ -441,10 +410,21 @@ def test_a_model_without_a_map_is_refused(
 ) -> None:
     folder = tmp_path / "attack" / "other"
     folder.mkdir(parents=True)
-    result = json.loads((finished / "result.json").read_text())
-    result["config"]["fusion"]["_target_"] = "avrobust.models.fusion.concat.Concat"
-    (folder / "result.json").write_text(json.dumps(result))
+    result = analyzed(finished).result
+    fusion = experiment_for("attack", "fusion=concat").model.fusion
+    model = replace(result.experiment.model, fusion=fusion)
+    experiment = replace(result.experiment, model=model)
+    write_result(folder, replace(result, experiment=experiment))
     assert main(["localize", str(folder)]) == 2
     error = capsys.readouterr().err
     assert "its fusion, Concat, has no response map" in error
     assert error.count("\n") == 1
+
+
+def test_a_condition_that_the_run_has_not_is_refused(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["localize", str(finished), "--conditions", "visual,smell"]) == 2
+    error = capsys.readouterr().err
+    assert "--conditions smell" in error
+    assert "choices: audio, visual, audiovisual" in error

@@ -1,58 +1,37 @@
 """Findings and the page, from result files, without running anything. In a browser: test_browser.py."""
 
-import csv
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from avrobust.experiments.runs import run_for
-from avrobust.report.claims import Claim, claims
-from avrobust.report.collect import collect, read_results
+from avrobust.experiments.identity import run_id
 from avrobust.report.command import command
-from avrobust.report.curves import axis, strengths
+from avrobust.report.curves import strength_figures
 from avrobust.report.figures import write_figures
-from avrobust.report.page import _parts, write_page
+from avrobust.report.findings import Finding, findings
+from avrobust.report.load import load
+from avrobust.report.page import write_page
 from avrobust.report.scores import Scores
 from avrobust.report.tables import overview, tables
-from avrobust.types import STANDARD_NAMES as CONDITIONS
-from avrobust.types import Record
-from tests.support import config_for
-from tests.test_tables import N, put
-
-Right = tuple[
-    Iterable[int], Iterable[int], Iterable[int], Iterable[int]
-]  # clips right when clean, and under xA, xV, xAV
-
-
-def run(
-    runs: Path,
-    right: Right,
-    *overrides: str,
-    label: str = "bell",
-    bounded: bool = True,
-    **more: object,
-) -> Path:
-    """A finished attack with the clips that it had right."""
-    sets = [set(clips) for clips in right]
-    folder = put(runs, tuple(map(len, sets)), *overrides, bounded=bounded, **more)  # type: ignore[arg-type]
-    with (folder / "examples.csv").open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(Record._fields)
-        for condition, mine in zip(CONDITIONS, sets, strict=True):
-            for i in range(N):
-                said = label if i in mine else "drum"
-                table.writerow(
-                    [f"{label}/{i}", condition, label, said, i in mine, 0.9, 0.1, 0.0, 0.0]
-                )
-    return folder
+from tests.results import (
+    WEAK,
+    N,
+    comparison_with,
+    evaluation_result,
+    put,
+    put_clips,
+    write,
+    write_records,
+)
+from tests.support import experiment_for
 
 
-def found(runs: Path, number: int) -> Claim:
-    return claims(collect(runs), Scores(runs))[number - 1]
+def found(runs: Path, number: int) -> Finding:
+    return findings(load(runs), Scores())[number - 1]
 
 
 def verdict(runs: Path, number: int) -> str:
@@ -62,12 +41,12 @@ def verdict(runs: Path, number: int) -> str:
 
 def unimodal(runs: Path, audio: int, visual: int) -> None:
     heard, seen = range(audio), range(visual)
-    run(runs, (heard, range(5), heard, range(5)), "attack=fgsm", "fusion=audio_only")
-    run(runs, (seen, seen, range(5), range(5)), "attack=fgsm", "fusion=visual_only")
+    put_clips(runs, (heard, range(5), heard, range(5)), "attack=fgsm", "fusion=audio_only")
+    put_clips(runs, (seen, seen, range(5), range(5)), "attack=fgsm", "fusion=visual_only")
 
 
 def test_a_finding_holds_if_every_comparison_does(tmp_path: Path) -> None:
-    run(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
+    put_clips(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
     unimodal(tmp_path, 60, 70)
     assert verdict(tmp_path, 1) == "holds"
     assert verdict(tmp_path, 2) == "holds"
@@ -76,7 +55,7 @@ def test_a_finding_holds_if_every_comparison_does(tmp_path: Path) -> None:
 
 
 def test_a_difference_that_chance_explains_is_within_noise(tmp_path: Path) -> None:
-    run(tmp_path, (range(63), range(50), range(40), range(10)), "attack=fgsm")
+    put_clips(tmp_path, (range(63), range(50), range(40), range(10)), "attack=fgsm")
     unimodal(tmp_path, 60, 40)
     (trial,) = found(tmp_path, 1).trials
     audio, visual = trial.comparisons
@@ -90,23 +69,22 @@ def test_a_difference_that_chance_explains_is_within_noise(tmp_path: Path) -> No
 
 
 def test_the_contrary_does_not_hold(tmp_path: Path) -> None:
-    run(tmp_path, (range(30), range(20), range(10), range(5)), "attack=fgsm")
+    put_clips(tmp_path, (range(30), range(20), range(10), range(5)), "attack=fgsm")
     unimodal(tmp_path, 60, 70)
     assert verdict(tmp_path, 1) == "does not hold"
 
 
 def test_what_is_missing_is_named_with_its_names(tmp_path: Path) -> None:
-    run(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
+    put_clips(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
     (trial,) = found(tmp_path, 1).trials
     assert trial.verdict == "not enough data"
     assert trial.missing[0] == "attack=fgsm fusion=audio_only defense=none"
 
 
 def test_the_unbounded_and_the_untrusted_prove_nothing(tmp_path: Path) -> None:
-    run(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
-    weak = {"trusted": False, "reasons": ["more steps find more"]}
-    run(tmp_path, (range(90), range(50), range(40), range(10)), "attack=pgd", verdict=weak)
-    run(tmp_path, (range(90), range(50), range(40), range(10)), "attack=mim", bounded=False)
+    put_clips(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
+    put_clips(tmp_path, (range(90), range(50), range(40), range(10)), "attack=pgd", verdict=WEAK)
+    put_clips(tmp_path, (range(90), range(50), range(40), range(10)), "attack=mim", bounded=False)
     (trial,) = found(tmp_path, 4).trials
     assert trial.verdict == "not enough data"
     assert len(trial.missing) == 2
@@ -114,19 +92,24 @@ def test_the_unbounded_and_the_untrusted_prove_nothing(tmp_path: Path) -> None:
 
 def test_equal_counts_as_no_more(tmp_path: Path) -> None:
     for attack, left in (("fgsm", 50), ("pgd", 20), ("mim", 20)):
-        run(tmp_path, (range(90), range(left), range(left), range(left)), f"attack={attack}")
+        put_clips(tmp_path, (range(90), range(left), range(left), range(left)), f"attack={attack}")
     assert verdict(tmp_path, 4) == "holds"
 
 
 def test_ri_is_judged_by_clips(tmp_path: Path) -> None:
     # Two undefended models; the one that the defense was compared with, trained for longer, has
     # fewer runs.
-    run(tmp_path, (range(60), range(5), range(5), range(5)), "attack=fgsm", model="short")
-    run(tmp_path, (range(60), range(5), range(5), range(5)), "attack=pgd", model="short")
+    put_clips(tmp_path, (range(60), range(5), range(5), range(5)), "attack=fgsm", model="short")
+    put_clips(tmp_path, (range(60), range(5), range(5), range(5)), "attack=pgd", model="short")
     longer = ("attack=fgsm", "training.epochs=24")
-    against = run(tmp_path, (range(60), range(30), range(30), range(20)), *longer, model="long")
-    right = (range(60), range(50), range(50), range(40))
-    run(tmp_path, right, "attack=fgsm", "defense=minsim", ri=10.0, against={"run_id": against.name})
+    right = (range(60), range(30), range(30), range(20))
+    against = put_clips(tmp_path, right, *longer, model="long")
+    experiment = experiment_for("defend", f"runs='{tmp_path}'", "attack=fgsm", "defense=minsim")
+    defended = evaluation_result(experiment, (60, 50, 50, 40))
+    defended = write(tmp_path, replace(defended, comparison=comparison_with(defended, against)))
+    write_records(
+        tmp_path, defended, [set(range(60)), set(range(50)), set(range(50)), set(range(40))]
+    )
     (trial,) = found(tmp_path, 6).trials
     (minsim,) = trial.comparisons
     assert (minsim.gained, minsim.lost, minsim.verdict) == (30, 0, "holds")
@@ -135,8 +118,10 @@ def test_ri_is_judged_by_clips(tmp_path: Path) -> None:
 
 def test_seeds_are_put_together_clip_by_clip(tmp_path: Path) -> None:
     for seed in (0, 1):
-        run(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm", f"seed={seed}")
-        run(
+        put_clips(
+            tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm", f"seed={seed}"
+        )
+        put_clips(
             tmp_path,
             (range(60), range(5), range(60), range(5)),
             "attack=fgsm",
@@ -152,7 +137,7 @@ def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> N
     for epochs, left in ((3, {"fgsm": 50, "pgd": 20, "mim": 10}), (4, {"fgsm": 5})):
         for attack, right in left.items():
             clips = (range(90), range(right), range(right), range(right))
-            run(
+            put_clips(
                 tmp_path,
                 clips,
                 f"attack={attack}",
@@ -164,24 +149,18 @@ def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> N
     assert trial.comparisons[0].gained == 30
 
 
-def page(runs: Path) -> str:
-    frame = collect(runs)
-    write_page(
-        runs / "index.html",
-        frame,
-        read_results(runs),
-        [*tables(frame, Scores(runs)), overview(frame)],
-        runs,
-    )
-    return (runs / "index.html").read_text(encoding="utf-8")
+def page(path: Path) -> str:
+    runs = load(path)
+    write_page(path / "index.html", runs, [*tables(runs, Scores()), overview(runs)])
+    return (path / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_page_has_our_numbers_beside_the_papers_and_a_link_to_each_run(tmp_path: Path) -> None:
     music = ("dataset=music", "visual.weights=null", "attack=fgsm", "threat=table1")
-    folder = run(tmp_path, (range(92), range(52), range(26), range(10)), *music)
+    result = put_clips(tmp_path, (range(92), range(52), range(26), range(10)), *music)
     text = page(tmp_path)
-    assert f'<a href="#run-{folder.name}">88.46</a>' in text
-    assert f'id="run-{folder.name}"' in text
+    assert f'<a href="#run-{result.run_id}">88.46</a>' in text
+    assert f'id="run-{result.run_id}"' in text
     assert "-5.76" in text
     assert "python attack.py dataset=music" in text
 
@@ -190,21 +169,18 @@ def test_the_page_has_our_numbers_beside_the_papers_and_a_link_to_each_run(tmp_p
 def test_a_page_without_anything_to_judge_findings_by(
     tmp_path: Path, override: str, bounded: bool
 ) -> None:
-    distance = {"audio": 0.1, "visual": 0.1}
-    put(tmp_path, (52, 26, 26, 0), override, bounded=bounded, largest_distance=distance)
+    put(tmp_path, (52, 26, 26, 0), override, bounded=bounded)
     assert "No finished attack" in page(tmp_path)
 
 
 def test_marks_are_on_the_page(tmp_path: Path) -> None:
     right = (range(90), range(50), range(40), range(10))
-    run(
-        tmp_path, right, "attack=mim", bounded=False, largest_distance={"audio": 0.1, "visual": 0.1}
-    )
-    run(
+    put_clips(tmp_path, right, "attack=mim", bounded=False)
+    put_clips(
         tmp_path,
         right,
         "attack=pgd",
-        verdict={"trusted": False, "reasons": ["more steps find more"]},
+        verdict=WEAK,
     )
     text = page(tmp_path)
     for mark in ("not ε-bounded", "NOT trusted", "more steps find more"):
@@ -213,7 +189,7 @@ def test_marks_are_on_the_page(tmp_path: Path) -> None:
 
 def test_names_from_disk_are_text(tmp_path: Path) -> None:
     root = tmp_path / "<script>alert(1)<"
-    run(
+    put_clips(
         tmp_path,
         (range(90), range(50), range(40), range(10)),
         "dataset=folder",
@@ -225,7 +201,7 @@ def test_names_from_disk_are_text(tmp_path: Path) -> None:
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
-    run(tmp_path, (range(90), range(50), range(40), range(10)))
+    put_clips(tmp_path, (range(90), range(50), range(40), range(10)))
     text = page(tmp_path)
     assert "http://" not in text
     assert "https://" not in text
@@ -235,12 +211,13 @@ def test_the_page_asks_for_nothing_from_elsewhere(tmp_path: Path) -> None:
 def test_curves_start_at_the_clean_accuracy(tmp_path: Path) -> None:
     for eps, left in ((0.006, 40), (0.012, 20)):
         put(tmp_path, (60, left, 30, 10), "attack=fgsm", f"eps={eps}")
-    (strength,) = strengths(collect(tmp_path))
-    audio, *_ = strength.panels
+    (figure,) = strength_figures(load(tmp_path).entries)
+    audio, *_ = figure.panels
     assert [round(p.mean, 2) for p in audio.curves[0].points] == [57.69, 38.46, 19.23]
-    along = axis(strength.panels)
-    assert (along.at(0), along.at(0.006), along.at(0.012)) == (0, 0.12, 1)
-    assert "<polyline" in page(tmp_path)
+    assert [p.eps for p in audio.curves[0].points] == [0, 0.006, 0.012]
+    text = page(tmp_path)
+    assert 'id="curves"' in text
+    assert "concat, eps 0.006: 38.46" in text
 
 
 @pytest.mark.parametrize(
@@ -249,27 +226,24 @@ def test_curves_start_at_the_clean_accuracy(tmp_path: Path) -> None:
         ("attack=pgd", "attack.steps=20", "seed=3", "eps=0.01"),
         ("dataset=synthetic_tiny", "fusion=film", "split=val", "training.epochs=3"),
         ("dataset=folder", "dataset.root='my clips'", "threat=pixel", "eps=8/255", "tags=[a]"),
+        ("fusion@source.fusion=sum", "defense@source.defense=minsim", "source.seed=2"),
+        ("experiment=paper_size", "defense=exfmem", "defense.size=100"),
     ],
 )
 def test_the_command_makes_the_same_run(overrides: tuple[str, ...]) -> None:
-    config = {**config_for("attack", *overrides), "overrides": list(overrides)}
-    script, *given = shlex.split(command({"config": config, "task": "attack"}))[1:]
+    experiment = experiment_for("attack", *overrides)
+    result = evaluation_result(experiment, (1, 1, 1, 1))
+    script, *given = shlex.split(command(result))[1:]
     assert script == "attack.py"
-    assert (
-        run_for("attack", config_for("attack", *given), "x").run_id
-        == run_for("attack", config, "x").run_id
-    )
+    assert run_id(experiment_for("attack", *given), "x") == run_id(experiment, "x")
 
 
 def test_the_command_of_an_undefended_run_that_defend_made_knows_no_defense() -> None:
-    overrides = (
-        "defense=adversarial",
-        "defense.steps=1",
-        "adaptive=paper",
-        "audio.widths=[8,8,8,8]",
-    )
-    config = {**config_for("attack"), "overrides": list(overrides)}
-    line = command({"config": config, "task": "attack"})
+    overrides = ("defense.steps=1", "adaptive=paper", "audio.widths=[8,8,8,8]")
+    experiment = experiment_for("attack", "audio.widths=[8,8,8,8]")
+    execution = replace(experiment.execution, overrides=("defense=adversarial", *overrides))
+    result = evaluation_result(replace(experiment, execution=execution), (1, 1, 1, 1))
+    line = command(result)
     assert "audio.widths=[8,8,8,8]" in line
     assert "defense" not in line
     assert "adaptive" not in line
@@ -278,7 +252,7 @@ def test_the_command_of_an_undefended_run_that_defend_made_knows_no_defense() ->
 def test_the_figures_are_what_the_runs_are_enough_for(tmp_path: Path) -> None:
     for eps, left in ((0.006, 40), (0.012, 20)):
         put(tmp_path, (60, left, 30, 10), "attack=fgsm", f"eps={eps}")
-    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
+    write_figures(load(tmp_path).entries, tmp_path / "figures")
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         "fig3-synthetic-fgsm-paper.pdf",
         "fig3-synthetic-fgsm-paper.png",
@@ -288,10 +262,10 @@ def test_the_figures_are_what_the_runs_are_enough_for(tmp_path: Path) -> None:
 def test_a_figure_of_fusions_needs_two_and_a_plain_file_name(tmp_path: Path) -> None:
     root = ("dataset=folder", "dataset.root='a/my <clips>'", "attack=fgsm")
     put(tmp_path, (60, 40, 30, 10), *root)
-    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
+    write_figures(load(tmp_path).entries, tmp_path / "figures")
     assert not (tmp_path / "figures").exists()
     put(tmp_path, (60, 40, 30, 10), *root, "fusion=sum")
-    write_figures(collect(tmp_path), tmp_path, tmp_path / "figures")
+    write_figures(load(tmp_path).entries, tmp_path / "figures")
     (pdf,) = (tmp_path / "figures").glob("*.pdf")
     assert pdf.name == "fusions-my__clips_-paper.pdf"
 
@@ -303,16 +277,3 @@ def test_the_program_starts_without_what_draws(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("43.70", ("43.70", "")),
-        ("36.54 (28 to 46)", ("36.54", "(28 to 46)")),
-        ("36.54 ± 6.73 (28 to 46)", ("36.54", "± 6.73\n(28 to 46)")),
-        ("+6.52 ± 4.99", ("+6.52", "± 4.99")),
-    ],
-)
-def test_the_parts_of_a_cell(text: str, parts: tuple[str, str]) -> None:
-    assert _parts(text) == parts

@@ -1,4 +1,4 @@
-"""Sweeps on a real Slurm that the test starts for itself: whole sweeps, preemption, the time limit's signal."""
+"""Sweeps on a real Slurm that the test starts: whole sweeps, preemption, the time limit."""
 
 import csv
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.results import evaluations, trainings
 from tests.slurm import command, missing, slurm
 from tests.support import PROJECT, attack
-from tests.test_sweeps import results
 
 pytestmark = [
     pytest.mark.slow,
@@ -75,14 +75,16 @@ def test_a_sweep_is_an_array_of_jobs(
     cluster: dict[str, str], prepared: Path, tmp_path: Path
 ) -> None:
     finish(sweep(cluster, prepared, tmp_path, "fusion=sum,concat", "attack=fgsm,mim"))
-    choices = [result["config"]["choices"] for result in results(tmp_path, "attack").values()]  # type: ignore[index]
-    assert sorted((c["fusion"], c["attack"]) for c in choices) == [
+    chosen = []
+    for result in evaluations(tmp_path):
+        chosen.append((result.experiment.model.fusion.name, result.attack_name))
+    assert sorted(chosen) == [
         ("concat", "fgsm"),
         ("concat", "mim"),
         ("sum", "fgsm"),
         ("sum", "mim"),
     ]
-    assert len(results(tmp_path, "train")) == 2
+    assert len(trainings(tmp_path)) == 2
     assert logs(tmp_path) == ""  # no warning of Lightning's, Hydra's or submitit's
     assert not list(tmp_path.rglob("*%*"))
 
@@ -135,11 +137,14 @@ def test_an_interrupted_job_goes_on_from_its_last_epoch(
     rows = metrics(tmp_path)
     assert [int(row["epoch"]) for row in rows] == list(range(epochs))
     assert rows[marked]["train/loss"] == "mark"  # it was not trained again
-    assert len(results(tmp_path, "attack")) == 1
+    assert len(evaluations(tmp_path)) == 1
 
 
 def mark_last_but_one_epoch(runs: Path) -> int:
-    """Training that epoch again would write its row again. The last may have been killed before it was saved."""
+    """Training that epoch again would write its row again.
+
+    The last epoch may have been killed before it was saved.
+    """
     epoch = len(metrics(runs)) - 2
     (path,) = runs.glob("train/*/metrics.csv")
     path.write_text(

@@ -1,21 +1,20 @@
-"""Training in stages: each starts from the run of the stage before, which others share, and no stage is repeated."""
+"""Training in stages: each starts from the shared run of the stage before; none is repeated."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from avrobust.experiments.identity import stage_before
-from avrobust.experiments.runs import Run, run_for
-from avrobust.tasks.parts import build_parts
-from avrobust.tasks.train import load_trained, trained
-from tests.support import PROJECT, config_for, run_script
+from avrobust.experiments.results import TrainResult
+from avrobust.experiments.runs import Run, run_for, training_run
+from avrobust.experiments.settings import Task
+from avrobust.tasks.loaded import load_trained
+from avrobust.tasks.setup import build_parts
+from avrobust.tasks.train import trained
+from tests.results import trainings
+from tests.support import experiment_for, run_script, start_script
 from tests.test_training import overrides as five_epochs
 
 pytestmark = pytest.mark.filterwarnings(
@@ -28,13 +27,14 @@ def overrides(prepared: Path, runs: Path, *more: str) -> list[str]:
     return five_epochs(prepared, runs, "training.epochs=3", *more)
 
 
-def identity(*overrides: str, task: str = "train") -> str:
-    return run_for(task, config_for(task, *overrides), "data").run_id  # type: ignore[arg-type]
+def identity(*overrides: str, task: Task = "train") -> str:
+    return run_for(experiment_for(task, *overrides), "data").run_id
 
 
 def before(*overrides: str) -> str | None:
-    earlier = stage_before(config_for("train", *overrides))
-    return earlier and run_for("train", earlier, "data").run_id
+    experiment = experiment_for("train", *overrides)
+    earlier = experiment.model.stage_before()
+    return earlier and training_run(experiment, earlier, "data").run_id
 
 
 def test_the_stage_before_is_the_run_that_others_have_too() -> None:
@@ -59,14 +59,10 @@ def test_a_defense_of_two_stages_trains_no_longer_to_match_but_is_compared_with_
 
 @pytest.fixture(scope="module")
 def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Runs of an external feature memory whose second stage was killed after an epoch and then went on."""
+    """Runs of a feature memory whose second stage was killed after an epoch and then went on."""
     runs = tmp_path_factory.mktemp("runs")
     command = ["train.py", *overrides(prepared, runs, "defense=exfmem")]
-    process = subprocess.Popen(
-        [sys.executable, str(PROJECT / command[0]), *command[1:]],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_script(*command)
     deadline = time.monotonic() + 200
     while not any(
         path.read_text().count("\n") >= 2 for path in runs.glob("train/*-exfmem-*/metrics.csv")
@@ -74,9 +70,9 @@ def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert process.poll() is None, "finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.wait()
-    assert [result["config"]["choices"]["defense"] for result in results(runs)] == ["none"]
+    assert defenses(runs) == ["none"]
     first = next(runs.glob("train/*/checkpoint.ckpt")).stat().st_mtime_ns
     done = run_script(*command)
     assert done.returncode == 0, done.stderr
@@ -84,31 +80,32 @@ def runs(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
-def results(runs: Path, task: str = "train") -> list[dict[str, object]]:
-    return [json.loads(path.read_text()) for path in runs.glob(f"{task}/*/result.json")]  # type: ignore[misc]
+def defenses(runs: Path) -> list[str]:
+    """The defenses of the finished trainings, in order of the alphabet."""
+    return sorted(training.experiment.model.defense.name for training in trainings(runs))
 
 
-def second(runs: Path) -> dict[str, object]:
-    (found,) = (r for r in results(runs) if r["stage_before"])
-    return found
+def second(runs: Path) -> TrainResult:
+    (training,) = (training for training in trainings(runs) if training.stage_before)
+    return training
 
 
 def stage_one(runs: Path) -> str:
-    return str(second(runs)["stage_before"])
+    return str(second(runs).stage_before)
 
 
 def test_epochs_are_counted_over_all_stages(runs: Path) -> None:
-    assert second(runs)["epochs"] == 6
-    (first,) = (r for r in results(runs) if not r["stage_before"])
-    assert first["run_id"] == stage_one(runs)
-    assert first["epochs"] == 3
+    assert second(runs).epochs == 6
+    (first,) = (training for training in trainings(runs) if not training.stage_before)
+    assert first.run_id == stage_one(runs)
+    assert first.epochs == 3
 
 
 def test_a_killed_stage_ends_as_an_unbroken_one(runs: Path, prepared: Path, tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / stage_one(runs)).symlink_to(runs / "train" / stage_one(runs))
-    config = config_for("train", *overrides(prepared, tmp_path, "defense=exfmem"))
-    again = trained(config, build_parts(config))
+    experiment = experiment_for("train", *overrides(prepared, tmp_path, "defense=exfmem"))
+    again = trained(experiment, build_parts(experiment.model, experiment.execution))
     ours, theirs = (weights(folder) for folder in (again.folder, runs / "train" / again.run_id))
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
@@ -119,9 +116,9 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_the_banks_are_the_features_of_stage_one(runs: Path, prepared: Path) -> None:
-    state = weights(runs / "train" / str(second(runs)["run_id"]))
-    config = config_for("train", *overrides(prepared, runs))
-    parts = build_parts(config)
+    state = weights(runs / "train" / second(runs).run_id)
+    experiment = experiment_for("train", *overrides(prepared, runs))
+    parts = build_parts(experiment.model, experiment.execution)
     model = load_trained(
         Run("train", stage_one(runs), runs / "train" / stage_one(runs)), parts.model
     ).eval()
@@ -143,5 +140,4 @@ def test_defend_states_what_each_model_was_trained_for(runs: Path, prepared: Pat
         done = run_script(*command)
         assert done.returncode == 0, done.stderr
         assert expected in done.stdout
-    names = sorted(str(r["config"]["choices"]["defense"]) for r in results(runs))  # type: ignore[index]
-    assert names == ["exfmem", "none", "none"]
+    assert defenses(runs) == ["exfmem", "none", "none"]

@@ -1,90 +1,100 @@
-"""What the report makes of a strength.json: words, contours, a figure, a place on the page."""
+"""What the report makes of a surface.json: sentences, charts, a place on the page."""
 
-import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from avrobust.analyses.strength.section import surfaces, words
-from avrobust.report.charts import cells, contours
-from avrobust.report.collect import collect
+from avrobust.analyses.base import Analyzed
+from avrobust.analyses.outcomes import write_outcome
+from avrobust.analyses.surface.analysis import ANALYSIS
+from avrobust.analyses.surface.outcome import BudgetCurve, Interaction, SurfaceOutcome
+from avrobust.analyses.surface.section import sentences, surface_chart
+from avrobust.evaluation.metrics import Share
 from avrobust.report.figures import write_figures
+from avrobust.report.load import load
+from tests.results import put
 from tests.test_page import page
-from tests.test_page import run as put
 
 LEVELS = 5
 
 
-def content(*, gain: float = 20.0) -> dict[str, Any]:
-    """Strengths of a model whose accuracy falls by 5 points a level of audio and 10 a level of video, and by a gain."""
+def outcome(*, gain: float = 20.0) -> SurfaceOutcome:
+    """Accuracy falls by 5 points a level of audio, 10 a level of video, and by a gain of both."""
 
-    def table(value: Any) -> list[list[float]]:
-        return [[float(value(i, j)) for j in range(LEVELS)] for i in range(LEVELS)]
+    def table(value: Callable[[int, int], float]) -> tuple[tuple[float, ...], ...]:
+        return tuple(tuple(float(value(i, j)) for j in range(LEVELS)) for i in range(LEVELS))
 
     def gained(i: int, j: int) -> float:
         return gain * i * j / (LEVELS - 1) ** 2
 
-    shares = [i / (LEVELS - 1) for i in range(LEVELS)]
-    curve = {"accuracy": [90, 80, 70, 60, 50], "interval": [[40, 95]] * LEVELS, "median": 0.5}
-    return {
-        "run_id": "x",
-        "n": 104,
-        "largest": {"audio": 0.02, "visual": 0.04},
-        "shares": shares,
-        "curves": dict.fromkeys(("audio", "visual", "audiovisual"), curve),
-        "grid": shares,
-        "surface": {
-            "accuracy": table(lambda i, j: 90 - 5 * i - 10 * j - gained(i, j)),
-            "gain": table(gained),
-            "neither": table(gained),
-            "saved_by_visual": table(lambda i, j: 10 * j),
-            "saved_by_audio": table(lambda i, j: 5 * i),
-            "unsaved": table(lambda i, j: 0),
-        },
-    }
+    shares = tuple(i / (LEVELS - 1) for i in range(LEVELS))
+    accuracy = tuple(Share(90 - 10 * i, 40, 95, 104) for i in range(LEVELS))
+    conditions = (("audio", "xA"), ("visual", "xV"), ("audiovisual", "xAV"))
+    return SurfaceOutcome(
+        n=104,
+        largest={"audio": 0.02, "visual": 0.04},
+        shares=shares,
+        curves=tuple(BudgetCurve(name, title, accuracy, 0.5) for name, title in conditions),
+        grid=shares,
+        interaction=Interaction(
+            accuracy=table(lambda i, j: 90 - 5 * i - 10 * j - gained(i, j)),
+            gain=table(gained),
+            neither=table(gained),
+            saved_by_visual=table(lambda i, j: 10 * j),
+            saved_by_audio=table(lambda i, j: 5 * i),
+            unsaved=table(lambda i, j: 0),
+        ),
+    )
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    folder = put(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
-    (folder / "strength.json").write_text(json.dumps(content()))
+    result = put(tmp_path, (90, 50, 40, 10), "attack=fgsm")
+    write_outcome(ANALYSIS, tmp_path / "attack" / result.run_id, outcome())
     return tmp_path
 
 
-def test_the_interaction_in_words() -> None:
-    fall, gain, saved = words(content())
+def test_the_interaction_in_sentences() -> None:
+    fall, gain, saved = sentences(outcome())
     assert "eps 0.02 on audio and 0.04 on video" in fall
     assert "from 90.0 % to 70.0 % by audio alone, 50.0 % by video alone and 10.0 % by both" in fall
     assert gain.endswith("gains at most 20.0 points, at 0.02 and 0.04.")
-    assert (
-        "40.0 % fall to both at the largest budgets but not with the video intact, 20.0 % not with the audio"
-        in saved
-    )
-    assert words(content(gain=0))[1].endswith("gains nothing anywhere.")
+    assert "40.0 % fall to both at the largest budgets but not with the video intact" in saved
+    assert "20.0 % not with the audio" in saved
+    assert sentences(outcome(gain=0))[1].endswith("gains nothing anywhere.")
 
 
-def test_cells_and_contours_have_audio_to_the_right_and_video_up() -> None:
-    corner = next(
-        cell
-        for cell in cells(content(), "accuracy")
-        if (cell.x, cell.y) == (LEVELS - 1, LEVELS - 1)
-    )
-    assert corner.text == "audio 0.02, video 0: 70.0"
-    assert corner.share == 0.7
-    (line,) = [line for line in contours(content(gain=0), "accuracy") if line.level == 75]
-    points = [tuple(map(float, point.split(","))) for point in line.points.split()]
-    assert (3.5, 4.5) in points  # three levels of audio and none of video
-    assert (0.5, 3.0) in points  # none of audio, and half way between one and two of video
+def test_the_chart_has_audio_to_the_right_and_video_up(runs: Path) -> None:
+    (entry,) = load(runs).entries
+    analyzed = Analyzed(entry.result, entry.title, entry.folder, outcome())
+    svg = surface_chart(analyzed).html()
+    assert svg.count(": ") >= 2 * LEVELS**2
+    assert "<title>audio 20, video 0: 70.0</title>" in svg
+    assert "<title>audio 0, video 40: 50.0</title>" in svg
 
 
 def test_it_is_on_the_page_and_on_paper(runs: Path) -> None:
-    (one,) = surfaces(collect(runs), runs).shown
+    (entry,) = load(runs).entries
     text = page(runs)
-    assert text.count('<rect class="cell') == 2 * LEVELS**2
-    assert '<polyline class="contour"' in text
+    assert 'href="#surface"' in text
     assert "gains at most 20.0 points" in text
-    write_figures(collect(runs), runs, runs / "figures")
-    assert {path.name for path in (runs / "figures").iterdir()} == {
-        f"strength-{one.run}.{x}" for x in ("pdf", "png")
-    }
+    write_figures(load(runs).entries, runs / "figures")
+    names = {path.name for path in (runs / "figures").iterdir()}
+    assert {f"surface-{entry.run_id}.pdf", f"surface-curves-{entry.run_id}.png"} <= names
+
+
+def test_a_damaged_file_is_listed_and_the_page_is_whole(runs: Path) -> None:
+    (entry,) = load(runs).entries
+    (entry.folder / "surface.json").write_text('{"schema": 0}')
+    text = page(runs)
+    assert 'href="#surface"' not in text
+    assert "surface.json" in text
+    assert "run avrobust surface again" in text
+
+
+def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_outcome(ANALYSIS, tmp_path, replace(outcome(), shares=(float("nan"),)))
+    assert list(tmp_path.iterdir()) == []

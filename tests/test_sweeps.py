@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,17 +14,21 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from avrobust.experiments.identity import run_id
+from avrobust.experiments.results import Result
 from avrobust.experiments.sweeps import Job, Sweep, expand, read_sweep, read_sweeps, record
 from hydra_plugins.avrobust_sweeper import OnceSweeper
+from tests.results import evaluations, trainings
 from tests.support import (
     AVROBUST,
     CONFIGS,
     OFFLINE,
     PROJECT,
     attack,
-    config_for,
+    experiment_for,
     options,
     run_script,
+    start_script,
 )
 
 FAILS = (
@@ -34,13 +37,6 @@ FAILS = (
     "attack=fgsm",
     "audio.widths=[8,8,8,8]",
 )  # sum wants embeddings of one size
-
-
-def results(runs: Path, task: str) -> dict[str, Any]:
-    return {
-        path.parent.name: json.loads(path.read_text())
-        for path in (runs / task).glob("*/result.json")
-    }
 
 
 def jobs_of(sweep: str, *overrides: str) -> tuple[tuple[str, ...], ...]:
@@ -71,15 +67,15 @@ def test_jobs_of_every_sweep_compose_each_into_a_run_of_its_own(
 ) -> None:
     jobs = jobs_of(sweep)
     assert len(set(jobs)) == len(jobs)
-    seen = [config_for("attack", *job) for job in picked(jobs)]
-    assert len({json.dumps({**c, "choices": None}, sort_keys=True) for c in seen}) == len(seen) > 1
+    seen = [experiment_for("attack", *job) for job in picked(jobs)]
+    assert len({run_id(experiment, "data") for experiment in seen}) == len(seen) > 1
 
 
 def test_the_command_line_replaces_and_adds_axes() -> None:
     jobs = jobs_of("table2", "dataset=music,ave", "fusion=sum,film", "seed=0,1,2")
     assert len(jobs) == 2 * 2 * 3
     assert not any("dataset=synthetic" in job for job in jobs)
-    config_for("attack", *jobs[-1], *OFFLINE["resnet18_imagenet"])
+    experiment_for("attack", *jobs[-1], *OFFLINE["resnet18_imagenet"])
 
 
 @pytest.mark.parametrize("sweep", options("sweep"))
@@ -104,9 +100,7 @@ Failing = tuple[Path, subprocess.CompletedProcess[str]]
 def test_a_failed_job_stops_no_other_and_is_listed_with_its_reason(failing: Failing) -> None:
     runs, done = failing
     assert done.returncode == 1
-    assert [r["config"]["choices"]["fusion"] for r in results(runs, "attack").values()] == [
-        "concat"
-    ]
+    assert [result.experiment.model.fusion.name for result in evaluations(runs)] == ["concat"]
     assert "sweep: 1 of 2 jobs done" in done.stdout
     listed = done.stderr.splitlines()[-1]
     assert listed.startswith("job 1 failed (fusion=sum")
@@ -148,7 +142,7 @@ def test_a_job_over_several_devices_is_refused_with_the_reason(
     done = run_script(*attack(prepared, tmp_path, "-m", "attack=fgsm,pgd", "trainer.devices=2"))
     assert done.returncode == 1
     assert "trainer.devices=2: a multirun gives each job one device" in done.stderr
-    assert not results(tmp_path, "train")
+    assert not trainings(tmp_path)
 
 
 def test_joblib_runs_the_same_jobs_and_trains_each_model_once(
@@ -157,21 +151,19 @@ def test_joblib_runs_the_same_jobs_and_trains_each_model_once(
     axes = ("-m", "hydra/launcher=joblib", "attack=fgsm,pgd", "fusion=sum,concat")
     done = run_script(*attack(prepared, tmp_path, *axes))
     assert done.returncode == 0, done.stderr
-    assert len(results(tmp_path, "attack")) == 4
-    assert len(results(tmp_path, "train")) == 2
+    assert len(evaluations(tmp_path)) == 4
+    assert len(trainings(tmp_path)) == 2
     assert "sweep: 4 of 4 jobs done" in done.stdout
 
 
 def test_two_processes_on_one_sweep_share_its_work(prepared: Path, tmp_path: Path) -> None:
-    line = [sys.executable, *attack(prepared, tmp_path, "-m", "attack=fgsm,pgd")]
-    both = [
-        subprocess.Popen(line, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    command = attack(prepared, tmp_path, "-m", "attack=fgsm,pgd")
+    both = [start_script(*command), start_script(*command)]
     said = [process.communicate(timeout=200)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert all("sweep: 2 of 2 jobs done" in text for text in said)
-    (trained,) = results(tmp_path, "train").values()
-    rows = (tmp_path / "train" / trained["run_id"] / "metrics.csv").read_text().splitlines()
+    (trained,) = trainings(tmp_path)
+    rows = (tmp_path / "train" / trained.run_id / "metrics.csv").read_text().splitlines()
     assert len(rows) == 1 + 2  # two epochs, trained by one of them
 
 
@@ -192,7 +184,7 @@ def test_where_a_job_broke_off_is_kept(tmp_path: Path) -> None:
         json.dumps({"name": "x", "command": "", "jobs": [["a=1"], ["a=2"]]})
     )
 
-    def broken() -> dict[str, Any]:
+    def broken() -> Result:
         raise ZeroDivisionError("no luck")
 
     record(broken, tmp_path, 1, str)

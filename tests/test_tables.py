@@ -1,67 +1,33 @@
 """Result files to tables, without running anything."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from avrobust.errors import UserError
-from avrobust.evaluation.metrics import average, average_with_clean, wilson
-from avrobust.experiments.runs import run_for
-from avrobust.report.cells import Table
-from avrobust.report.collect import collect
+from avrobust.report.load import load
 from avrobust.report.scores import Scores
+from avrobust.report.table import Table, Text
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
-from avrobust.types import STANDARD_NAMES as CONDITIONS
-from tests.support import config_for
-
-N = 104
-
-
-def put(
-    runs: Path,
-    correct: tuple[int, int, int, int],
-    *overrides: str,
-    bounded: bool = True,
-    **more: Any,
-) -> Path:
-    """Writes the result of an attack on 104 clips, so many of them right in each condition."""
-    config = config_for("attack", f"runs={runs}", *overrides)
-    run = run_for("attack", config, "data")
-    accuracy = {c: 100 * k / N for c, k in zip(CONDITIONS, correct, strict=True)}
-    run.folder.mkdir(parents=True)
-    result = {
-        "task": "attack",
-        "run_id": run.run_id,
-        "config": config,
-        "dataset": config["choices"]["dataset"],
-        "data": "data",
-        "bounded": bounded,
-        "n": N,
-        "skipped": [],
-        "accuracy": accuracy,
-        "interval": {c: wilson(k, N) for c, k in zip(CONDITIONS, correct, strict=True)},
-        "average": average(accuracy),
-        "average_with_clean": average_with_clean(accuracy),
-        "seconds": 1.0,
-    }
-    run.write_result({**result, **more})
-    return run.folder
+from tests.results import comparison_with, evaluation_result, put, write
+from tests.support import experiment_for
 
 
 def table(runs: Path, name: str) -> Table:
-    (found,) = (t for t in tables(collect(runs), Scores(runs)) if t.name == name)
-    return found
+    (only,) = (one for one in tables(load(runs), Scores()) if one.name == name)
+    return only
 
 
-def lines(found: Table, **wanted: str) -> list[dict[str, str]]:
-    shown = found.shown
-    for column, value in wanted.items():
-        shown = shown[shown[column] == value]
-    return [{str(k): str(v) for k, v in line.items()} for line in shown.to_dict("records")]
+def lines(table: Table, **wanted: str) -> list[dict[str, str]]:
+    """The lines of a table as text, every column in each."""
+    shown = []
+    for line in table.lines:
+        cells = {name: line.cells.get(name, Text("")).plain for name in table.columns}
+        if all(cells[column] == value for column, value in wanted.items()):
+            shown.append(cells)
+    return shown
 
 
 OFFLINE_MUSIC = ("dataset=music", "visual.weights=null")
@@ -137,10 +103,21 @@ def test_table_2_counts_clean_in(tmp_path: Path) -> None:
     assert ours["Avg"] == "25.00"
 
 
+def put_defended(runs: Path, defense: str, *overrides: str) -> None:
+    """An undefended result, and a defended one that was compared with it."""
+    plain = put(runs, (92, 54, 47, 16), *overrides)
+    experiment = experiment_for("defend", f"runs='{runs}'", *overrides, f"defense={defense}")
+    defended = evaluation_result(experiment, (95, 73, 48, 38))
+    write(
+        runs,
+        evaluation_result(
+            experiment, (95, 73, 48, 38), comparison=comparison_with(defended, plain)
+        ),
+    )
+
+
 def test_table_3_has_the_published_ri(tmp_path: Path) -> None:
-    music = (*OFFLINE_MUSIC, "attack=fgsm", "threat=paper")
-    put(tmp_path, (92, 54, 47, 16), *music)
-    put(tmp_path, (95, 73, 48, 38), *music, "defense=minsim", ri=16.35)
+    put_defended(tmp_path, "minsim", *OFFLINE_MUSIC, "attack=fgsm", "threat=paper")
     ours, paper, difference = lines(table(tmp_path, "table3"), defense="minsim")
     assert (ours["RI"], paper["RI"]) == ("+16.35", "+16.35")
     assert difference["clean"] == "+0.00"
@@ -160,19 +137,19 @@ def test_figure_3_has_a_column_for_each_eps(tmp_path: Path) -> None:
 def test_runs_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     put(tmp_path, (60, 40, 30, 10), "attack=pgd")
     put(tmp_path, (60, 30, 20, 5), "attack=pgd", "attack.steps=100")
-    notes = [line["notes"] for line in lines(overview(collect(tmp_path)))]
+    notes = [line["notes"] for line in lines(overview(load(tmp_path)))]
     assert sorted(notes) == ["attack.steps=10", "attack.steps=100"]
 
 
 def test_only_the_test_split_is_in_a_table(tmp_path: Path) -> None:
     put(tmp_path, (60, 40, 30, 10), "attack=fgsm", "split=val")
-    assert tables(collect(tmp_path), Scores(tmp_path)) == []
+    assert tables(load(tmp_path), Scores()) == []
 
 
 def test_files_for_people_and_programs(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "attack=fgsm", "threat=paper")
-    runs = collect(tmp_path)
-    write_tables(tables(runs, Scores(tmp_path)), runs, tmp_path / "report")
+    runs = load(tmp_path)
+    write_tables(tables(runs, Scores()), runs, tmp_path / "report")
     assert {p.name for p in (tmp_path / "report" / "tables").iterdir()} == {
         "table2.md",
         "table2.tex",
@@ -187,28 +164,40 @@ def test_files_for_people_and_programs(tmp_path: Path) -> None:
 
 def test_names_are_escaped(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "attack=mim_released", bounded=False)
-    found = overview(collect(tmp_path), "100 % of a|b_c")
+    found = overview(load(tmp_path), "100 % of a|b_c")
     assert "mim\\_released" in latex(found)
     assert "100 \\% of a|b\\_c" in latex(found)
     assert "$\\epsilon$" in latex(found)
-    found.shown.loc[0, "notes"] = "a|b"
+    found.lines[0].cells["notes"] = Text("a|b")
     assert "a\\|b" in markdown(found)
 
 
 def test_a_folder_of_ones_own_goes_by_its_name(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "dataset=folder", "dataset.root=some/where/my clips")
-    (line,) = lines(overview(collect(tmp_path)))
+    (line,) = lines(overview(load(tmp_path)))
     assert line["dataset"] == "my clips"
 
 
 def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished attack"):
-        collect(tmp_path)
+        load(tmp_path)
 
 
-def test_a_result_that_is_not_json_is_named(tmp_path: Path) -> None:
+def test_results_that_cannot_be_read_are_listed_and_skipped(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "attack=fgsm")
-    (path,) = tmp_path.glob("attack/*/result.json")
-    path.write_text(json.dumps({"task": "attack"})[:-2])
-    with pytest.raises(UserError, match=r"result\.json: not a result"):
-        collect(tmp_path)
+    damaged = put(tmp_path, (52, 26, 26, 0), "attack=pgd")
+    older = put(tmp_path, (52, 26, 26, 0), "attack=mim")
+    nonsense = put(tmp_path, (52, 26, 26, 0), "attack=apgd_ce")
+    folder = tmp_path / "attack"
+    path = folder / damaged.run_id / "result.json"
+    path.write_text(path.read_text()[:-20])
+    path = folder / older.run_id / "result.json"
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 0'))
+    path = folder / nonsense.run_id / "result.json"
+    path.write_text(path.read_text().replace('"seconds": 52.0', '"seconds": "long"'))
+    runs = load(tmp_path)
+    assert [entry.labels.attack for entry in runs.entries] == ["fgsm"]
+    reasons = {file.path.parent.name: file.reason for file in runs.unreadable}
+    assert reasons[damaged.run_id].startswith("damaged: ")
+    assert "another version of avrobust (schema 0, not 1)" in reasons[older.run_id]
+    assert reasons[nonsense.run_id].startswith("damaged: seconds: ")

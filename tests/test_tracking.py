@@ -1,10 +1,11 @@
-"""What loggers record, read from what W&B really stored offline; none of them has a say in the science."""
+"""What loggers record, read from what W&B really stored offline; no number depends on a logger."""
 
 import csv
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +13,15 @@ import pytest
 import yaml
 
 from avrobust.errors import UserError
-from avrobust.experiments.config import build
+from avrobust.experiments.build import build
+from avrobust.experiments.results import EvaluationResult, VerdictResult
 from avrobust.experiments.runs import Run, run_for
+from avrobust.experiments.settings import Experiment
 from avrobust.tasks import attack
 from avrobust.tracking.dashboard import CURVES
 from avrobust.tracking.loggers import curves, publish
-from tests.support import NARROW, PROJECT, SHORT, config_for
+from tests.results import comparison_with, evaluation_result
+from tests.support import NARROW, PROJECT, SHORT, experiment_for, option_for
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
@@ -30,9 +34,9 @@ FOLDERS = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR")
 class Tracked(NamedTuple):
     """One attack, its training included, tracked offline."""
 
-    config: dict[str, Any]
+    experiment: Experiment
     runs: Path
-    result: dict[str, Any]
+    result: EvaluationResult
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +66,8 @@ def tracked(prepared: Path, home: Path, tmp_path_factory: pytest.TempPathFactory
         "name=ours",
     )
     root = ("dataset=folder", f"dataset.root={prepared}", f"runs={runs}")
-    config = config_for("attack", *root, *small, *OFFLINE)
-    return Tracked(config, runs, attack.main(config))
+    experiment = experiment_for("attack", *root, *small, *OFFLINE)
+    return Tracked(experiment, runs, attack.main(experiment))
 
 
 def stored(runs: Path, task: str) -> list[list[dict[str, Any]]]:
@@ -107,7 +111,7 @@ def test_an_attack_is_one_run_named_as_ours(
     tracked: Tracked, attacked: list[dict[str, Any]]
 ) -> None:
     (run,) = only(attacked, "run")
-    run_id = tracked.result["run_id"]
+    run_id = tracked.result.run_id
     assert (run["display_name"], run["run_id"]) == (run_id, f"attack-{run_id[-10:]}")
     assert (run["project"], run["job_type"], run["run_group"]) == ("avrobust", "attack", "smoke")
     assert run["tags"] == ["folder", "concat", "fgsm", "paper", "first"]
@@ -121,12 +125,12 @@ def test_an_attack_is_one_run_named_as_ours(
 def test_its_summary_is_the_row_of_the_table(
     tracked: Tracked, attacked: list[dict[str, Any]]
 ) -> None:
-    found, result = summarized(attacked), tracked.result
-    assert {c: found[c] for c in result["accuracy"]} == pytest.approx(result["accuracy"])
-    assert (found["audio_low"], found["audio_high"]) == pytest.approx(
-        tuple(result["interval"]["audio"])
-    )
-    assert (found["average"], found["n"]) == (pytest.approx(result["average"]), 9)
+    row, result = summarized(attacked), tracked.result
+    assert {name: row[name] for name in result.accuracy} == pytest.approx(result.accuracy)
+    (audio,) = (condition for condition in result.conditions if condition.name == "audio")
+    interval = (audio.accuracy.low, audio.accuracy.high)
+    assert (row["audio_low"], row["audio_high"]) == pytest.approx(interval)
+    assert (row["average"], row["n"]) == (pytest.approx(result.average), 9)
 
 
 def test_the_kept_clips_are_a_table_to_look_at_and_listen_to(
@@ -177,12 +181,12 @@ def test_nothing_is_written_outside_the_folder_of_runs(tracked: Tracked, home: P
 
 
 def test_a_run_is_published_once_and_again_where_it_is_not_yet(tracked: Tracked) -> None:
-    assert attack.main(tracked.config)["run_id"] == tracked.result["run_id"]
+    assert attack.main(tracked.experiment).run_id == tracked.result.run_id
     assert len(list((tracked.runs / "wandb").glob("offline-run-*"))) == 2
 
     train = run_of(tracked, "train")
     (train.folder / "wandb.json").unlink()  # as of a run that was made without W&B
-    publish(tracked.config, train)
+    publish(tracked.experiment, train)
     first, second = stored(tracked.runs, "train")
     assert only(first, "run")[0]["run_id"] == only(second, "run")[0]["run_id"]
     assert [h["item"]["epoch"] for h in only(second, "history") if has_val(h)] == [0, 1]
@@ -190,9 +194,10 @@ def test_a_run_is_published_once_and_again_where_it_is_not_yet(tracked: Tracked)
 
 
 def test_a_failure_closes_the_run(tracked: Tracked, tmp_path: Path) -> None:
-    config = {**tracked.config, "runs": str(tmp_path)}
+    execution = replace(tracked.experiment.execution, runs=str(tmp_path))
+    experiment = replace(tracked.experiment, execution=execution)
     run = Run("train", "broken-0123456789", tmp_path / "train" / "broken-0123456789")
-    with pytest.raises(ZeroDivisionError), curves(config, run):
+    with pytest.raises(ZeroDivisionError), curves(experiment, run):
         raise ZeroDivisionError
     (records,) = stored(tmp_path, "train")
     assert only(records, "exit")[0]["exit_code"] == 1
@@ -201,23 +206,27 @@ def test_a_failure_closes_the_run(tracked: Tracked, tmp_path: Path) -> None:
 def test_summary_of_a_defense() -> None:
     from avrobust.tracking.wandb import summary
 
-    verdict = {"trusted": False, "reasons": ["a black box beats it", "no gradient"], "checks": {}}
-    found = summary(
-        {"accuracy": {"clean": 50.0}, "ri": -2.5, "n": 4, "verdict": verdict, "objectives": {}}
+    undefended = evaluation_result(experiment_for("attack"), (3, 2, 2, 2), n=4)
+    verdict = VerdictResult(False, ("a black box beats it", "no gradient"), {})
+    result = evaluation_result(
+        experiment_for("defend", "defense=minsim"), (2, 1, 1, 0), n=4, verdict=verdict
     )
-    assert found == {
+    comparison = replace(comparison_with(result, undefended), ri=-2.5)
+    row = summary(replace(result, comparison=comparison))
+    assert {name: row[name] for name in ("clean", "ri", "n", "verdict")} == {
         "clean": 50.0,
         "ri": -2.5,
         "n": 4,
         "verdict": "a black box beats it; no gradient",
     }
+    assert all(isinstance(value, int | float | str) for value in row.values())  # W&B's columns
 
 
 def test_who_is_not_logged_in_is_offline(home: Path) -> None:
-    node = config_for("train", "logger=wandb")["logger"]
-    assert build("logger", node).mode == "offline"
+    logger = option_for("logger", "wandb")
+    assert build("logger", logger).mode == "offline"
     with pytest.raises(UserError, match="online: not logged in; run `wandb login`"):
-        build("logger", {**node, "mode": "online"})
+        build("logger", logger.with_values(mode="online"))
 
 
 @pytest.mark.parametrize(
@@ -228,8 +237,8 @@ def test_lightnings_own_loggers_write_into_the_runs_folder(
     option: str, pattern: str, tmp_path: Path
 ) -> None:
     run = Run("train", "one", tmp_path / "one")
-    config = config_for("train", f"logger={option}")
-    with curves(config, run) as (logger,):
+    experiment = experiment_for("train", f"logger={option}")
+    with curves(experiment, run) as (logger,):
         logger.log_metrics({"val/accuracy": 50.0}, step=1)
         logger.save()
         logger.finalize("success")
@@ -238,8 +247,8 @@ def test_lightnings_own_loggers_write_into_the_runs_folder(
 
 @pytest.mark.parametrize("option", ["wandb", "csv", "tensorboard"])
 def test_a_logger_is_not_science(option: str) -> None:
-    plain, followed = (config_for("attack", f"logger={name}") for name in ("none", option))
-    assert run_for("attack", followed, "data") == run_for("attack", plain, "data")
+    plain, tracked = (experiment_for("attack", f"logger={name}") for name in ("none", option))
+    assert run_for(tracked, "data") == run_for(plain, "data")
 
 
 def test_a_sweep_of_wandbs_own_reports_to_the_run_that_it_began(
@@ -247,22 +256,15 @@ def test_a_sweep_of_wandbs_own_reports_to_the_run_that_it_began(
 ) -> None:
     monkeypatch.setenv("WANDB_SWEEP_ID", "abcd1234")
     monkeypatch.setenv("WANDB_RUN_ID", "efgh5678")
-    publish(tracked.config, run_of(tracked, "train"))  # though it has been published on its own
+    publish(tracked.experiment, run_of(tracked, "train"))  # though it has been published on its own
     (folder,) = (tracked.runs / "wandb").glob("offline-run-*-efgh5678")
     assert "val" in summarized(_inspected(folder))
 
 
-@pytest.mark.parametrize(
-    "path", sorted((PROJECT / "sweeps" / "wandb").glob("*.yaml")), ids=lambda path: path.stem
-)
-def test_a_sweep_of_wandbs_own_sets_what_there_is(path: Path) -> None:
-    sweep = yaml.safe_load(path.read_text())
-    values = {
-        name: (space.get("values") or [space["min"]])[0]
-        for name, space in sweep["parameters"].items()
-    }
-    config_for(
-        Path(sweep["program"]).stem,
-        "logger=wandb",
-        *(f"{name}={value}" for name, value in values.items()),
-    )
+def test_the_example_of_a_sweep_of_wandbs_own_sets_what_there_is() -> None:
+    sweep = yaml.safe_load((PROJECT / "examples" / "wandb_sweep.yaml").read_text())
+    overrides = ["logger=wandb"]
+    for name, space in sweep["parameters"].items():
+        value = space["values"][0] if "values" in space else space["min"]
+        overrides.append(f"{name}={value}")
+    experiment_for(Path(sweep["program"]).stem, *overrides)  # type: ignore[arg-type]

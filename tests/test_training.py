@@ -1,20 +1,20 @@
 """Training as users run it: the same numbers twice, and after a kill."""
 
 import csv
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from avrobust.tasks.parts import build_parts
-from avrobust.tasks.train import load_trained, trained
-from tests.support import PROJECT, config_for, run_script
+from avrobust.experiments.result_files import read_result
+from avrobust.experiments.results import TrainResult
+from avrobust.experiments.runs import Run
+from avrobust.tasks.loaded import load_trained
+from avrobust.tasks.setup import build_parts
+from avrobust.tasks.train import trained
+from tests.support import experiment_for, run_script, start_script
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*LeafSpec.*:FutureWarning",  # Lightning 2.6 on torch 2.11
@@ -41,6 +41,19 @@ def overrides(prepared: Path, runs: Path, *more: str) -> list[str]:
     ]
 
 
+def train(prepared: Path, runs: Path, *more: str) -> Run:
+    """Trains in this process."""
+    experiment = experiment_for("train", *overrides(prepared, runs, *more))
+    return trained(experiment, build_parts(experiment.model, experiment.execution))
+
+
+def result(folder: Path) -> TrainResult:
+    """The result of a finished training."""
+    result = read_result(folder)
+    assert isinstance(result, TrainResult)
+    return result
+
+
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoint.ckpt", weights_only=True)["state_dict"]
 
@@ -65,15 +78,15 @@ def test_the_files_of_a_run(finished: Path) -> None:
 
 
 def test_the_result(finished: Path) -> None:
-    result = json.loads((finished / "result.json").read_text())
-    assert result["run_id"] == finished.name
-    assert result["accuracy"].keys() == {"train", "val", "test"}
-    assert result["n"] == {"train": 24, "val": 9, "test": 9}
-    assert result["parameters"] == sum(
-        v.numel() for k, v in weights(finished).items() if is_parameter(k)
-    )
-    assert result["versions"]["torch"].startswith("2.11")
-    assert result["skipped"] == []
+    training = result(finished)
+    assert training.run_id == finished.name
+    clips = {name: split.n for name, split in training.splits.items()}
+    assert clips == {"train": 24, "val": 9, "test": 9}
+    assert all(0 <= split.accuracy <= 100 for split in training.splits.values())
+    parameters = [value for name, value in weights(finished).items() if is_parameter(name)]
+    assert training.parameters == sum(parameter.numel() for parameter in parameters)
+    assert training.provenance.versions["torch"].startswith("2.11")
+    assert training.skipped == ()
 
 
 def is_parameter(name: str) -> bool:
@@ -94,9 +107,9 @@ def test_metrics_have_a_row_an_epoch(finished: Path) -> None:
 def test_the_best_epoch_is_kept(finished: Path) -> None:
     with (finished / "metrics.csv").open() as file:
         accuracies = [float(row["val/accuracy"]) for row in csv.DictReader(file)]
-    result = json.loads((finished / "result.json").read_text())
-    assert result["best_epoch"] == accuracies.index(max(accuracies)) + 1
-    assert result["accuracy"]["val"] == pytest.approx(max(accuracies), abs=1e-3)
+    training = result(finished)
+    assert training.best_epoch == accuracies.index(max(accuracies)) + 1
+    assert training.splits["val"].accuracy == pytest.approx(max(accuracies), abs=1e-3)
 
 
 def test_a_finished_run_is_not_done_again(finished: Path, prepared: Path) -> None:
@@ -110,27 +123,22 @@ def test_a_finished_run_is_not_done_again(finished: Path, prepared: Path) -> Non
 def test_the_same_seed_gives_the_same_numbers(
     finished: Path, prepared: Path, tmp_path: Path
 ) -> None:
-    config = config_for("train", *overrides(prepared, tmp_path, "workers=1"))
-    again = trained(config, build_parts(config))
+    again = train(prepared, tmp_path, "workers=1")
     assert again.run_id == finished.name
     assert equal(weights(again.folder), weights(finished))
     assert (again.folder / "metrics.csv").read_text() == (finished / "metrics.csv").read_text()
 
 
 def test_another_seed_gives_others(prepared: Path, tmp_path: Path) -> None:
-    config = config_for("train", *overrides(prepared, tmp_path, "seed=1", "training.epochs=1"))
-    other = config_for("train", *overrides(prepared, tmp_path, "seed=2", "training.epochs=1"))
-    runs = [trained(c, build_parts(c)) for c in (config, other)]
-    assert not equal(weights(runs[0].folder), weights(runs[1].folder))
+    one = train(prepared, tmp_path, "seed=1", "training.epochs=1")
+    other = train(prepared, tmp_path, "seed=2", "training.epochs=1")
+    assert not equal(weights(one.folder), weights(other.folder))
 
 
 def test_a_killed_run_goes_on_to_the_same_result(
     finished: Path, prepared: Path, tmp_path: Path
 ) -> None:
-    command = [sys.executable, str(PROJECT / "train.py"), *overrides(prepared, tmp_path)]
-    process = subprocess.Popen(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
-    )
+    process = start_script("train.py", *overrides(prepared, tmp_path))
     metrics = tmp_path / "train" / finished.name / "metrics.csv"
     deadline = time.monotonic() + 200
     while not (
@@ -139,7 +147,7 @@ def test_a_killed_run_goes_on_to_the_same_result(
         assert process.poll() is None, "finished before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (metrics.parent / "result.json").exists()
 
@@ -151,7 +159,7 @@ def test_a_killed_run_goes_on_to_the_same_result(
 
 
 def test_a_model_comes_back_from_its_checkpoint(finished: Path, prepared: Path) -> None:
-    config = config_for("train", *overrides(prepared, finished.parents[1]))
-    parts = build_parts(config)
-    model = load_trained(trained(config, parts), parts.model)
+    experiment = experiment_for("train", *overrides(prepared, finished.parents[1]))
+    parts = build_parts(experiment.model, experiment.execution)
+    model = load_trained(trained(experiment, parts), parts.model)
     assert equal(model.state_dict(), weights(finished))

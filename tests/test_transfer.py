@@ -1,6 +1,6 @@
 """Clips made on one model and shown to another: the attack, the other model's config, and the command."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,17 +11,19 @@ from avrobust.attacks.transfer import Transfer
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.summaries import summarize
-from avrobust.experiments.identity import attack_name, science, source_of
-from avrobust.experiments.runs import Run, run_for
-from avrobust.report.collect import collect
+from avrobust.experiments.identity import identity
+from avrobust.experiments.runs import Run, run_for, training_run
+from avrobust.experiments.settings import Experiment, ModelSettings, attack_name
 from avrobust.report.command import command
+from avrobust.report.load import load
 from avrobust.report.row import notes, title
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks import defend
-from avrobust.tasks.source import beside_white_box
+from avrobust.tasks.transfer import white_box
 from avrobust.threats import suite
 from avrobust.types import Clip
-from tests.support import attack, batch_of, built, config_for, model_for
+from tests.results import NAMES, evaluation_result, evaluations, trainings
+from tests.support import attack, batch_of, built, experiment_for, model_for
 
 SUITE = suite(0.02, visual=8.0)
 
@@ -60,47 +62,52 @@ def test_bounds_and_norms_are_those_of_the_attack_within() -> None:
         )
 
 
+def source_of(experiment: Experiment) -> ModelSettings:
+    source = experiment.evaluation.source
+    assert source is not None
+    return source
+
+
 def test_the_source_is_the_run_that_its_own_config_describes() -> None:
-    given = (
+    experiment = experiment_for(
+        "attack",
         "defense=minsim",
         "fusion@source.fusion=sum",
         "defense@source.defense=minsim_exfmem",
         "source.seed=3",
     )
-    config = config_for("attack", *given)
-    other = source_of(config)
-    assert other is not None
-    own = config_for("attack", "fusion=sum", "defense=minsim_exfmem", "seed=3")
-    assert run_for("train", other, "data") == run_for("train", own, "data")
-    assert other["choices"] == own["choices"]
-    assert run_for("train", config, "data") == run_for(
-        "train", config_for("attack", "defense=minsim"), "data"
-    )
-    assert attack_name(config) == "pgd from sum+minsim_exfmem+s3"
+    source = source_of(experiment)
+    own = experiment_for("attack", "fusion=sum", "defense=minsim_exfmem", "seed=3")
+    assert source == own.model
+    assert training_run(experiment, source, "data") == training_run(own, own.model, "data")
+    attacked = experiment_for("attack", "defense=minsim").model
+    assert experiment.model == attacked
+    assert attack_name(experiment.model, experiment.evaluation) == "pgd from sum+minsim_exfmem+s3"
 
 
 def test_what_the_source_does_not_name_is_as_in_the_attacked_model() -> None:
-    other = source_of(config_for("attack", "fusion=film", "visual=cnn", "source.seed=1"))
-    assert other is not None
-    own = config_for("attack", "fusion=film", "visual=cnn", "seed=1")
-    assert run_for("train", other, "data") == run_for("train", own, "data")
+    source = source_of(experiment_for("attack", "fusion=film", "visual=cnn", "source.seed=1"))
+    assert source == experiment_for("attack", "fusion=film", "visual=cnn", "seed=1").model
 
 
-def test_the_source_is_science_unless_it_is_the_model_itself() -> None:
-    plain, itself, other = (
-        config_for("attack", *more)
-        for more in ([], ["fusion@source.fusion=concat"], ["fusion@source.fusion=sum"])
-    )
-    assert "source" not in science("attack", plain)
-    assert run_for("attack", plain, "data") == run_for("attack", itself, "data")
-    assert run_for("attack", plain, "data") != run_for("attack", other, "data")
-    assert "-pgd-from-sum-" in run_for("attack", other, "data").run_id
+def test_the_source_is_in_the_identity_unless_it_is_the_model_itself() -> None:
+    plain = experiment_for("attack")
+    itself = experiment_for("attack", "fusion@source.fusion=concat")
+    other = experiment_for("attack", "fusion@source.fusion=sum")
+    assert "source" not in identity(plain)
+    assert itself.evaluation.source is None
+    assert run_for(plain, "data") == run_for(itself, "data")
+    assert run_for(plain, "data") != run_for(other, "data")
+    assert "-pgd-from-sum-" in run_for(other, "data").run_id
 
 
 def test_the_command_of_a_transferred_row_names_the_source() -> None:
-    config = config_for("attack", "defense@source.defense=minsim")
-    config["overrides"] = ["defense@source.defense=minsim", "defense.match_epochs=false"]
-    assert "defense@source.defense=minsim" in command({"config": config, "task": "attack"})
+    experiment = experiment_for("attack", "defense@source.defense=minsim")
+    overrides = ("defense@source.defense=minsim", "defense.match_epochs=false")
+    experiment = replace(experiment, execution=replace(experiment.execution, overrides=overrides))
+    line = command(evaluation_result(experiment, (1, 1, 1, 1)))
+    assert "defense@source.defense=minsim" in line
+    assert "match_epochs" not in line
 
 
 def test_both_models_and_the_white_box_row_are_made_on_the_way(
@@ -109,36 +116,37 @@ def test_both_models_and_the_white_box_row_are_made_on_the_way(
     _, *overrides = attack(
         prepared, tmp_path, "attack=fgsm", "fusion@source.fusion=sum", "training.epochs=1"
     )
-    row = attack_task.main(config_for("attack", *overrides))
+    row = attack_task.main(experiment_for("attack", *overrides))
     assert "concat: fgsm from sum, threat paper" in title(row)
     assert any("made on the attacked model itself: Avg" in note for note in notes(row))
-    results = [json.loads(path.read_text()) for path in tmp_path.glob("attack/*/result.json")]
-    (own,) = (result for result in results if "white_box" not in result)
+    results = evaluations(tmp_path)
+    (own,) = (result for result in results if result.white_box is None)
     assert len(results) == 2
-    assert row["white_box"]["run_id"] == own["run_id"]
-    assert row["white_box"]["accuracy"] == own["accuracy"]
-    assert row["model"] == own["model"] != row["source"]
-    assert len(list(tmp_path.glob("train/*/result.json"))) == 2
-    assert set(collect(tmp_path)["attack"]) == {"fgsm", "fgsm from sum"}
+    assert row.white_box is not None
+    assert row.white_box.run_id == own.run_id
+    assert row.white_box.accuracy == own.accuracy
+    assert row.model == own.model != row.white_box.source
+    assert len(trainings(tmp_path)) == 2
+    names = {entry.labels.attack for entry in load(tmp_path).entries}
+    assert names == {"fgsm", "fgsm from sum"}
 
 
 def test_a_white_box_attack_that_a_transferred_one_beats_is_not_trusted() -> None:
     model, batches = model_for(), [batch_of(40)]
     records = evaluate(model, batches, PGD(), SUITE)
-    own = {"run_id": "own", "accuracy": dict.fromkeys(SUITE, 100.0)}
-    found = beside_white_box(records, Run("train", "other", Path("other")), own)
-    assert found["source"] == "other"
-    assert len(found["white_box"]["reasons"]) == 3
-    same = {"run_id": "own", "accuracy": summarize(records).accuracy}
-    assert (
-        beside_white_box(records, Run("train", "other", Path("other")), same)["white_box"][
-            "reasons"
-        ]
-        == []
-    )
+    accuracy = summarize(records).accuracy
+    experiment = experiment_for("attack")
+    source = Run("train", "other", Path("other"))
+    weak = evaluation_result(experiment, (40, 40, 40, 40), n=40)
+    beside = white_box(records, source, weak)
+    assert beside.source == "other"
+    assert len(beside.reasons) == 3
+    counts = [round(accuracy[name] / 100 * 40) for name in NAMES]
+    same = evaluation_result(experiment, counts, n=40)
+    assert white_box(records, source, same).reasons == ()
 
 
 def test_defend_attacks_the_defended_model_itself(prepared: Path, tmp_path: Path) -> None:
     _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "defense=minsim", "source.seed=1")
     with pytest.raises(UserError, match=r"attacks the defended model itself"):
-        defend.main(config_for("defend", *overrides))
+        defend.main(experiment_for("defend", *overrides))

@@ -1,15 +1,17 @@
 """Does the verdict find defenses that only hide their gradients, in either modality, and leave honest models alone?"""
 
 import csv
-import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from avrobust.analyses.verdict.compute import Context, Probe, Verdict, _condition_checks, judge
+from avrobust.analyses.verdict.checks import Context, probe_checks
+from avrobust.analyses.verdict.compute import judge
+from avrobust.analyses.verdict.probe import Probe
 from avrobust.attacks.av_auto import AVAuto
 from avrobust.attacks.base import Attack
 from avrobust.attacks.eot import EoT
@@ -17,11 +19,14 @@ from avrobust.attacks.pgd import PGD
 from avrobust.attacks.square import Square
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.summaries import success_by_attack, summarize
-from avrobust.report.collect import collect
+from avrobust.evaluation.summaries import by_condition, success_by_attack, summarize
+from avrobust.experiments.result_files import write_result
+from avrobust.experiments.results import VerdictResult
+from avrobust.report.load import load
 from avrobust.report.rows import rows
 from avrobust.threats import Threat, suite
 from avrobust.types import Clip, Record
+from tests.results import evaluations
 from tests.support import attack, model_for, run_script
 from tests.tiny import EPS, THREATS, tones_and_patches, trained
 
@@ -105,7 +110,7 @@ def test_av_auto_breaks_what_only_saturates() -> None:
     model, threats = planted("visual", lambda x: x, saturated), {"visual": BROAD["visual"]}
     records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)  # type: ignore[arg-type]
     assert summarize(records).accuracy["visual"] <= 25
-    assert set(success_by_attack(records)["visual"]) == {"apgd_t"}
+    assert set(success_by_attack(by_condition(records)["visual"])) == {"apgd_t"}
 
 
 def test_only_the_masked_modality_is_accused() -> None:
@@ -118,7 +123,7 @@ def test_an_honest_model_is_not_accused(adversarially: bool) -> None:
     model, threats = trained(adversarially=adversarially), THREATS if adversarially else BROAD
     records = evaluate(model, [BATCH], PGD(20), threats)
     verdict = judge(model, [BATCH], threats, records)
-    assert verdict == Verdict(True, [], verdict.checks)
+    assert verdict == VerdictResult(True, (), verdict.checks)
     assert list(verdict.checks) == ["model", "audio", "visual", "audiovisual"]
     if adversarially:
         assert summarize(records).accuracy["visual"] >= 50
@@ -138,7 +143,7 @@ def test_a_modality_that_the_model_ignores_is_not_judged() -> None:
 def test_a_model_that_recognizes_nothing_is_not_trusted() -> None:
     wrong = BATCH._replace(label=(BATCH.label + 1) % 4)
     verdict = judge(trained(adversarially=False), [wrong], BROAD)
-    assert verdict.reasons == ["model: it recognizes 0 of the clips looked at"]
+    assert verdict.reasons == ("model: it recognizes 0 of the clips looked at",)
 
 
 def record(correct: bool, by: str = "") -> Record:
@@ -150,23 +155,24 @@ def test_a_black_box_or_a_transferred_clip_that_beats_gradients_is_suspicious() 
     few = [record(False, "apgd_ce")] * 5 + [record(True)] * 5
     assert judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 60.0})).trusted  # type: ignore[arg-type]
     square = judge(model, [BATCH], threats, [record(False, "square")] * 5 + [record(True)] * 5)  # type: ignore[arg-type]
-    assert square.reasons == ["audio: Square fooled 5 of 10 clips that gradients could not"]
+    assert square.reasons == ("audio: Square fooled 5 of 10 clips that gradients could not",)
     transfer = judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 10.0}))  # type: ignore[arg-type]
-    assert transfer.reasons == [
-        "audio: clips made on another model leave 1 of 10, those made on this one 5"
-    ]
+    assert transfer.reasons == (
+        "audio: clips made on another model leave 1 of 10, those made on this one 5",
+    )
 
 
 def test_optimization_at_inference_wants_an_adaptive_attack() -> None:
     model, threats = trained(adversarially=True), {"audio": THREATS["audio"]}
 
-    def verdict(adaptive: bool) -> Verdict:
+    def verdict(adaptive: bool) -> VerdictResult:
         return judge(model, [BATCH], threats, context=Context(optimizes=True, adaptive=adaptive))  # type: ignore[arg-type]
 
     assert verdict(True).trusted
-    assert verdict(False).reasons == [
-        "model: it optimizes at inference and was not attacked on what its defense declares, as defend.py does"
-    ]
+    assert verdict(False).reasons == (
+        "model: it optimizes at inference and was not attacked on what its defense declares, "
+        "as defend.py does",
+    )
 
 
 def test_gradients_that_are_not_finite_are_seen() -> None:
@@ -197,7 +203,7 @@ def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_th
         nothing, fooled = torch.zeros(10, dtype=torch.bool), torch.arange(10) < 7
         losses = torch.tensor([[0.0, 1.0, 2.0]]).expand(10, 3)
         probe = Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses)
-        checks = _condition_checks("visual", probe, 5, both=False)
+        checks = probe_checks("visual", ("visual",), probe, 5)
         return {check.name: check.suspicious for check in checks}["whole range"]
 
     halves = torch.stack(
@@ -215,19 +221,16 @@ def test_av_auto_ends_with_a_verdict(prepared: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (
-        "left out: apgd_t, which compares 4 classes: the model has 3; apgd_dlr instead"
+        "unsupported: apgd_t, which compares 4 classes: the model has 3; apgd_dlr instead"
         in done.stdout
     )
     assert "verdict: " in done.stdout
-    (path,) = tmp_path.glob("attack/*/result.json")
-    result = json.loads(path.read_text())
-    wrong = [
-        row
-        for row in csv.DictReader(path.with_name("examples.csv").read_text().splitlines())
-        if row["attack"]
-    ]
-    assert len(wrong) == sum(sum(counts.values()) for counts in result["felled"].values())
-    assert set(result["verdict"]) == {"trusted", "reasons", "checks"}
-    result["verdict"]["trusted"] = False
-    path.write_text(json.dumps(result))
-    assert rows(collect(tmp_path))[0].trusted is False
+    (result,) = evaluations(tmp_path)
+    folder = tmp_path / "attack" / result.run_id
+    with (folder / "examples.csv").open(newline="") as file:
+        wrong = [row for row in csv.DictReader(file) if row["attack"]]
+    counts = [sum(one.success_by_attack.values()) for one in result.conditions]
+    assert len(wrong) == sum(counts)
+    assert result.verdict is not None
+    write_result(folder, replace(result, verdict=replace(result.verdict, trusted=False)))
+    assert rows(load(tmp_path).entries)[0].trusted is False

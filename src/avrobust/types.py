@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Modality = Literal["audio", "visual"]
 MODALITIES: tuple[Modality, Modality] = ("audio", "visual")
 
+# The wrong class that a targeted attack leads to.
+Target = Literal["least_likely", "random", "next"]
+
 # Frames are normalized with these before a visual net, and the paper measures its visual eps after
 # that division.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -72,16 +75,6 @@ class ConditionInfo(NamedTuple):
     def clean(self) -> bool:
         """Whether the condition changes nothing."""
         return not self.modalities
-
-
-# The paper's four conditions, for code that has no results to take the conditions from.
-STANDARD_CONDITIONS: tuple[ConditionInfo, ...] = (
-    ConditionInfo("clean", "clean", (), False),
-    ConditionInfo("audio", "xA", ("audio",), True),
-    ConditionInfo("visual", "xV", ("visual",), True),
-    ConditionInfo("audiovisual", "xAV", ("audio", "visual"), True),
-)
-STANDARD_NAMES: tuple[str, ...] = tuple(condition.name for condition in STANDARD_CONDITIONS)
 
 
 class Record(NamedTuple):

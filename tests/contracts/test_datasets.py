@@ -12,9 +12,9 @@ from avrobust.data.clips import Skipped
 from avrobust.data.layout import SPLITS, Entry, write_list
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
-from avrobust.experiments.config import build
+from avrobust.experiments.build import build
 from avrobust.types import Sample
-from tests.support import config_for, options
+from tests.support import experiment_for, options
 
 # The embedded sets make their own clips: see tests/data.
 READERS = [name for name in options("dataset") if not name.startswith("synthetic")]
@@ -51,9 +51,11 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Prepared:
         f"dataset.lists={lists}",
         *SIZES,
     )
-    node = config_for("train", *overrides)["dataset"]
-    tiny_tree(root, lists, node["list_name"], node["classes"] or ["ant", "bee", "cat"])
-    return build("dataset", node)
+    option = experiment_for("train", *overrides).model.dataset
+    classes = option.values["classes"] or ["ant", "bee", "cat"]
+    tiny_tree(root, lists, option.values["list_name"], classes)
+    prepared: Prepared = build("dataset", option)
+    return prepared
 
 
 def test_splits_and_labels(dataset: Prepared) -> None:
@@ -93,8 +95,8 @@ def test_damaged_clips_are_skipped_and_named(dataset: Prepared) -> None:
     text.audio_path(dataset.root).write_text("not a sound")
     soundfile.write(silent.audio_path(dataset.root), np.zeros(0), 11_025)
     soundfile.write(rate.audio_path(dataset.root), np.zeros(9000), 8_000)
-    found = [clips[0, i] for i in range(len(clips))]
-    skipped = {item.key: item.reason for item in found if isinstance(item, Skipped)}
+    items = [clips[0, i] for i in range(len(clips))]
+    skipped = {item.key: item.reason for item in items if isinstance(item, Skipped)}
     assert set(skipped) == {entry.key for entry in (missing, short, text, silent, rate)}
     assert re.search("no audio sample", skipped[silent.key])
     assert re.search("sample rate is 8000", skipped[rate.key])
@@ -116,7 +118,7 @@ def test_the_fingerprint_is_of_the_lists_and_not_of_the_folder(
 
 
 def test_the_released_class_order() -> None:
-    music = config_for("train", "dataset=music")["dataset"]["classes"]
+    music = experiment_for("train", "dataset=music").model.dataset.values["classes"]
     assert music[:4] == ["flute", "acoustic_guitar", "accordion", "xylophone"]
     assert music[-1] == "trumpet"
 
@@ -125,7 +127,8 @@ def test_a_class_that_is_not_listed_is_refused(tmp_path: Path) -> None:
     tiny_tree(tmp_path, tmp_path, "{split}.csv", ["flute", "kazoo"])
     with pytest.raises(UserError, match=r"class 'kazoo' is not among dataset.classes"):
         build(
-            "dataset", config_for("train", "dataset=music", f"dataset.root={tmp_path}")["dataset"]
+            "dataset",
+            experiment_for("train", "dataset=music", f"dataset.root={tmp_path}").model.dataset,
         )
 
 

@@ -8,11 +8,12 @@ import soundfile
 from PIL import Image
 
 from avrobust.data.layout import SPLITS, Entry, read_list
-from avrobust.preparation.prepare import Summary, prepare
+from avrobust.preparation.prepare import prepare
+from avrobust.preparation.summary import PreparationSummary
 from tests.data.videos import number
 
 
-def run(videos: Path, root: Path, **options: object) -> Summary:
+def run(videos: Path, root: Path, **options: object) -> PreparationSummary:
     return prepare(videos, root, workers=2, **options)
 
 

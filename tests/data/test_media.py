@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from avrobust.preparation.frames import Decoder, read_frames
-from avrobust.preparation.media import UnusableClip, scan
+from avrobust.preparation.media import UnusableClip
 from avrobust.preparation.sound import read_audio
+from avrobust.preparation.timeline import scan
 from tests.data.videos import beep, noisy, number, sine, steady, write_video
 
 RATE = 11_025
@@ -63,7 +64,10 @@ FORMATS = [
 def test_flash_and_beep_stay_together(
     tmp_path: Path, form, sound_start: float, video_start: float
 ) -> None:
-    """Frame 20 of 25 a second and the beep come 0.8 s after the first frame, whichever track starts first."""
+    """Frame 20 of 25 a second and the beep come 0.8 s after the first frame.
+
+    It does not matter which stream starts first.
+    """
     name, codec, sound_codec, rate = form
     onset = video_start + 0.8 - sound_start
     path = write_video(
@@ -209,10 +213,10 @@ def _cut(tmp_path: Path, share: float) -> Path:
 
 def test_a_cut_file_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
     path = _cut(tmp_path, 0.5)
-    found = numbers(path)
-    assert 8 <= len(found) < 20
-    assert found == shown(steady(4, 25), 4)[: len(found)]
-    assert len(sound(path)) == round(len(found) * RATE / 8)
+    frame_numbers = numbers(path)
+    assert 8 <= len(frame_numbers) < 20
+    assert frame_numbers == shown(steady(4, 25), 4)[: len(frame_numbers)]
+    assert len(sound(path)) == round(len(frame_numbers) * RATE / 8)
     assert "s of 4.0 s are left" in notes(path)
 
 
@@ -231,9 +235,9 @@ def test_frames_after_damage_are_not_used(tmp_path: Path) -> None:
     timeline = scan(path)
     assert not timeline.whole
     assert "damaged" in timeline.notes[0]
-    found = [number(frame) for frame in read_frames(path, timeline, decoder="av")]
-    assert 8 <= len(found) < 20
-    assert found == shown(steady(4, 25), 4)[: len(found)]
+    frame_numbers = [number(frame) for frame in read_frames(path, timeline, decoder="av")]
+    assert 8 <= len(frame_numbers) < 20
+    assert frame_numbers == shown(steady(4, 25), 4)[: len(frame_numbers)]
 
 
 def test_a_damaged_start_is_left_out(tmp_path: Path) -> None:
@@ -242,7 +246,9 @@ def test_a_damaged_start_is_left_out(tmp_path: Path) -> None:
     content[2000:20_000] = np.random.default_rng(0).bytes(18_000)
     path.write_bytes(content)
     timeline = scan(path)
-    found = [number(frame) for frame in read_frames(path, timeline, decoder="av")]
+    frame_numbers = [number(frame) for frame in read_frames(path, timeline, decoder="av")]
     first = round(timeline.start * 25)
     assert first > 0
-    assert found == [first + i for i in shown(steady(4 - timeline.start, 25), 4 - timeline.start)]
+    assert frame_numbers == [
+        first + i for i in shown(steady(4 - timeline.start, 25), 4 - timeline.start)
+    ]

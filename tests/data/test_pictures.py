@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from avrobust.data.clips import read_picture
+from avrobust.data.clips import read_frame
 from avrobust.data.sampling import Augmentation
 
 CROPS = (
@@ -41,9 +41,7 @@ def plain(path: Path, size: int, choice: Augmentation | None) -> np.ndarray:
 
 def differences(path: Path, size: int, choice: Augmentation | None) -> np.ndarray:
     """In levels of 255."""
-    return np.abs(
-        255 * read_picture(path, size, choice).double().numpy() - plain(path, size, choice)
-    )
+    return np.abs(255 * read_frame(path, size, choice).double().numpy() - plain(path, size, choice))
 
 
 @pytest.mark.parametrize("choice", CROPS)
@@ -55,9 +53,9 @@ def test_a_crop_is_that_of_the_whole_frame(
     tmp_path: Path, stored: tuple[int, int], size: int, choice: Augmentation | None
 ) -> None:
     photo(stored).save(tmp_path / "a.jpg", quality=92)
-    found = differences(tmp_path / "a.jpg", size, choice)
-    assert found.max() < 1.001
-    assert (found > 0.5).mean() < 0.02  # one level, where single precision tips the rounding
+    errors = differences(tmp_path / "a.jpg", size, choice)
+    assert errors.max() < 1.001
+    assert (errors > 0.5).mean() < 0.02  # one level, where single precision tips the rounding
 
 
 @pytest.mark.parametrize("choice", CROPS)
@@ -68,9 +66,9 @@ def test_a_tall_frame_may_round_the_other_way(
     tmp_path: Path, stored: tuple[int, int], size: int, choice: Augmentation | None
 ) -> None:
     photo(stored).save(tmp_path / "a.png")
-    found = differences(tmp_path / "a.png", size, choice)
-    assert found.mean() < 0.3
-    assert (found > 1.5).mean() < 0.005
+    errors = differences(tmp_path / "a.png", size, choice)
+    assert errors.mean() < 0.3
+    assert (errors > 1.5).mean() < 0.005
 
 
 @pytest.mark.parametrize("choice", CROPS)
@@ -81,9 +79,9 @@ def test_a_large_jpeg_is_decoded_smaller_and_hardly_differs(
     tmp_path: Path, stored: tuple[int, int], size: int, choice: Augmentation | None
 ) -> None:
     photo(stored).save(tmp_path / "a.jpg", quality=92)
-    found = differences(tmp_path / "a.jpg", size, choice)
-    assert found.mean() < 1
-    assert found.max() < 32
+    errors = differences(tmp_path / "a.jpg", size, choice)
+    assert errors.mean() < 1
+    assert errors.max() < 32
 
 
 def test_how_large_a_jpeg_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,8 +96,8 @@ def test_how_large_a_jpeg_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     photo((1279, 720)).save(tmp_path / "a.png")
     monkeypatch.setattr(Image.Image, "resize", noting)
     for size in (361, 360, 181, 180, 90, 45, 44):
-        read_picture(tmp_path / "a.jpg", size, None)
-    read_picture(tmp_path / "a.png", 45, None)
+        read_frame(tmp_path / "a.jpg", size, None)
+    read_frame(tmp_path / "a.png", 45, None)
     assert decoded == [(1279, 720)] * 2 + [
         (1279, 720),
         (640, 360),

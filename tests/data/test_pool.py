@@ -1,62 +1,43 @@
-import os
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from avrobust.preparation.pool import Lost, run_all
+from avrobust.preparation.pool import WorkerFailure, map_unordered
 from avrobust.preparation.prepare import (
     PRELOAD,
 )  # whoever is first decides what all processes of this test run share
+from tests.data.jobs import limit, work
 
 
-def work(job: str) -> str:
-    """Does what its job says."""
-    if job.startswith("crash"):
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if job.startswith("exit"):
-        os._exit(0)
-    if job.startswith("hang"):
-        time.sleep(60)
-    if job.startswith("raise"):
-        raise ValueError(job)
-    if job.startswith("linger "):
-        time.sleep(1.0)
-        Path(job.removeprefix("linger ")).touch()
-    return job.upper()
-
-
-def limit(job: str) -> float:
-    return 1.0 if job.startswith("hang") else 60.0
-
-
-def run(jobs: list[str]) -> dict[str, str | Lost]:
-    return dict(run_all(work, jobs, workers=2, limit=limit, preload=PRELOAD))
+def run(jobs: list[str]) -> dict[str, str | WorkerFailure]:
+    return dict(map_unordered(work, jobs, workers=2, time_limit=limit, preload=PRELOAD))
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_every_job_is_done_once(workers: int) -> None:
     jobs = [f"job {i}" for i in range(20)]
-    done = list(run_all(work, jobs, workers=workers, limit=limit, preload=PRELOAD))
+    done = list(map_unordered(work, jobs, workers=workers, time_limit=limit, preload=PRELOAD))
     assert sorted(done) == sorted((job, job.upper()) for job in jobs)
 
 
 def test_a_crash_costs_one_job() -> None:
     jobs = ["a", "crash 1", "b", "crash 2", "c", "exit", "d"]
-    found = run(jobs)
-    assert {job for job, result in found.items() if result == Lost("decoder crashed")} == {
+    results = run(jobs)
+    assert {
+        job for job, result in results.items() if result == WorkerFailure("decoder crashed")
+    } == {
         "crash 1",
         "crash 2",
         "exit",
     }
-    assert all(found[job] == job.upper() for job in "abcd")
+    assert all(results[job] == job.upper() for job in "abcd")
 
 
 def test_a_hang_costs_one_job() -> None:
     begin = time.monotonic()
-    found = run(["a", "hang", "b"])
-    assert found == {"a": "A", "hang": Lost("decoder hung"), "b": "B"}
+    results = run(["a", "hang", "b"])
+    assert results == {"a": "A", "hang": WorkerFailure("decoder hung"), "b": "B"}
     assert time.monotonic() - begin < 50
 
 
@@ -67,7 +48,9 @@ def test_an_exception_ends_the_run() -> None:
 
 def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    for _ in run_all(work, ["a", f"linger {mark}"], workers=2, limit=limit, preload=PRELOAD):
+    for _ in map_unordered(
+        work, ["a", f"linger {mark}"], workers=2, time_limit=limit, preload=PRELOAD
+    ):
         break
     time.sleep(1.5)
     assert not mark.exists()
@@ -78,8 +61,13 @@ def test_what_runs_is_told() -> None:
     assert (
         len(
             list(
-                run_all(
-                    work, ["a", "b"], workers=1, limit=limit, watch=seen.append, preload=PRELOAD
+                map_unordered(
+                    work,
+                    ["a", "b"],
+                    workers=1,
+                    time_limit=limit,
+                    on_running=seen.append,
+                    preload=PRELOAD,
                 )
             )
         )

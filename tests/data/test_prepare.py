@@ -11,9 +11,9 @@ from PIL import Image
 
 from avrobust.data.layout import SPLITS, Entry, read_list
 from avrobust.errors import UserError
-from avrobust.preparation.extract import Job, Made, extract
-from avrobust.preparation.manifest import Row
-from avrobust.preparation.prepare import _mend
+from avrobust.preparation.extract import ExtractionJob, ExtractionResult, extract_clip
+from avrobust.preparation.manifest import ManifestRow
+from avrobust.preparation.prepare import _fill_train
 from tests.data.prepared import assert_whole, entries, manifest, run
 from tests.data.videos import noisy, steady, write_video
 
@@ -125,15 +125,15 @@ def test_unusable_videos_are_listed_and_the_others_kept(
     assert len(entries(tmp_path / "root")) == 7
 
 
-def crash_on_tuba(job: Job) -> Made:
+def crash_on_tuba(job: ExtractionJob) -> ExtractionResult:
     """Stands in for a decoder that dies on one kind of file."""
     if job.label == "tuba":
         os.kill(os.getpid(), signal.SIGSEGV)
-    return extract(job)
+    return extract_clip(job)
 
 
 def test_a_crashing_decoder_costs_its_own_clips(videos: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("avrobust.preparation.prepare.extract", crash_on_tuba)
+    monkeypatch.setattr("avrobust.preparation.prepare.extract_clip", crash_on_tuba)
     summary = run(videos, tmp_path / "root")
     assert summary.reasons == {"decoder crashed": [f"tuba/{i}.mp4" for i in range(5)]}
     assert {entry.key for entry in entries(tmp_path / "root")} == {f"flute/{i}" for i in range(5)}
@@ -141,8 +141,8 @@ def test_a_crashing_decoder_costs_its_own_clips(videos: Path, tmp_path: Path, mo
     assert (run(videos, tmp_path / "root").made, len(entries(tmp_path / "root"))) == (5, 10)
 
 
-def row(label: str, stem: str, split: str, status: str) -> Row:
-    return Row(f"{label}/{stem}", label, stem, split, 8, 11_025, status, "", 1, 1)  # type: ignore[arg-type]
+def row(label: str, stem: str, split: str, status: str) -> ManifestRow:
+    return ManifestRow(f"{label}/{stem}", label, stem, split, 8, 11_025, status, "", 1, 1)  # type: ignore[arg-type]
 
 
 def test_a_class_without_train_clips_left_gets_one_back() -> None:
@@ -154,7 +154,14 @@ def test_a_class_without_train_clips_left_gets_one_back() -> None:
         row("b", "2", "test", "ok"),
         row("c", "1", "test", "skipped"),
     ]
-    assert [row.split for row in _mend(rows)] == ["train", "train", "test", "train", "test", "test"]
+    assert [row.split for row in _fill_train(rows)] == [
+        "train",
+        "train",
+        "test",
+        "train",
+        "test",
+        "test",
+    ]
 
 
 def test_done_clips_are_not_done_again_and_changed_ones_are(videos: Path, tmp_path: Path) -> None:

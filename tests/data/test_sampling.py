@@ -6,9 +6,9 @@ import soundfile
 import torch
 from PIL import Image
 
-from avrobust.data.clips import Clips, read_picture, read_window
+from avrobust.data.clips import Clips, read_frame, read_window
 from avrobust.data.layout import Entry, Format
-from avrobust.data.sampling import draw, middle, neighbors, window_start
+from avrobust.data.sampling import draw_augmentation, middle_frame, neighbors, window_start
 from avrobust.types import Sample
 from avrobust.utils.randomness import generator
 
@@ -16,16 +16,18 @@ PAPER = 65_535
 
 
 def test_frames_are_drawn_at_least_three_seconds_from_both_ends() -> None:
-    drawn = {draw(100, PAPER, generator(0, i)).frame for i in range(2000)}
+    drawn = {draw_augmentation(100, PAPER, generator(0, i)).frame for i in range(2000)}
     assert drawn == set(range(25, 77))  # 24 frames on either side of 1..100 are left out
 
 
 def test_a_short_clip_is_drawn_from_whole() -> None:
-    assert {draw(16, PAPER, generator(0, i)).frame for i in range(500)} == set(range(1, 17))
+    assert {draw_augmentation(16, PAPER, generator(0, i)).frame for i in range(500)} == set(
+        range(1, 17)
+    )
 
 
 def test_augmentation_is_as_the_paper_has_it() -> None:
-    drawn = [draw(100, PAPER, generator(0, i)) for i in range(2000)]
+    drawn = [draw_augmentation(100, PAPER, generator(0, i)) for i in range(2000)]
     volumes = torch.tensor([d.volume for d in drawn])
     assert 0.5 <= volumes.min() < 0.51
     assert 1.49 < volumes.max() <= 1.5
@@ -34,7 +36,7 @@ def test_augmentation_is_as_the_paper_has_it() -> None:
 
 @pytest.mark.parametrize(("frames", "expected"), [(82, 41), (1, 1), (2, 1), (3, 1)])
 def test_the_middle_frame(frames: int, expected: int) -> None:
-    assert middle(frames) == expected
+    assert middle_frame(frames) == expected
 
 
 def test_the_window_is_centerd_on_the_frame() -> None:
@@ -82,8 +84,8 @@ def test_evaluation_crops_the_center(tmp_path: Path) -> None:
     picture = np.zeros((40, 80, 3), np.uint8)
     picture[:, 20:60] = 255
     Image.fromarray(picture).save(tmp_path / "a.png")
-    assert float(read_picture(tmp_path / "a.png", 40, None).min()) == 1.0
-    assert read_picture(tmp_path / "a.png", 16, None).shape == (3, 16, 16)
+    assert float(read_frame(tmp_path / "a.png", 40, None).min()) == 1.0
+    assert read_frame(tmp_path / "a.png", 16, None).shape == (3, 16, 16)
 
 
 def clips(root: Path, *, seed: int = 0) -> Clips:
@@ -99,9 +101,9 @@ def clips(root: Path, *, seed: int = 0) -> Clips:
 
 
 def sample(source: Clips, epoch: int) -> Sample:
-    found = source[epoch, 0]
-    assert isinstance(found, Sample)
-    return found
+    sample = source[epoch, 0]
+    assert isinstance(sample, Sample)
+    return sample
 
 
 def test_augmentation_depends_on_seed_and_epoch_alone(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avrobust.preparation.media import scan
 from avrobust.preparation.sound import read_audio
+from avrobust.preparation.timeline import scan
 from tests.data.videos import sine, steady, write_video
 
 RATE = 11_025

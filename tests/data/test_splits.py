@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from avrobust.errors import UserError
-from avrobust.preparation.splits import Named, parse_split, random_splits, read_labels
+from avrobust.preparation.splits import LabelsRow, parse_split, random_splits, read_labels
 
 
 def by_class(labels: list[str], splits: list[str]) -> dict[str, Counter[str]]:
@@ -78,15 +78,15 @@ def write(path: Path, text: str) -> Path:
 def test_labels_are_read(tmp_path: Path) -> None:
     text = '\ufeffsplit,path,label,note\nTrain,"a, b/ü.mp4",flute,x\nvalidation,c.webm,tuba,\ntest,./d/e.avi,flute,\n'
     assert read_labels(write(tmp_path / "labels.csv", text)) == [
-        Named(PurePosixPath("a, b/ü.mp4"), "flute", "train"),
-        Named(PurePosixPath("c.webm"), "tuba", "val"),
-        Named(PurePosixPath("d/e.avi"), "flute", "test"),
+        LabelsRow(PurePosixPath("a, b/ü.mp4"), "flute", "train"),
+        LabelsRow(PurePosixPath("c.webm"), "tuba", "val"),
+        LabelsRow(PurePosixPath("d/e.avi"), "flute", "test"),
     ]
 
 
 def test_columns_can_be_chosen_or_left_out(tmp_path: Path) -> None:
     path = write(tmp_path / "labels.csv", "path,label,split,who,fold\na/x.mp4,one,train,ann,test\n")
-    assert read_labels(path, "who", "fold") == [Named(PurePosixPath("a/x.mp4"), "ann", "test")]
+    assert read_labels(path, "who", "fold") == [LabelsRow(PurePosixPath("a/x.mp4"), "ann", "test")]
     path = write(tmp_path / "bare.csv", "path\na/x.mp4\nb/deep/y.mp4\n")
     assert [(row.label, row.split) for row in read_labels(path)] == [("a", None), ("b", None)]
 

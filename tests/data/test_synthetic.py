@@ -1,6 +1,7 @@
-"""The embedded data set: reproducible, whole, in synchrony, and its boxes where the instruments are."""
+"""The synthetic data set: reproducible, complete, in synchrony, with correct boxes."""
 
 import csv
+import json
 import subprocess
 import sys
 import time
@@ -16,13 +17,14 @@ import pytest
 
 from avrobust.data.layout import FRAME_RATE
 from avrobust.errors import UserError
+from avrobust.synthetic.dataset import synthetic
 from avrobust.synthetic.difficulty import DIFFICULTY, Difficulty
-from avrobust.synthetic.film import Picture, film
-from avrobust.synthetic.generate import CLIPS, FPS, generate, make_film
+from avrobust.synthetic.film import FilmFrame, draw_film
+from avrobust.synthetic.generate import CLIPS, FPS, generate, generate_film
 from avrobust.synthetic.mp4 import read_description
 from avrobust.synthetic.plan import CLASSES, ClipSpec, plan
-from avrobust.synthetic.recording import melody, record
-from avrobust.synthetic.score import Note, perform
+from avrobust.synthetic.recording import melody, render_recording
+from avrobust.synthetic.score import MusicalNote, perform
 from avrobust.synthetic.settings import Settings
 from avrobust.synthetic.tones import RATE
 
@@ -110,9 +112,9 @@ def test_films_are_mp4_with_one_h264_and_one_aac_stream_of_the_same_length(made:
 
 def test_sound_is_not_late(tmp_path: Path) -> None:
     spec = ClipSpec("train", "xylophone", 0)
-    make_film(tmp_path, Settings(0, SECONDS, SIZE), spec)
+    generate_film(tmp_path, Settings(0, SECONDS, SIZE), spec)
     notes = melody(spec.label, spec.rng(0, "score"), SECONDS)
-    played = record(spec.label, notes, spec.rng(0, "sound"), SECONDS, DIFFICULTY)
+    played = render_recording(spec.label, notes, spec.rng(0, "sound"), SECONDS, DIFFICULTY)
     heard = decode(tmp_path / spec.path).sound[: len(played)]
     size = 2 * len(played)
     match = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
@@ -197,12 +199,16 @@ CLOSE = replace(
 )  # a close microphone, nobody else
 
 
-def draw(spec: ClipSpec, notes: list[Note], seconds: float, hard: Difficulty) -> list[Picture]:
+def draw(
+    spec: ClipSpec, notes: list[MusicalNote], seconds: float, difficulty: Difficulty
+) -> list[FilmFrame]:
     times = np.arange(round(seconds * FPS)) / FPS
-    return list(film(spec.label, perform(notes, times), spec.rng(0, "picture"), SIZE, hard))
+    return list(
+        draw_film(spec.label, perform(notes, times), spec.rng(0, "picture"), SIZE, difficulty)
+    )
 
 
-def changes(pictures: list[Picture]) -> list[np.ndarray]:
+def changes(pictures: list[FilmFrame]) -> list[np.ndarray]:
     """How much each pixel changes from one frame to the next: T - 1 arrays (H, W)."""
     return [np.abs(b.pixels.astype(int) - a.pixels).sum(axis=2) for a, b in pairwise(pictures)]
 
@@ -233,20 +239,20 @@ def test_picture_moves_with_its_own_sound_and_not_with_anothers(label: str) -> N
         motion = [
             float(change.mean()) for change in changes(draw(spec, scores[0], 6.0, DIFFICULTY))
         ]
-        for notes, found in zip(scores, (own, other), strict=True):
-            sound = record(label, notes, spec.rng(0, "sound"), 6.0, CLOSE)
-            found.append(np.corrcoef(motion, rms_by_frame(sound, len(motion)))[0, 1])
+        for notes, correlations in zip(scores, (own, other), strict=True):
+            sound = render_recording(label, notes, spec.rng(0, "sound"), 6.0, CLOSE)
+            correlations.append(np.corrcoef(motion, rms_by_frame(sound, len(motion)))[0, 1])
     assert np.mean(own) > 0.2, own
     assert np.mean(own) > np.mean(other) + 0.1, (own, other)
 
 
 @pytest.mark.parametrize("label", CLASSES)
 def test_sound_follows_the_score(label: str) -> None:
-    """The recording is louder while notes sound than in the silence after them, for every instrument."""
+    """For every instrument, the recording is louder during notes than in the silence after them."""
     spec = ClipSpec("train", label, 0)
     clean = replace(CLOSE, wet=(0.0, 0.0))
-    notes = [Note(0.2, 0.5, 60, 1.0), Note(1.2, 0.5, 64, 1.0)]
-    sound = record(label, notes, spec.rng(0, "sound"), 3.0, clean)
+    notes = [MusicalNote(0.2, 0.5, 60, 1.0), MusicalNote(1.2, 0.5, 64, 1.0)]
+    sound = render_recording(label, notes, spec.rng(0, "sound"), 3.0, clean)
     playing = sound[int(0.25 * RATE) : int(0.6 * RATE)].std()
     assert playing > 4 * sound[int(2.5 * RATE) :].std()
 
@@ -261,16 +267,30 @@ def test_a_killed_run_leaves_no_half_clip_and_goes_on(tmp_path: Path) -> None:
         while len(films(tmp_path)) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
         process.kill()
-    found = films(tmp_path)
-    assert 2 <= len(found) < 400
-    for path in found:
+    finished = films(tmp_path)
+    assert 2 <= len(finished) < 400
+    for path in finished:
         assert len(decode(tmp_path / path).frames) == SECONDS * FPS
     assert not (tmp_path / "labels.csv").exists()
-    before = {path: (tmp_path / path).stat().st_mtime_ns for path in found}
-    generate(tmp_path, clips={"train": len(found) + 1}, seconds=SECONDS, size=SIZE, workers=1)
-    assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in found}
-    assert len(rows(tmp_path / "labels.csv")) == len(found) + 1
+    before = {path: (tmp_path / path).stat().st_mtime_ns for path in finished}
+    generate(tmp_path, clips={"train": len(finished) + 1}, seconds=SECONDS, size=SIZE, workers=1)
+    assert before == {path: (tmp_path / path).stat().st_mtime_ns for path in finished}
+    assert len(rows(tmp_path / "labels.csv")) == len(finished) + 1
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_the_settings_of_a_data_set_are_stored_as_plain_values(tmp_path: Path) -> None:
+    sizes = {"train": 2, "val": 1, "test": 1}
+    synthetic(str(tmp_path), **sizes)
+    stored = json.loads((tmp_path / "synthetic.json").read_text())
+    assert stored["clips"] == sizes
+    assert stored["films"]["seed"] == 0
+    assert stored["films"]["difficulty"]["snr_db"] == list(DIFFICULTY.snr_db)
+    assert "Settings" not in str(stored)
+    assert synthetic(str(tmp_path), **sizes).classes == ["acoustic_guitar", "flute"]
+    for changed in ({"generation_seed": 1}, {"scene": "stage"}, {"train": 3}):
+        with pytest.raises(UserError, match="was generated with other settings"):
+            synthetic(str(tmp_path), **{**sizes, **changed})
 
 
 def test_a_damaged_film_is_made_anew(tmp_path: Path) -> None:
@@ -284,5 +304,5 @@ def test_a_damaged_film_is_made_anew(tmp_path: Path) -> None:
 def test_the_global_random_state_is_left_alone() -> None:
     np.random.seed(3)  # noqa: NPY002 - the state that must not move
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    draw(ClipSpec("train", "cello", 0), [Note(0.2, 0.5, 50, 1.0)], 1.0, DIFFICULTY)
+    draw(ClipSpec("train", "cello", 0), [MusicalNote(0.2, 0.5, 50, 1.0)], 1.0, DIFFICULTY)
     assert (before == np.random.get_state()[1]).all()  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""Writes real video files for the tests: every frame is painted in a color that says its number."""
+"""Writes video files for the tests. The color of a frame encodes its number."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -78,7 +78,10 @@ def write_video(
     sound_codec: str = "aac",
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Writes one file; frame i is on show from times[i]. An empty `sound` means no sound track, no times no picture."""
+    """Writes one file, in which frame i is shown from times[i].
+
+    The file has no audio stream if `sound` is empty, and no video stream if `times` is empty.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     times = list(times)
     stop = (

@@ -1,1 +1,1 @@
-"""What is computed of a finished run: one folder an analysis."""
+"""Computations on finished runs: one folder each, with its command and section of the page."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.restarts import Report, Restarts, positive_steps
+from avrobust.attacks.restarts import OnIterate, Restarts, positive_steps
 from avrobust.threats import each
 from avrobust.types import Clip
 
@@ -60,7 +60,9 @@ class MIM(Attack):
     def perturb(self, problem: Problem) -> Clip:
         return self.restarts.run(problem, self._loop)
 
-    def _loop(self, problem: Problem, x: Clip, result: LossGradient, report: Report | None) -> Clip:
+    def _loop(
+        self, problem: Problem, x: Clip, result: LossGradient, report: OnIterate | None
+    ) -> Clip:
         momentum = Clip(*map(torch.zeros_like, x))
         for step in range(self.steps):
             if step > 0:  # the start comes with its gradient

@@ -5,7 +5,7 @@ from typing import final
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.restarts import Report, Restarts, positive_steps
+from avrobust.attacks.restarts import OnIterate, Restarts, positive_steps
 from avrobust.types import Clip
 
 
@@ -49,7 +49,9 @@ class PGD(Attack):
     def perturb(self, problem: Problem) -> Clip:
         return self.restarts.run(problem, self._loop)
 
-    def _loop(self, problem: Problem, x: Clip, result: LossGradient, report: Report | None) -> Clip:
+    def _loop(
+        self, problem: Problem, x: Clip, result: LossGradient, report: OnIterate | None
+    ) -> Clip:
         for step in range(self.steps):
             if step > 0:  # the start comes with its gradient
                 result = problem.value_and_grad(x)

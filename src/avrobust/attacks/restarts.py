@@ -12,10 +12,10 @@ from avrobust.attacks.problem import Problem
 from avrobust.types import Clip
 
 # Shows an iterate, with the model's loss and logits there, to the keeper of the best one.
-Report = Callable[[Clip, LossGradient], None]
+OnIterate = Callable[[Clip, LossGradient], None]
 
 # (problem, start, loss and gradient at the start, report or None) -> the last iterate.
-AttackLoop = Callable[[Problem, Clip, LossGradient, Report | None], Clip]
+AttackLoop = Callable[[Problem, Clip, LossGradient, OnIterate | None], Clip]
 
 
 @final
@@ -53,7 +53,7 @@ class Restarts:
         Args:
             problem: the clips and the threat.
             loop: from a problem and a start to the last iterate. It reports every iterate if it is
-                given a `Report`.
+                given a `OnIterate`.
         """
         if self.restarts == 1 and not self.best:
             return loop(problem, *self._start(problem), None)

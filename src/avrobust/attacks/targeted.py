@@ -1,7 +1,7 @@
 """Attacks that lead to one certain wrong class."""
 
 from collections.abc import Iterable
-from typing import Literal, final, get_args
+from typing import final, get_args
 
 import torch
 from torch import Tensor
@@ -11,9 +11,7 @@ from avrobust.attacks.losses import log_likelihood
 from avrobust.attacks.problem import Problem
 from avrobust.errors import UserError
 from avrobust.threats import Threat
-from avrobust.types import Classifier
-
-Choice = Literal["least_likely", "random", "next"]
+from avrobust.types import Classifier, Target
 
 
 @final
@@ -34,9 +32,9 @@ class Targeted(Attack):
         UserError: the attack maximizes a loss of its own, or there is no such choice.
     """
 
-    def __init__(self, attack: Attack, choice: Choice = "least_likely") -> None:
-        if choice not in get_args(Choice):
-            raise UserError(f"target={choice}: choices: {', '.join(get_args(Choice))}")
+    def __init__(self, attack: Attack, choice: Target = "least_likely") -> None:
+        if choice not in get_args(Target):
+            raise UserError(f"target={choice}: choices: {', '.join(get_args(Target))}")
         if not attack.supports_targeted:
             name = type(attack).__name__
             raise UserError(

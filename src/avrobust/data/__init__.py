@@ -1,1 +1,1 @@
-"""Raw videos to prepared clips, prepared clips to samples."""
+"""The prepared layout on disk, and its clips as samples and batches."""

@@ -1,4 +1,7 @@
-"""Reads prepared clips as samples. A clip that cannot be read is named with its reason, never replaced by zeros."""
+"""Reads prepared clips as samples.
+
+A clip that cannot be read is reported with the reason. It is never replaced by zeros.
+"""
 
 import heapq
 import math
@@ -16,23 +19,33 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from avrobust.data.layout import SAMPLE_RATE, Entry, Format
-from avrobust.data.sampling import Augmentation, draw, middle, neighbors, window_start
+from avrobust.data.sampling import (
+    Augmentation,
+    draw_augmentation,
+    middle_frame,
+    neighbors,
+    window_start,
+)
 from avrobust.types import Batch, Clip, Sample
 from avrobust.utils.randomness import generator
 
-TRAINING_RESIZE = 1.1  # the short side before the random crop, over the crop: 246 / 224
-REDUCING_GAP = 2.0  # a JPEG is decoded at this many times the size wanted at least; Pillow's own value for thumbnails
+# Shorter side of a frame before the random crop, relative to the crop: 246 / 224.
+TRAINING_RESIZE = 1.1
+
+# A JPEG is decoded at no less than this multiple of the final size. Pillow's `thumbnail` uses the
+# same value.
+REDUCING_GAP = 2.0
 
 
 class Skipped(NamedTuple):
-    """A clip that could not be read, and why."""
+    """A clip that could not be read."""
 
     key: str
-    reason: str
+    reason: str  # one line
 
 
 class LoadedBatch(NamedTuple):
-    """A batch, and the clips that should have been in it."""
+    """A batch, and the clips that are missing in it because they could not be read."""
 
     batch: Batch
     skipped: tuple[Skipped, ...]
@@ -40,11 +53,19 @@ class LoadedBatch(NamedTuple):
 
 @final
 class Clips(Dataset[Sample | Skipped]):
-    """The clips of one split.
+    """The clips of one split, indexed by (epoch, position).
 
-    Indexed by (epoch, position): in training, a clip's augmentation depends on seed, epoch and key
-    alone, so that any number of workers and any resumed run see the same samples. In evaluation the
-    epoch changes nothing.
+    In training, the augmentation of a clip depends on the seed, the epoch and the clip's key alone,
+    so the number of workers does not change the samples, and a resumed run sees the same ones. In
+    evaluation there is no augmentation and the epoch has no effect.
+
+    Args:
+        root: Folder with `audio/` and `frames/`.
+        entries: The rows of the split list.
+        classes: Names of the classes in the order of their labels.
+        form: Size of a sample.
+        training: Whether to augment the clips.
+        seed: Seed of the augmentation.
     """
 
     def __init__(
@@ -57,57 +78,78 @@ class Clips(Dataset[Sample | Skipped]):
         training: bool,
         seed: int = 0,
     ) -> None:
-        self.root, self.entries, self.form = root, entries, form
-        self.labels = {name: i for i, name in enumerate(classes)}
-        self.training, self.seed = training, seed
+        self.root = root
+        self.entries = entries
+        self.form = form
+        self.labels = {name: label for label, name in enumerate(classes)}
+        self.training = training
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def few(self, count: int) -> Self:
-        """So many of these clips, in their order, all if there are fewer: those whose keys have the lowest hashes."""
-        drawn = heapq.nsmallest(
+    def subset(self, count: int) -> Self:
+        """At most `count` of the clips, in their order.
+
+        Chooses the clips whose keys have the lowest SHA-256 hashes. The choice does not depend on
+        the order of the clips, and a smaller subset is a part of each larger one.
+        """
+        chosen = heapq.nsmallest(
             count, self.entries, key=lambda entry: sha256(entry.key.encode()).hexdigest()
         )
-        part, keys = copy(self), {entry.key for entry in drawn}
-        part.entries = [entry for entry in self.entries if entry.key in keys]
-        return part
+        keys = {entry.key for entry in chosen}
+        subset = copy(self)
+        subset.entries = [entry for entry in self.entries if entry.key in keys]
+        return subset
 
     def __getitem__(self, index: tuple[int, int]) -> Sample | Skipped:
         epoch, position = index
         entry = self.entries[position]
         try:
-            return Sample(self._clip(entry, epoch), self.labels[entry.label], entry.key)
+            clip = self._read(entry, epoch)
         except (OSError, ValueError, soundfile.LibsndfileError) as error:
             reason = " ".join(str(error).split())
             return Skipped(entry.key, reason.replace(f"{self.root}/", ""))
+        return Sample(clip, self.labels[entry.label], entry.key)
 
-    def _clip(self, entry: Entry, epoch: int) -> Clip:
+    def _read(self, entry: Entry, epoch: int) -> Clip:
         if entry.frames < 1:
             raise ValueError("its split list promises no frame")
-        choice = None
+        augmentation = None
         if self.training:
-            choice = draw(
+            augmentation = draw_augmentation(
                 entry.frames,
                 self.form.audio_samples,
                 generator(self.seed, "augment", epoch, entry.key),
             )
-        frame = choice.frame if choice else middle(entry.frames)
+        frame = augmentation.frame if augmentation else middle_frame(entry.frames)
         audio = read_window(entry.audio_path(self.root), frame, self.form.audio_samples)
         numbers = neighbors(frame, self.form.frames, self.form.stride, entry.frames)
-        pictures = [
-            read_picture(entry.frame_path(self.root, n), self.form.image_size, choice)
-            for n in numbers
-        ]
-        volume = choice.volume if choice else 1.0
-        return Clip((volume * audio).clamp(-1, 1), torch.stack(pictures))
+        frames = []
+        for number in numbers:
+            path = entry.frame_path(self.root, number)
+            frames.append(read_frame(path, self.form.image_size, augmentation))
+        volume = augmentation.volume if augmentation else 1.0
+        return Clip((volume * audio).clamp(-1, 1), torch.stack(frames))
 
 
 def read_window(path: Path, frame: int, samples: int) -> Tensor:
-    """The stretch of a WAV file centerd on a frame, (1, samples) in [-1, 1]; nothing else of the file is read.
+    """Reads the window of a WAV file that is centered on a frame.
+
+    Only the window is read, not the whole file. Several channels are averaged. A recording that is
+    shorter than the window is repeated.
+
+    Args:
+        path: The WAV file.
+        frame: Number of the frame, counted from 1.
+        samples: Length of the window in samples.
+
+    Returns:
+        Waveform (1, samples) in [-1, 1].
 
     Raises:
-        ValueError: the file is empty, of another sample rate, or holds samples that are not finite.
+        ValueError: The file is empty, has another sample rate than 11,025 Hz, or holds samples that
+            are not finite.
     """
     with soundfile.SoundFile(path) as file:
         if file.samplerate != SAMPLE_RATE:
@@ -127,66 +169,93 @@ def read_window(path: Path, frame: int, samples: int) -> Tensor:
     return torch.from_numpy(audio).unsqueeze(0)
 
 
-def read_picture(path: Path, size: int, choice: Augmentation | None) -> Tensor:
-    """One frame, (3, size, size) in [0, 1]: a center crop, or the crop and flip of a training sample.
+def read_frame(path: Path, size: int, augmentation: Augmentation | None) -> Tensor:
+    """Reads one frame: a center crop, or the crop and flip of a training sample.
 
-    As if the whole frame were resized (bicubic, antialiased) and then cropped, but for rounding:
-    Pillow may resize a tall crop in the other direction first. A JPEG of more than REDUCING_GAP
-    times the size wanted is decoded at a half, a quarter or an eighth of its size, which moves
-    pixels by less than one level of 255 in the mean.
-
-    Raises:
-        OSError: the file is missing or damaged.
-    """
-    with Image.open(path) as file:
-        width, height, x, y = crop_of(file.size, size, choice)
-        least = math.ceil(REDUCING_GAP * min(width, height))
-        drafted = file.draft(None, (least, least))
-        right, bottom = (
-            drafted[1][2:] if drafted else file.size
-        )  # where the frame ends, in pixels as decoded
-        picture = file if file.mode == "RGB" else file.convert("RGB")
-        box = (
-            x * right / width,
-            y * bottom / height,
-            (x + size) * right / width,
-            (y + size) * bottom / height,
-        )
-        picture = picture.resize((size, size), Image.Resampling.BICUBIC, box)
-    if choice and choice.flip:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    # Not in torch, whose threads would have to meet for so little.
-    return torch.from_numpy(np.divide(np.asarray(picture), 255, dtype=np.float32)).permute(2, 0, 1)
-
-
-def crop_of(
-    whole: tuple[int, int], size: int, choice: Augmentation | None = None
-) -> tuple[int, int, int, int]:
-    """What a frame of (width, height) pixels is resized to, and the upper left corner of the crop: width, height, x, y.
+    The result is that of resizing the whole frame (bicubic, antialiased) and then cropping it,
+    except for rounding: Pillow may resize a tall crop in the other direction first. A JPEG that is
+    more than REDUCING_GAP times larger than needed is decoded at a half, a quarter or an eighth of
+    its size, which changes pixels by less than one level of 255 on average.
 
     Args:
-        whole: the frame's size.
-        size: the crop's side.
-        choice: of a training sample; None for the center crop.
+        path: The JPEG file.
+        size: Width and height of the crop in pixels.
+        augmentation: The random choices of a training sample; None for the center crop.
+
+    Returns:
+        Frame (3, size, size), RGB in [0, 1].
+
+    Raises:
+        OSError: The file is missing or damaged.
     """
-    short = int(size * TRAINING_RESIZE) if choice else size
-    scale = short / min(whole)
-    width, height = (max(short, round(side * scale)) for side in whole)
-    top, left = (choice.top, choice.left) if choice else (0.5, 0.5)
-    return width, height, round((width - size) * left), round((height - size) * top)
+    with Image.open(path) as file:
+        crop = crop_geometry(file.size, size, augmentation)
+        needed = math.ceil(REDUCING_GAP * min(crop.width, crop.height))
+        drafted = file.draft(None, (needed, needed))
+        # Size of the frame as it is decoded, after a possible reduction.
+        decoded_width, decoded_height = drafted[1][2:] if drafted else file.size
+        image = file if file.mode == "RGB" else file.convert("RGB")
+        box = (
+            crop.x * decoded_width / crop.width,
+            crop.y * decoded_height / crop.height,
+            (crop.x + size) * decoded_width / crop.width,
+            (crop.y + size) * decoded_height / crop.height,
+        )
+        image = image.resize((size, size), Image.Resampling.BICUBIC, box)
+    if augmentation and augmentation.flip:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    # NumPy divides here because torch would synchronize its threads for this small array.
+    pixels = np.divide(np.asarray(image), 255, dtype=np.float32)
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+class CropGeometry(NamedTuple):
+    """The size to which a frame is resized, and the place of the crop in it, in pixels."""
+
+    width: int  # of the resized frame
+    height: int  # of the resized frame
+    x: int  # left edge of the crop
+    y: int  # upper edge of the crop
+
+
+def crop_geometry(
+    frame_size: tuple[int, int], crop_size: int, augmentation: Augmentation | None = None
+) -> CropGeometry:
+    """Computes how a frame is resized and cropped.
+
+    Args:
+        frame_size: Width and height of the frame in pixels.
+        crop_size: Width and height of the crop in pixels.
+        augmentation: The random choices of a training sample; None for the center crop.
+    """
+    short_side, top, left = crop_size, 0.5, 0.5
+    if augmentation:
+        short_side = int(crop_size * TRAINING_RESIZE)
+        top, left = augmentation.top, augmentation.left
+    scale = short_side / min(frame_size)
+    width = max(short_side, round(frame_size[0] * scale))
+    height = max(short_side, round(frame_size[1] * scale))
+    return CropGeometry(
+        width, height, round((width - crop_size) * left), round((height - crop_size) * top)
+    )
 
 
 def collate(items: list[Sample | Skipped]) -> LoadedBatch:
-    """Stacks samples; those that could not be read are named beside. With none left the batch has no clip."""
-    samples = [item for item in items if isinstance(item, Sample)]
-    skipped = tuple(item for item in items if isinstance(item, Skipped))
-    if not samples:
-        empty = Clip(torch.empty(0), torch.empty(0))
-        return LoadedBatch(Batch(empty, torch.empty(0, dtype=torch.long), ()), skipped)
-    clip = Clip(
-        torch.stack([s.clip.audio for s in samples]), torch.stack([s.clip.visual for s in samples])
-    )
-    return LoadedBatch(
-        Batch(clip, torch.tensor([s.label for s in samples]), tuple(s.key for s in samples)),
-        skipped,
-    )
+    """Stacks samples to a batch and lists the clips that could not be read.
+
+    If no clip could be read, the tensors of the batch are empty and `key` is ().
+    """
+    audio, visual, labels, keys, skipped = [], [], [], [], []
+    for item in items:
+        if isinstance(item, Skipped):
+            skipped.append(item)
+            continue
+        audio.append(item.clip.audio)
+        visual.append(item.clip.visual)
+        labels.append(item.label)
+        keys.append(item.key)
+    if not keys:
+        no_clip = Clip(torch.empty(0), torch.empty(0))
+        return LoadedBatch(Batch(no_clip, torch.empty(0, dtype=torch.long), ()), tuple(skipped))
+    clip = Clip(torch.stack(audio), torch.stack(visual))
+    return LoadedBatch(Batch(clip, torch.tensor(labels), tuple(keys)), tuple(skipped))

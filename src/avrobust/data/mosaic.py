@@ -1,4 +1,7 @@
-"""Mosaics of four pictures, of which one goes with the sound: who looks at that one has listened."""
+"""Mosaics of four frames, one of which belongs to the sound.
+
+A model that localizes the sounding object in a mosaic must use the sound.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import final
@@ -16,59 +19,68 @@ CELLS = 4  # two rows of two
 
 @final
 class Mosaics:
-    """Batches whose clips keep their sound and label and show their own picture among three of other classes.
+    """Batches whose frames are mosaics: the clip's own frames and those of three other classes.
 
-    As Hu et al. 2020 (NeurIPS, arXiv 2010.05466) make scenes from solo videos. Which pictures, and
-    in which corner the own one is, depends on the seed and the clip's key alone. The pictures keep
-    their size: frames are twice as large.
+    Sound and label stay as they are. Follows the synthetic scenes of Hu et al. 2020 (NeurIPS, arXiv
+    2010.05466), who combine solo videos. The choice of the other clips, and the corner of the own
+    frames, depend on the seed and the clip's key alone. The frames keep their size, so a mosaic is
+    twice as wide and twice as high.
 
     Args:
-        batches: of clips of `clips`.
-        clips: where the other pictures are drawn from, as evaluation sees them.
-        seed: of the draws.
+        batches: Batches of clips of `clips`.
+        clips: The clips that the other frames are drawn from, without augmentation.
+        seed: Seed of the draws.
     """
 
     def __init__(self, batches: Iterable[Batch], clips: Clips, seed: int) -> None:
-        self.batches, self.clips, self.seed = batches, clips, seed
+        self.batches = batches
+        self.clips = clips
+        self.seed = seed
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in self.batches:
             if batch.key:
-                pairs = zip(batch.key, batch.clip.visual, strict=True)
-                visual = torch.stack([self._mosaic(key, own) for key, own in pairs])
-                batch = batch._replace(clip=Clip(batch.clip.audio, visual))
+                mosaics = []
+                for key, own in zip(batch.key, batch.clip.visual, strict=True):
+                    mosaics.append(self._mosaic(key, own))
+                batch = batch._replace(clip=Clip(batch.clip.audio, torch.stack(mosaics)))
             yield batch
 
     def _mosaic(self, key: str, own: Tensor) -> Tensor:
-        """(T, 3, H, W) to (T, 3, 2 H, 2 W)."""
-        cells = list(self._others(key))
+        """Puts frames (T, 3, H, W) into a mosaic (T, 3, 2 H, 2 W)."""
+        cells = self._frames_of_other_classes(key)
         cells.insert(corner(key, self.seed), own)
-        rows = [torch.cat(cells[i : i + 2], 3) for i in (0, 2)]
-        return torch.cat(rows, 2)
+        upper = torch.cat(cells[:2], 3)
+        lower = torch.cat(cells[2:], 3)
+        return torch.cat([upper, lower], 2)
 
-    def _others(self, key: str) -> Iterator[Tensor]:
-        """Three pictures of other classes; one that cannot be read is passed over, and if need be one comes twice."""
+    def _frames_of_other_classes(self, key: str) -> list[Tensor]:
+        """Three times (T, 3, H, W). Clips that cannot be read are left out."""
         label = key.partition("/")[0]
         others = [i for i, entry in enumerate(self.clips.entries) if entry.label != label]
         order = torch.randperm(len(others), generator=generator(self.seed, "mosaic", key)).tolist()
-        read = (self.clips[0, others[i]] for i in order)
-        found: list[Tensor] = []
-        for sample in read:
+        frames: list[Tensor] = []
+        for i in order:
+            sample = self.clips[0, others[i]]
             if isinstance(sample, Sample):
-                found.append(sample.clip.visual)
-            if len(found) == CELLS - 1:
+                frames.append(sample.clip.visual)
+            if len(frames) == CELLS - 1:
                 break
-        if not found:
+        if not frames:
             raise ValueError(f"no picture of another class than {label} can be read")
-        return iter((found * (CELLS - 1))[: CELLS - 1])
+        # With fewer than three readable clips, the frames are repeated.
+        return (frames * (CELLS - 1))[: CELLS - 1]
 
 
 def corner(key: str, seed: int) -> int:
-    """Where a clip's own picture is in its mosaic: 0 and 1 above, 2 and 3 below."""
+    """Position of the clip's own frames in its mosaic.
+
+    0 is upper left, 1 upper right, 2 lower left, 3 lower right.
+    """
     return int(torch.randint(CELLS, (), generator=generator(seed, "corner", key)))
 
 
 def in_mosaic(box: Box, key: str, seed: int) -> Box:
-    """A box of the own picture in the mosaic."""
+    """Converts a box of the clip's own frame to the coordinates of its mosaic."""
     down, right = divmod(corner(key, seed), 2)
     return Box((box.x0 + right) / 2, (box.y0 + down) / 2, (box.x1 + right) / 2, (box.y1 + down) / 2)

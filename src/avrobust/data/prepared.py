@@ -1,4 +1,4 @@
-"""A prepared data set: its lists, classes, overlaps and identity. What `dataset=` builds."""
+"""A prepared data set: split lists, classes, overlaps of splits, fingerprint."""
 
 import hashlib
 import json
@@ -15,19 +15,25 @@ if TYPE_CHECKING:
 
 @final
 class Prepared:
-    """Clips in the prepared layout (see `avrobust.data.layout`) with their split lists.
+    """Clips in the prepared layout, with split lists. The option `dataset` builds it.
+
+    The prepared layout has the sound of a clip in `<root>/audio/<class>/<id>.wav` (mono, 11,025
+    Hz), its frames in `<root>/frames/<class>/<id>.mp4/000001.jpg` and so on (8 frames a second),
+    and one list a split with the rows `/<class>/<id>.wav,/<class>/<id>.mp4,<frame count>`.
 
     Args:
-        root: folder with `audio/` and `frames/`.
-        lists: folder of the split lists; None for `root`.
-        list_name: the lists' file name, with {split} for train, val and test.
-        classes: class names in the order of their labels; None for the lists' own names, sorted.
-        image_size: pixels a side of a sample's frames.
-        audio_samples: samples of audio, at 11,025 Hz.
-        frames: frames a sample, `stride` frames (1/8 s each) apart.
+        root: Folder with `audio/` and `frames/`.
+        lists: Folder of the split lists; None for `root`.
+        list_name: File name of the lists, with {split} for train, val and test.
+        classes: Names of the classes in the order of their labels; None for the names in the lists,
+            sorted.
+        image_size: Width and height of a sample's frames in pixels.
+        audio_samples: Number of audio samples in a sample, at 11,025 Hz.
+        frames: Number of frames in a sample.
+        stride: From one frame of a sample to the next, in eighths of a second.
 
     Raises:
-        UserError: the root, a list or a class is missing, or the sizes make no sense.
+        UserError: The root, a list or a class is missing, or a size is below 1.
     """
 
     def __init__(
@@ -41,11 +47,8 @@ class Prepared:
         frames: int = 1,
         stride: int = 8,
     ) -> None:
-        for name, value in (
-            ("image_size", image_size),
-            ("audio_samples", audio_samples),
-            ("frames", frames),
-        ):
+        sizes = {"image_size": image_size, "audio_samples": audio_samples, "frames": frames}
+        for name, value in sizes.items():
             if value < 1:
                 raise UserError(f"dataset.{name}={value}: must be at least 1")
         self.root = Path(root)
@@ -53,29 +56,35 @@ class Prepared:
         self._lists = Path(lists or root)
         self._list_name = list_name
         self.entries = self._read()
-        self.classes = self._classes(classes)
+        self.classes = self._check_classes(classes)
 
     def clips(self, split: Split, *, training: bool = False, seed: int = 0) -> "Clips":
         """The clips of one split, augmented if they are for training."""
-        from avrobust.data.clips import (
-            Clips,
-        )  # with torch, which a finished run is recognized without
+        # Imports torch, which is not needed to recognize a finished run.
+        from avrobust.data.clips import Clips
 
         return Clips(
             self.root, self.entries[split], self.classes, self.form, training=training, seed=seed
         )
 
     def overlaps(self) -> dict[str, int]:
-        """How many clips two splits share, for each pair that shares any: {"train and test": 8}."""
-        keys = {split: {e.key for e in entries} for split, entries in self.entries.items()}
-        shared = {f"{a} and {b}": len(keys[a] & keys[b]) for a, b in combinations(SPLITS, 2)}
-        return {pair: count for pair, count in shared.items() if count}
+        """Counts the clips that two splits share, for example {"train and test": 8}."""
+        overlaps = {}
+        for first, second in combinations(SPLITS, 2):
+            first_keys = {entry.key for entry in self.entries[first]}
+            second_keys = {entry.key for entry in self.entries[second]}
+            if count := len(first_keys & second_keys):
+                overlaps[f"{first} and {second}"] = count
+        return overlaps
 
     def fingerprint(self) -> str:
-        """What the data is, whatever folder it lies in: a hash of lists, classes and how it was made."""
+        """Hash of the split lists, the classes and the settings the data was made with.
+
+        The place of the data set does not enter the hash, nor does the content of its clips.
+        """
         files = [self.root / name for name in ("prepare.json", "synthetic.json")]
         settings = [file.read_text() for file in files if file.is_file()]
-        content = [self.classes, [self.entries[s] for s in SPLITS], settings]
+        content = [self.classes, [self.entries[split] for split in SPLITS], settings]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def _read(self) -> dict[Split, list[Entry]]:
@@ -85,22 +94,24 @@ class Prepared:
                     f"dataset.root={self.root}: no folder {folder}; prepare the videos first: "
                     f"avrobust prepare VIDEOS {self.root}"
                 )
-        entries = {
-            split: read_list(self._lists / self._list_name.format(split=split)) for split in SPLITS
-        }
+        entries = {}
         for split in SPLITS:
+            path = self._lists / self._list_name.format(split=split)
+            entries[split] = read_list(path)
             if not entries[split]:
-                raise UserError(
-                    f"{self._lists / self._list_name.format(split=split)}: names no clip"
-                )
+                raise UserError(f"{path}: names no clip")
         return entries
 
-    def _classes(self, given: list[str] | None) -> list[str]:
-        found = {e.label for entries in self.entries.values() for e in entries}
-        classes = given or sorted(found)
-        if unknown := sorted(found - set(classes)):
+    def _check_classes(self, classes: list[str] | None) -> list[str]:
+        """The class names in the order of their labels."""
+        names_in_lists: set[str] = set()
+        for entries in self.entries.values():
+            names_in_lists.update(entry.label for entry in entries)
+        classes = classes or sorted(names_in_lists)
+        if unknown := sorted(names_in_lists - set(classes)):
             raise UserError(
-                f"{self._lists}: class {unknown[0]!r} is not among dataset.classes ({', '.join(classes)})"
+                f"{self._lists}: class {unknown[0]!r} is not among dataset.classes "
+                f"({', '.join(classes)})"
             )
         if len(classes) < 2:
             raise UserError(

@@ -1,4 +1,4 @@
-"""Which frame and which stretch of sound make a sample; pure arithmetic, no files."""
+"""Chooses the frames and the window of audio that make a sample. Pure arithmetic, no files."""
 
 import math
 from typing import NamedTuple
@@ -13,51 +13,65 @@ class Augmentation(NamedTuple):
     """The random choices of one training sample."""
 
     frame: int  # the center frame, counted from 1
-    top: float  # where the crop lies, 0 to 1 of the room there is
-    left: float
-    flip: bool
-    volume: float
+    top: float  # position of the crop, from 0 (at the top) to 1 (at the bottom)
+    left: float  # position of the crop, from 0 (at the left) to 1 (at the right)
+    flip: bool  # whether to mirror the frames
+    volume: float  # factor of the waveform
 
 
-def draw(frames: int, samples: int, generator: Generator) -> Augmentation:
-    """The paper's training augmentation for a clip of `frames` frames and a window of `samples` audio samples.
+def draw_augmentation(frames: int, samples: int, generator: Generator) -> Augmentation:
+    """Draws the paper's training augmentation.
 
-    The center frame is uniform among those at least half a window (3 s, 24 frames, at the paper's
-    size) from both ends; in a clip too short for that, among all its frames. Volume is uniform in
-    [0.5, 1.5], a flip has probability 0.5.
+    The center frame is uniform among the frames that are at least half a window (3 s, 24 frames, at
+    the paper's size) away from both ends of the clip. If the clip is too short for that, the center
+    frame is uniform among all frames. The volume is uniform in [0.5, 1.5]. A flip has probability
+    0.5.
+
+    Args:
+        frames: Number of frames of the clip.
+        samples: Number of audio samples of the window.
+        generator: Source of randomness.
     """
     margin = math.ceil(samples / SAMPLE_RATE / 2 * FRAME_RATE)
-    low, high = (margin + 1, frames - margin) if frames > 2 * margin else (1, frames)
+    low, high = 1, frames
+    if frames > 2 * margin:
+        low, high = margin + 1, frames - margin
     frame = int(torch.randint(low, high + 1, (), generator=generator))
     top, left, flip, volume = torch.rand(4, generator=generator).tolist()
     return Augmentation(frame, top, left, flip < 0.5, 0.5 + volume)
 
 
-def middle(frames: int) -> int:
-    """The frame that evaluation looks at: count // 2, counted from 1."""
+def middle_frame(frames: int) -> int:
+    """Number of the frame that evaluation uses, counted from 1: `frames // 2`, at least 1."""
     return max(1, frames // 2)
 
 
-def middle_of(count: int) -> int:
-    """Which of the `count` frames of a sample is the one that it is centerd on, counted from 0."""
+def center_index(count: int) -> int:
+    """Index of the center frame among the `count` frames of a sample, counted from 0."""
     return (count - 1) // 2
 
 
 def window_start(frame: int, samples: int, available: int) -> int:
-    """The first audio sample of the window centerd on a frame, at (frame - 0.5) / 8 s.
+    """First audio sample of the window that is centered on a frame, at (frame - 0.5) / 8 s.
+
+    If the recording is at least as long as the window, the window is moved to lie inside. A shorter
+    recording is meant to be repeated without end, so any start is valid, also a negative one.
 
     Args:
-        frame: the frame's number, counted from 1.
-        samples: length of the window.
-        available: length of the recording. A window that would stick out of a longer recording is
-            moved inside; a shorter recording is repeated without end, so that any start is good
-            (and may be negative).
+        frame: Number of the frame, counted from 1.
+        samples: Length of the window in samples.
+        available: Length of the recording in samples.
     """
     start = round((frame - 0.5) / FRAME_RATE * SAMPLE_RATE) - samples // 2
-    return start if available < samples else min(max(start, 0), available - samples)
+    if available < samples:
+        return start
+    return min(max(start, 0), available - samples)
 
 
 def neighbors(frame: int, count: int, stride: int, frames: int) -> list[int]:
-    """The numbers of `count` frames `stride` apart round `frame`, kept within 1 to `frames`."""
-    offsets = [(i - middle_of(count)) * stride for i in range(count)]
-    return [min(max(frame + o, 1), frames) for o in offsets]
+    """Numbers of `count` frames around `frame`, `stride` apart, clamped to 1 ... `frames`."""
+    numbers = []
+    for i in range(count):
+        number = frame + (i - center_index(count)) * stride
+        numbers.append(min(max(number, 1), frames))
+    return numbers

@@ -18,11 +18,11 @@ from avrobust.threats import Threat
 from avrobust.types import Batch, Classifier, Clip, ConditionInfo, Record
 from avrobust.utils.randomness import generator
 
-# Sees every batch under every condition as the model sees it.
-Watcher = Callable[[Batch, ConditionInfo, Clip], None]
+# Is called with every batch under every condition, as the model sees it.
+Observer = Callable[[Batch, ConditionInfo, Clip], None]
 
-# By the keys of a batch, what is known of its clean clips.
-Known = dict[tuple[str, ...], EmbeddingCache]
+# By the keys of a batch, the embeddings and the gradient of its clean clips.
+EvaluationCache = dict[tuple[str, ...], EmbeddingCache]
 
 
 def evaluate(
@@ -35,8 +35,8 @@ def evaluate(
     objective: Objective = cross_entropy,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    watch: Watcher | None = None,
-    known: Known | None = None,
+    observe: Observer | None = None,
+    cache: EvaluationCache | None = None,
 ) -> list[Record]:
     """What `model` predicts for each clip, clean, attacked and under further conditions.
 
@@ -51,8 +51,8 @@ def evaluate(
         objective: the loss that the attack maximizes.
         seed: of all random draws, which also depend on condition and key, and on nothing else.
         device: where the model is.
-        watch: is called with every batch under every condition, for example to keep a few clips.
-        known: for evaluations of one model on the same batches again, with another eps, attack or
+        observe: is called with every batch under every condition, for example to keep a few clips.
+        cache: for evaluations of one model on the same batches again, with another eps, attack or
             objective: a dict that this evaluation fills and the next ones use. It holds every batch
             and its gradient; the records are the same.
 
@@ -68,9 +68,8 @@ def evaluate(
         InvalidConditionError: a condition changed a modality that it declares untouched, or
             returned values that are not finite or out of range.
     """
-    every_condition = (*_standard_conditions(attack, suite, objective), *conditions)
-    _check_names(every_condition)
-    evaluation = _Evaluation(model, every_condition, seed, device, watch, known)
+    every_condition = all_conditions(attack, suite, conditions, objective=objective)
+    evaluation = _Evaluation(model, every_condition, seed, device, observe, cache)
     records: list[Record] = []
     with eval_mode(model):
         for batch in batches:
@@ -81,25 +80,32 @@ def evaluate(
     return records
 
 
-def _standard_conditions(
-    attack: Attack | None, suite: Mapping[str, Threat] | None, objective: Objective
+def all_conditions(
+    attack: Attack | None,
+    suite: Mapping[str, Threat] | None,
+    more: Sequence[Condition] = (),
+    *,
+    objective: Objective = cross_entropy,
 ) -> list[Condition]:
-    conditions: list[Condition] = [Clean()]
-    if attack is None and suite is None:
-        return conditions
-    if attack is None or suite is None:
+    """The conditions of an evaluation: clean, the attack under each threat, then `more`.
+
+    Raises:
+        ValueError: an attack comes without a suite or a suite without an attack, or two conditions
+            have one name.
+    """
+    if (attack is None) != (suite is None):
         missing = "an attack" if attack is None else "a suite"
         raise ValueError(f"attack and suite belong together: {missing} is missing")
-    for name, threat in suite.items():
-        conditions.append(Attacked(name, attack, threat, objective))
-    return conditions
-
-
-def _check_names(conditions: Sequence[Condition]) -> None:
+    conditions: list[Condition] = [Clean()]
+    if attack is not None and suite is not None:
+        for name, threat in suite.items():
+            conditions.append(Attacked(name, attack, threat, objective))
+    conditions += more
     names = [condition.name for condition in conditions]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"two conditions have the name {name!r}")
+    return conditions
 
 
 @dataclass
@@ -110,8 +116,8 @@ class _Evaluation:
     conditions: Sequence[Condition]
     seed: int
     device: torch.device | str
-    watch: Watcher | None
-    known: Known | None
+    observe: Observer | None
+    cache: EvaluationCache | None
     clips_that_fit: int | None = None  # None: no batch has been too large yet
 
     def records(self, batch: Batch) -> list[Record]:
@@ -138,7 +144,7 @@ class _Evaluation:
         clip = batch.clip.to(self.device)
         check_clean(clip, batch.key)
         label = batch.label.to(clip.audio.device)
-        cache = self._cache(batch, clip, label)
+        cache = self._batch_cache(batch, clip, label)
         records: list[Record] = []
         for condition in self.conditions:
             generators = [generator(self.seed, "attack", condition.name, k) for k in batch.key]
@@ -151,21 +157,21 @@ class _Evaluation:
             predict = cache.logits if cache else self.model
             predictions = _predictions(predict, outcome.clip, distances, batch, condition.name)
             records += _with_details(predictions, outcome, counters)
-            if self.watch:
-                self.watch(batch, condition.info, outcome.clip)
-        if cache and self.known is not None:
+            if self.observe:
+                self.observe(batch, condition.info, outcome.clip)
+        if cache and self.cache is not None:
             cache.drop_adversarial()
         return records
 
-    def _cache(self, batch: Batch, clip: Clip, label: Tensor) -> EmbeddingCache | None:
+    def _batch_cache(self, batch: Batch, clip: Clip, label: Tensor) -> EmbeddingCache | None:
         if not isinstance(self.model, AVClassifier):
             return None
-        known = self.known if self.known is not None else {}
-        if batch.key not in known:
+        caches = self.cache if self.cache is not None else {}
+        if batch.key not in caches:
             objectives = [condition.clean_objective() for condition in self.conditions]
             objective = next(filter(None, objectives), None)
-            known[batch.key] = EmbeddingCache(self.model, clip, label, objective)
-        return known[batch.key]
+            caches[batch.key] = EmbeddingCache(self.model, clip, label, objective)
+        return caches[batch.key]
 
 
 def _part(batch: Batch, part: slice) -> Batch:

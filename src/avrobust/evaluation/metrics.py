@@ -1,11 +1,40 @@
-"""Accuracy in percent, its confidence interval, and the averages of the paper's tables."""
+"""Statistics of accuracies, and how compact the classes of embeddings are."""
 
 import math
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, final
 
-from avrobust.types import STANDARD_CONDITIONS, ConditionInfo
+
+@final
+@dataclass(frozen=True)
+class Share:
+    """A percentage of n clips with its 95 % Wilson interval."""
+
+    percent: float
+    low: float
+    high: float
+    n: int
+
+
+@final
+@dataclass(frozen=True)
+class Compactness:
+    """How close the embeddings of a class lie together: a smaller ratio is more compact."""
+
+    intra_over_inter: float  # mean distance to the own class's mean over that between class means
+    silhouette: float  # mean silhouette coefficient in [-1, 1]. Rousseeuw 1987
+
+
+def share(count: int, n: int) -> Share:
+    """`count` of `n` clips in percent, with the 95 % Wilson interval.
+
+    Raises:
+        ValueError: n is 0.
+    """
+    value = percent(count, n)
+    low, high = wilson(count, n)
+    return Share(value, low, high, n)
 
 
 def percent(correct: int, n: int) -> float:
@@ -44,7 +73,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
 
 
-def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
+def compactness(embeddings: Any, labels: Any) -> Compactness | None:
     """How close the embeddings of a class lie together.
 
     Args:
@@ -52,10 +81,7 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
         labels: (N,) array.
 
     Returns:
-        "intra_over_inter": mean distance of a clip from its class mean over the mean distance
-        between class means, smaller for compact classes; "silhouette": mean silhouette coefficient
-        in [-1, 1] (Rousseeuw 1987), larger for compact classes. None where there are fewer than two
-        classes or no class has two clips.
+        None where there are fewer than two classes or no class has two clips.
     """
     from scipy.spatial.distance import pdist
     from sklearn.metrics import silhouette_score
@@ -63,46 +89,24 @@ def compactness(embeddings: Any, labels: Any) -> dict[str, float] | None:
     classes = sorted(set(labels.tolist()))
     if not 1 < len(classes) < len(labels):
         return None
-    means = {c: embeddings[labels == c].mean(0) for c in classes}
-    intra = [
-        float(((x - means[int(y)]) ** 2).sum() ** 0.5)
-        for x, y in zip(embeddings, labels, strict=True)
-    ]
-    ratio = sum(intra) / len(intra) / float(pdist([means[c] for c in classes]).mean())
-    return {"intra_over_inter": ratio, "silhouette": float(silhouette_score(embeddings, labels))}
+    means = {label: embeddings[labels == label].mean(0) for label in classes}
+    distances = []
+    for row, label in zip(embeddings, labels, strict=True):
+        distances.append(float(((row - means[int(label)]) ** 2).sum() ** 0.5))
+    between = float(pdist([means[label] for label in classes]).mean())
+    ratio = sum(distances) / len(distances) / between
+    return Compactness(ratio, float(silhouette_score(embeddings, labels)))
 
 
 def robustness_improvement(
-    model: Mapping[str, float],
-    undefended: Mapping[str, float],
-    *,
-    conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS,
+    clean: float, average: float, undefended_clean: float, undefended_average: float
 ) -> float:
     """RI = (cAV_m + Avg_m) - (cAV_n + Avg_n), in points. Tian & Xu 2021.
 
     Args:
-        model: accuracies of the defended model m in percent, by condition.
-        undefended: accuracies of the undefended model n.
-        conditions: those that the accuracies are of, one of them clean.
+        clean: clean accuracy of the defended model m, in percent.
+        average: its mean accuracy over the attacks.
+        undefended_clean: clean accuracy of the undefended model n.
+        undefended_average: its mean accuracy over the attacks.
     """
-    clean = next(condition.name for condition in conditions if condition.clean)
-    defended = model[clean] + average(model, conditions)
-    return defended - undefended[clean] - average(undefended, conditions)
-
-
-def average(
-    accuracy: Mapping[str, float], conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS
-) -> float:
-    """Avg in the paper's Tables 1 and 3, (xA + xV + xAV) / 3: the mean over the attacks."""
-    return _mean([accuracy[c.name] for c in conditions if c.adversarial])
-
-
-def average_with_clean(
-    accuracy: Mapping[str, float], conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS
-) -> float:
-    """Avg in the paper's Table 2, (cAV + xA + xV + xAV) / 4: over the attacks and clean clips."""
-    return _mean([accuracy[c.name] for c in conditions if c.adversarial or c.clean])
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return clean + average - undefended_clean - undefended_average

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from avrobust.evaluation.metrics import average, average_with_clean, percent, wilson
-from avrobust.types import STANDARD_CONDITIONS, ConditionInfo, Record
+from avrobust.evaluation.metrics import percent, wilson
+from avrobust.types import Record
 
 # The fields of a record that say what an attack cost.
 COSTS = ("gradients", "queries", "shared_gradients")
@@ -17,59 +17,40 @@ class Summary(NamedTuple):
     n: int  # clips
     accuracy: dict[str, float]  # by condition
     interval: dict[str, tuple[float, float]]  # 95 %, Wilson
-    average: float | None  # over the attacks; None unless both modalities were attacked, each
-    # alone and together
-    average_with_clean: float | None  # over those and the clean clips
 
 
-def summarize(
-    records: Iterable[Record], conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS
-) -> Summary:
-    """Accuracies by condition, and their averages.
+def summarize(records: Iterable[Record]) -> Summary:
+    """Accuracies by condition.
 
     Args:
         records: of one evaluation, or of several on the same clips.
-        conditions: which of the records' conditions are clean and which are attacks. A condition
-            that is not described here has an accuracy, and counts into no average.
     """
-    correct: dict[str, list[bool]] = {}
+    accuracy: dict[str, float] = {}
+    interval: dict[str, tuple[float, float]] = {}
+    n = 0
+    for condition, same_condition in by_condition(records).items():
+        correct = sum(record.correct for record in same_condition)
+        n = max(n, len(same_condition))
+        accuracy[condition] = percent(correct, len(same_condition))
+        interval[condition] = wilson(correct, len(same_condition))
+    return Summary(n, accuracy, interval)
+
+
+def by_condition(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """The records of each condition, in the order in which the conditions were evaluated."""
+    groups: dict[str, list[Record]] = {}
     for record in records:
-        correct.setdefault(record.condition, []).append(record.correct)
-    accuracy = {name: percent(sum(marks), len(marks)) for name, marks in correct.items()}
-    interval = {name: wilson(sum(marks), len(marks)) for name, marks in correct.items()}
-    evaluated = [condition for condition in conditions if condition.name in accuracy]
-    attacked = {condition.modalities for condition in evaluated if condition.adversarial}
-    complete = len(attacked) == 3 and any(condition.clean for condition in evaluated)
-    return Summary(
-        n=max(map(len, correct.values())),
-        accuracy=accuracy,
-        interval=interval,
-        average=average(accuracy, evaluated) if complete else None,
-        average_with_clean=average_with_clean(accuracy, evaluated) if complete else None,
-    )
+        groups.setdefault(record.condition, []).append(record)
+    return groups
 
 
-def cost(
-    records: Iterable[Record], conditions: Sequence[ConditionInfo] = STANDARD_CONDITIONS
-) -> dict[str, dict[str, float]]:
-    """What an attack cost on average for each clip, by condition.
+def cost(records: Sequence[Record]) -> dict[str, float]:
+    """The mean numbers of gradients, queries and shared gradients a clip.
 
     Args:
-        records: of one evaluation.
-        conditions: those that are not attacks are left out.
-
-    Returns:
-        By condition the mean numbers of gradients, queries and shared gradients.
+        records: of one condition.
     """
-    without_attack = {condition.name for condition in conditions if not condition.adversarial}
-    by_condition: dict[str, list[Record]] = {}
-    for record in records:
-        if record.condition not in without_attack:
-            by_condition.setdefault(record.condition, []).append(record)
-    costs: dict[str, dict[str, float]] = {}
-    for name, rows in by_condition.items():
-        costs[name] = {field: fmean(getattr(row, field) for row in rows) for field in COSTS}
-    return costs
+    return {field: fmean(getattr(record, field) for record in records) for field in COSTS}
 
 
 def sum_queries(records: Sequence[Record], evaluations: Sequence[list[Record]]) -> list[Record]:
@@ -88,33 +69,17 @@ def sum_queries(records: Sequence[Record], evaluations: Sequence[list[Record]]) 
     return summed
 
 
-def success_by_attack(records: Iterable[Record]) -> dict[str, dict[str, int]]:
-    """By condition, how many clips each member of an ensemble fooled; empty for other attacks."""
-    counts: dict[str, dict[str, int]] = {}
+def success_by_attack(records: Iterable[Record]) -> dict[str, int]:
+    """How many clips each member of an ensemble fooled; empty for other attacks.
+
+    Args:
+        records: of one condition.
+    """
+    counts: dict[str, int] = {}
     for record in records:
         if record.attack:
-            by_attack = counts.setdefault(record.condition, {})
-            by_attack[record.attack] = by_attack.get(record.attack, 0) + 1
+            counts[record.attack] = counts.get(record.attack, 0) + 1
     return counts
-
-
-def targeted_success_rate(records: Iterable[Record]) -> dict[str, dict[str, float]]:
-    """The percentage of clips whose prediction is the attack's target, by condition.
-
-    Returns:
-        By condition "share", "low" and "high", the latter two of the 95 % interval; empty for
-        attacks without a target.
-    """
-    reached: dict[str, list[bool]] = {}
-    for record in records:
-        if record.target is not None:
-            is_target = record.prediction == record.target
-            reached.setdefault(record.condition, []).append(is_target)
-    rates: dict[str, dict[str, float]] = {}
-    for name, marks in reached.items():
-        low, high = wilson(sum(marks), len(marks))
-        rates[name] = {"share": percent(sum(marks), len(marks)), "low": low, "high": high}
-    return rates
 
 
 def worst_case(evaluations: Sequence[list[Record]]) -> list[Record]:

@@ -1,27 +1,82 @@
-"""From a composed config to checked plain values, and from a node to an object. The only caller of instantiate."""
+"""From a composed Hydra config to a checked `Experiment`: the one place that looks keys of a config up."""
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, get_type_hints
+from typing import Any, TypeVar
 
-from hydra.errors import InstantiationException
-from hydra.utils import get_method, instantiate
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from avrobust.errors import UserError, did_you_mean
+from avrobust.errors import UserError
+from avrobust.experiments.options import Node, Option, option_from
+from avrobust.experiments.settings import (
+    AttackSettings,
+    Execution,
+    Experiment,
+    ModelSettings,
+    Task,
+)
+from avrobust.training.recipe import Recipe
 
-Node = dict[str, Any]
+T = TypeVar("T")
+
+MODEL_GROUPS = ("dataset", "audio", "visual", "fusion", "defense", "trainer")
+SOURCE_GROUPS = ("audio", "visual", "fusion", "defense")
+# Root keys that go into the settings under their own names.
+ATTACK_KEYS = ("split", "clips", "target", "amp", "compile", "adaptive")
+EXECUTION_KEYS = (
+    "runs",
+    "force",
+    "workers",
+    "batch_size",
+    "jobs_per_gpu",
+    "examples",
+    "name",
+    "tags",
+)
 
 
-def resolve(config: DictConfig) -> Node:
-    """The config as plain values, interpolations resolved.
+def experiment_from(
+    task: Task, config: DictConfig, hydra: HydraConf, *, joblib: bool = False
+) -> Experiment:
+    """The typed values of a composed config.
+
+    Args:
+        task: which script was started.
+        config: without the node `hydra`.
+        hydra: that node: what was chosen, and what the user typed.
+        joblib: other jobs of the sweep run on this machine at the same time.
 
     Raises:
-        UserError: a value is missing or cannot be resolved.
+        UserError: a value is missing, cannot be resolved or makes no sense.
     """
+    node = _resolve(config)
+    chosen = _choices(hydra)
+    model = _model(node, chosen)
+    attack = None if task == "train" else _attack(node, chosen, model)
+    execution = _execution(node, chosen, hydra, joblib=joblib)
+    return Experiment(task, model, attack, execution)
+
+
+def number(key: str, value: object) -> float:
+    """A number, or a fraction of two such as "8/255".
+
+    Raises:
+        UserError: it is neither, or it is negative or not finite.
+    """
+    try:
+        parsed = float(Fraction(str(value))) if "/" in str(value) else float(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise UserError(f"{key}={value}: is not a number (write 0.006, 6e-3 or 8/255)") from None
+    if not 0 <= parsed < float("inf"):
+        raise UserError(f"{key}={value}: must be a finite number of at least 0")
+    return parsed
+
+
+def _resolve(config: DictConfig) -> Node:
+    """The config as plain values, interpolations resolved."""
     if "eps" in config:
         config = OmegaConf.merge(config, {"eps": number("eps", config.eps)})  # type: ignore[assignment]
     try:
@@ -34,88 +89,114 @@ def resolve(config: DictConfig) -> Node:
     return {str(key): value for key, value in node.items()}
 
 
-def check(config: Node) -> None:
-    """Checks every `_target_` node of a resolved config against the signature of what it builds.
+def _choices(hydra: HydraConf) -> dict[str, str]:
+    """The option that was chosen for each place of the config.
 
-    Raises:
-        UserError: a value is of a wrong type or belongs to no parameter.
+    Hydra names a choice "group", or "group@place" where an option was put elsewhere.
     """
-    for key, value in config.items():
-        _check(key, value)
+    chosen: dict[str, str] = {}
+    for key, name in hydra.runtime.choices.items():
+        group, _, place = str(key).partition("@")
+        if name is not None:
+            chosen[place or group.replace("/", ".")] = str(name)
+    return chosen
 
 
-def number(key: str, value: object) -> float:
-    """A number, or a fraction of two such as "8/255".
+def _model(node: Node, chosen: Mapping[str, str]) -> ModelSettings:
+    options: dict[str, Option] = {}
+    for group in MODEL_GROUPS:
+        options[group] = _option(node, group, chosen)
+    return ModelSettings(**options, training=_recipe(node["training"]), seed=node["seed"])
 
-    Raises:
-        UserError: it is neither, or negative.
-    """
+
+def _option(node: Node, group: str, chosen: Mapping[str, str]) -> Option:
+    value = node[group]
+    if not isinstance(value, Mapping) or "_target_" not in value:
+        raise UserError(f"{group}={value}: choose one of the options of the group {group}")
+    return option_from(value, group, chosen)
+
+
+def _recipe(node: Node) -> Recipe:
+    settings: dict[str, Any] = dict(node)
+    settings["milestones"] = tuple(settings["milestones"])
     try:
-        parsed = float(Fraction(str(value))) if "/" in str(value) else float(str(value))
-    except (ValueError, ZeroDivisionError):
-        raise UserError(f"{key}={value}: is not a number (write 0.006, 6e-3 or 8/255)") from None
-    if not 0 <= parsed < float("inf"):
-        raise UserError(f"{key}={value}: must be a finite number of at least 0")
-    return parsed
+        return Recipe(**settings)
+    except ValueError as error:
+        raise UserError(f"training: {error}") from None
 
 
-def build(key: str, node: Node, **more: object) -> Any:
-    """The object that a config node describes.
+def _attack(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> AttackSettings:
+    conditions: dict[str, Option] = {}
+    for name, condition in (node.get("conditions") or {}).items():
+        conditions[name] = option_from(condition, f"conditions.{name}", chosen)
+    values = {key: node[key] for key in ATTACK_KEYS if key in node}
+    return _checked(
+        AttackSettings,
+        {
+            "attack": _option(node, "attack", chosen),
+            "threat": _option(node, "threat", chosen),
+            "eps": node["eps"],
+            "source": _source(node["source"], chosen, model),
+            "conditions": conditions,
+            **values,
+        },
+    )
 
-    Args:
-        key: where the node stands, for messages.
-        node: with `_target_`, and its arguments.
-        **more: arguments that only Python knows.
 
-    Raises:
-        UserError: the constructor refuses a value.
-    """
+def _source(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> ModelSettings | None:
+    """The model that clips are made on. What `source` does not name is as in the attacked model."""
+    parts: dict[str, Any] = {}
+    for group in SOURCE_GROUPS:
+        if node[group] is not None:
+            parts[group] = option_from(node[group], f"source.{group}", chosen)
+    if node["seed"] is not None:
+        parts["seed"] = node["seed"]
+    source = ModelSettings(**{**vars(model), **parts})
+    return None if source == model else source
+
+
+def _execution(
+    node: Node, chosen: Mapping[str, str], hydra: HydraConf, *, joblib: bool
+) -> Execution:
+    logger = option_from(node["logger"], "logger", chosen) if node["logger"] else None
+    trainer = node["trainer"]
+    values = {key: node[key] for key in EXECUTION_KEYS if key in node}
+    return _checked(
+        Execution,
+        {
+            "accelerator": trainer.get("accelerator", "auto"),
+            "devices": trainer.get("devices", 1),
+            "logger": logger,
+            "experiment": chosen.get("experiment"),
+            "sweep": chosen.get("sweep"),
+            "overrides": tuple(hydra.overrides.task),
+            "config_dirs": _config_dirs(hydra),
+            "parallel_jobs": joblib,
+            **values,
+        },
+    )
+
+
+def _config_dirs(hydra: HydraConf) -> tuple[str, ...]:
+    """The folders of options that --config-dir added."""
+    sources = hydra.runtime.config_sources or ()
+    return tuple(str(source.path) for source in sources if source.provider == "command-line")
+
+
+def _checked(kind: type[T], values: dict[str, Any]) -> T:
+    """An object of a settings class, its values checked against the class's types and ranges."""
     try:
-        return instantiate(node, _convert_="all", **more)
-    except InstantiationException as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UserError):
-            raise cause from None
-        if isinstance(cause, ValueError | TypeError):
-            raise UserError(f"{key}: {' '.join(str(cause).split())}") from None
-        raise
-
-
-def _check(key: str, node: object) -> None:
-    """Walks a config tree; every `_target_` node has to fit what it builds."""
-    if not isinstance(node, Mapping):
-        return
-    if "_target_" in node:
-        _check_call(key, node)
-    for name, value in node.items():
-        _check(f"{key}.{name}", value)
-
-
-def _check_call(key: str, node: Mapping[str, object]) -> None:
-    target = _locate(key, str(node["_target_"]))
-    parameters = inspect.signature(target).parameters
-    hints = get_type_hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
-    for name, value in node.items():
-        if name in ("_target_", "_partial_", "_convert_", "_recursive_"):
-            continue
-        if name not in parameters:
-            raise UserError(f"{key}.{name}: no such key{did_you_mean(name, list(parameters))}")
-        if not (isinstance(value, Mapping) and "_target_" in value):
-            _check_value(f"{key}.{name}", value, hints.get(name, Any))
-
-
-def _locate(key: str, target: str) -> Callable[..., object]:
-    try:
-        return get_method(target)
-    except (ImportError, ValueError) as error:
-        raise UserError(
-            f"{key}._target_={target}: cannot be imported ({' '.join(str(error).split())})"
-        ) from None
-
-
-def _check_value(key: str, value: object, hint: Any) -> None:
-    try:
-        TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        messages = dict.fromkeys(str(e["msg"]) for e in error.errors())
-        raise UserError(f"{key}={value}: {'; '.join(messages)}") from None
+        raise UserError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first mistake in one line: key, value and what is allowed."""
+    first = error.errors()[0]
+    key, value = first["loc"][0], first["input"]
+    if first["type"] == "literal_error":
+        choices = first["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
+        return f"{key}={value}: choices: {choices}"
+    reasons = [str(each["msg"]) for each in error.errors() if each["loc"][0] == key]
+    return f"{key}={value}: {'; '.join(dict.fromkeys(reasons))}"

@@ -1,108 +1,97 @@
-"""Which part of a config is science: the keys whose values can change a number of the result."""
+"""The identity of a run: a readable prefix and a hash of what was chosen and of its values.
 
-from collections.abc import Mapping
-from typing import Any, Literal
+The hash knows no import path, so that moving a class moves no run. The data's place is not in it; a fingerprint of the
+data's content takes its place.
+"""
 
-Task = Literal["train", "attack", "defend"]
+import hashlib
+import json
+from typing import Any
 
-TRAINING_KEYS = ("dataset", "audio", "visual", "fusion", "defense", "training", "trainer", "seed")
-ATTACK_KEYS = (*TRAINING_KEYS, "attack", "threat", "split")
-KEYS: dict[Task, tuple[str, ...]] = {
-    "train": TRAINING_KEYS,
-    "attack": ATTACK_KEYS,
-    "defend": (*ATTACK_KEYS, "adaptive"),
-}
-SHORTCUTS = (
-    "amp",
-    "compile",
-)  # of an evaluation: they round otherwise, so a row made with them is another row
-BASE = "defense@defense.base"  # Hydra's name of the choice of a defense's base
-SOURCE = "@source."  # in Hydra's names of the choices of another model, on which clips are made
-# ... except these inside them. The data's own fingerprint stands for its paths.
-NOT_SCIENCE = {
-    "dataset": ("root", "lists", "list_name"),
-    "trainer": ("_partial_", "accelerator", "devices", "strategy", "num_nodes", "sync_batchnorm"),
-}
+from avrobust.experiments.options import Option
+from avrobust.experiments.settings import (
+    AttackSettings,
+    Experiment,
+    ModelSettings,
+    Task,
+    attack_name,
+)
+
+# Arguments that change no number: where the data lies, and which hardware trains.
+LOCATION = ("root", "lists", "list_name")
+HARDWARE = ("accelerator", "devices", "strategy", "num_nodes", "sync_batchnorm")
 
 
-def science(task: Task, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The scientific part of a resolved config."""
-    found = {key: _without(config[key], NOT_SCIENCE.get(key, ())) for key in KEYS[task]}
-    defense = config["defense"]
-    # A defense with a base has two stages anyway: whether the undefended model has too is the
-    # comparison's affair.
-    if not defense.get("match_epochs") or ("base" in defense and task != "defend"):
-        found["defense"] = _without(defense, ("match_epochs",))
-    if task != "train":
-        found.update(
-            {key: config[key] for key in ("clips", "target", *SHORTCUTS) if config.get(key)}
-        )
-        if other := source_of(config):
-            found["source"] = science("train", other)
-    return found
+def model_identity(model: ModelSettings, task: Task = "train") -> dict[str, Any]:
+    """What of a model's settings can change a number."""
+    trainer = model.trainer.identity(without=HARDWARE)
+    del trainer[
+        "option"
+    ]  # an option of this group names hardware; what else it sets is in its values
+    return {
+        "dataset": model.dataset.identity(without=LOCATION),
+        "audio": model.audio.identity(),
+        "visual": model.visual.identity(),
+        "fusion": model.fusion.identity(),
+        "defense": _defense_identity(model.defense, task),
+        "training": vars(model.training),
+        "trainer": trainer,
+        "seed": model.seed,
+    }
 
 
-def source_of(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The config of the model that clips are made on, or None if that is the attacked one.
+def attack_identity(attack: AttackSettings, task: Task) -> dict[str, Any]:
+    """What of an attack's settings can change a number; settings that are off are left out."""
+    content: dict[str, Any] = {
+        "attack": attack.attack.identity(),
+        "threat": attack.threat.identity(),
+        "split": attack.split,
+        "clips": attack.clips,
+        "target": attack.target,
+        "amp": attack.amp,
+        "compile": attack.compile,
+        "conditions": {name: option.identity() for name, option in attack.conditions.items()},
+        "source": model_identity(attack.source) if attack.source else None,
+        "adaptive": attack.adaptive if task == "defend" else None,
+    }
+    return {key: value for key, value in content.items() if value}
 
-    What `source` does not name is as in the attacked model.
+
+def identity(experiment: Experiment) -> dict[str, Any]:
+    """What of an experiment can change a number of its result."""
+    content = model_identity(experiment.model, experiment.task)
+    if experiment.task != "train":
+        content |= attack_identity(experiment.evaluation, experiment.task)
+    return content
+
+
+def run_id(experiment: Experiment, fingerprint: str) -> str:
+    """The name of the run's folder.
+
+    Args:
+        experiment: what is asked for.
+        fingerprint: of the data, see `Prepared.fingerprint`.
     """
-    chosen = {
-        key: value for key, value in (config.get("source") or {}).items() if value is not None
-    }
-    # Of another defense than the attacked model's none of the choices inside that one are true.
-    foreign = ("defense",) if "defense" in chosen else ()
-    kept = {
-        k: v for k, v in config["choices"].items() if SOURCE not in k and not k.startswith(foreign)
-    }
-    named = {
-        _choice(*key.split(SOURCE)): name
-        for key, name in config["choices"].items()
-        if SOURCE in key
-    }
-    other = {**config, **chosen, "choices": {**kept, **named}, "source": None}
-    return (
-        None if science("train", other) == science("train", {**config, "source": None}) else other
+    content = {"task": experiment.task, "data": fingerprint, **identity(experiment)}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"{_prefix(experiment)}-{digest[:10]}"
+
+
+def _defense_identity(defense: Option, task: Task) -> dict[str, Any]:
+    """A defense with a base has two stages anyway: `match_epochs` is then a matter of the comparison alone."""
+    matters = defense.values.get("match_epochs") and (
+        "base" not in defense.parts or task == "defend"
     )
+    return defense.identity(without=() if matters else ("match_epochs",))
 
 
-def split_name(config: Mapping[str, Any]) -> str:
-    """Whose clips were attacked: "test", or "24 of test" where not all of them were."""
-    return " of ".join(str(part) for part in (config.get("clips"), config["split"]) if part)
-
-
-def _choice(group: str, package: str) -> str:
-    """Hydra's name of the choice of a group for a place in the config."""
-    return group if package == group.replace("/", ".") else f"{group}@{package}"
-
-
-def attack_name(config: Mapping[str, Any]) -> str:
-    """As tables call it: "pgd", "pgd amp", "pgd to next" with a target, "pgd from sum" if made on another model."""
-    attack = " ".join([config["choices"]["attack"], *(key for key in SHORTCUTS if config.get(key))])
-    if config.get("target"):
-        attack += f" to {config['target']}"
-    if source_of(config) is None:
-        return attack
-    keys = (f"{group}{SOURCE}{group}" for group in ("fusion", "defense", "audio", "visual"))
-    names = [config["choices"][key] for key in keys if key in config["choices"]]
-    seed = config["source"]["seed"]
-    return f"{attack} from {'+'.join(names if seed is None else [*names, f's{seed}'])}"
-
-
-def stage_before(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The config of the run whose model this one starts from, or None if it starts from random weights."""
-    defense, choices = config["defense"], dict(config["choices"])
-    if "base" in defense:
-        inner = {k.removeprefix(BASE): v for k, v in choices.items() if k.startswith(BASE)}
-        shifted = {f"defense@defense{k}" if k else "defense": v for k, v in inner.items()}
-        others = {k: v for k, v in choices.items() if not k.startswith("defense")}
-        before, choices = defense["base"], {**others, **shifted}
-    elif defense.get("match_epochs"):
-        before = {**defense, "match_epochs": False}
-    else:
-        return None
-    return {**config, "defense": before, "choices": choices}
-
-
-def _without(node: Any, names: tuple[str, ...]) -> Any:
-    return {k: v for k, v in node.items() if k not in names} if names else node
+def _prefix(experiment: Experiment) -> str:
+    model = experiment.model
+    parts = [model.dataset.name, model.fusion.name]
+    if model.defended:
+        parts.append(model.defense.name)
+    if experiment.task != "train":
+        attack = experiment.evaluation
+        name = attack_name(model, attack).replace(" ", "-")
+        parts += [name, attack.threat.name, f"{attack.eps:g}"]
+    return "-".join([*parts, f"s{model.seed}"])

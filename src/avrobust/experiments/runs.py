@@ -1,30 +1,40 @@
-"""The folder of a run: its identity, its files, and whether it is finished.
+"""The folder of a run: its files, and whether it is finished.
 
     <runs>/<task>/<run_id>/  config.yaml result.json examples.csv metrics.csv checkpoint.ckpt error.txt
 
-`run_id` hashes the resolved config without what changes no number (paths, hardware, loggers,
-evaluation batch size), so that the same science has the same folder from a plain run, a multirun or
-any launcher. result.json is whole or absent.
+The same experiment has the same folder from a plain run, a multirun or any launcher. result.json is whole or absent.
 """
 
-import hashlib
 import json
 import platform
 import subprocess
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import yaml
 from filelock import FileLock
-from omegaconf import OmegaConf
 
+from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
-from avrobust.experiments.config import build
-from avrobust.experiments.identity import Task, attack_name, science
-from avrobust.utils.files import whole
+from avrobust.experiments.build import build
+from avrobust.experiments.identity import run_id
+from avrobust.experiments.listing import choices, settings_tree
+from avrobust.experiments.result_files import (
+    FILE,
+    ResultError,
+    folder_of,
+    read_result,
+    write_result,
+)
+from avrobust.experiments.results import Provenance, Result, TrainResult
+from avrobust.experiments.settings import Experiment, ModelSettings, Task
+from avrobust.utils.console import warn
+from avrobust.utils.files import atomic_write
 
 PACKAGES = (
     "avrobust",
@@ -49,97 +59,108 @@ class Run(NamedTuple):
         """The trained weights."""
         return self.folder / "checkpoint.ckpt"
 
-    def result(self) -> dict[str, Any] | None:
-        """The finished run's result, or None."""
-        path = self.folder / "result.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    def result(self) -> Result | None:
+        """The finished run's result; None if there is none that can be used."""
+        try:
+            return read_result(self.folder)
+        except ResultError as error:
+            warn(f"{self.folder / FILE}: {error}; the run is done again")
+            return None
 
     @contextmanager
-    def claim(self, *, force: bool) -> Iterator[dict[str, Any] | None]:
-        """Waits until nobody else works on this run, then yields the finished result, or None if there is work to do.
+    def claim(self, *, force: bool) -> Iterator[Result | None]:
+        """Waits until nobody else works on this run, then yields its result, or None if there is work to do.
 
-        A failure is written to error.txt and raised on; a success clears it.
+        A failure is written to error.txt and raised again; a success removes that file.
+
+        Args:
+            force: forget a finished result.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
             if force:
-                (self.folder / "result.json").unlink(missing_ok=True)
+                (self.folder / FILE).unlink(missing_ok=True)
             try:
                 yield self.result()
             except Exception as error:
-                self.write("error.txt", _described(error))
+                self.write("error.txt", _describe(error))
                 raise
             (self.folder / "error.txt").unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> None:
-        """Writes one of the run's files whole."""
-        with whole(self.folder / name) as aside:
-            aside.write_text(text, encoding="utf-8")
+        """Writes one of the run's files, whole or not at all."""
+        with atomic_write(self.folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
-        """Keeps the resolved config beside the result."""
-        self.write("config.yaml", OmegaConf.to_yaml(dict(config)))
+    def write_config(self, experiment: Experiment) -> None:
+        """Keeps the experiment beside the result, for people to read."""
+        content = {
+            "choices": choices(experiment),
+            **settings_tree(experiment),
+            "execution": asdict(experiment.execution),
+        }
+        plain = json.loads(json.dumps(content))  # YAML marks tuples
+        self.write("config.yaml", yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
-    def write_result(self, result: Mapping[str, Any]) -> None:
+    def write_result(self, result: Result) -> None:
         """Declares the run finished. Write everything else before."""
-        self.write("result.json", json.dumps(dict(result), indent=2, ensure_ascii=False) + "\n")
+        write_result(self.folder, result)
 
 
-def run_for(task: Task, config: Mapping[str, Any], fingerprint: str) -> Run:
-    """The run that a resolved config describes, on the data with this fingerprint."""
-    content = json.dumps(
-        {"task": task, "data": fingerprint, **science(task, config)}, sort_keys=True
-    )
-    run_id = f"{_prefix(task, config)}-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
-    return Run(task, run_id, Path(config["runs"]) / task / run_id)
+def run_for(experiment: Experiment, fingerprint: str) -> Run:
+    """The run of an experiment on the data with this fingerprint."""
+    name = run_id(experiment, fingerprint)
+    folder = folder_of(Path(experiment.execution.runs), experiment.task, name)
+    return Run(experiment.task, name, folder)
 
 
-def finished(task: Task, config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The result of the run that a resolved config describes, if it is there; asks neither torch nor a lock."""
-    root = Path(config["dataset"].get("root") or "")
-    # Without its description a data set may have to be generated first, and only for a config that
-    # has been checked.
-    if config["force"] or not (root / "prepare.json").is_file():
+def training_run(experiment: Experiment, model: ModelSettings, fingerprint: str) -> Run:
+    """The training run of a model, kept where the runs of an experiment are."""
+    return run_for(training_of(experiment, model), fingerprint)
+
+
+def training_of(experiment: Experiment, model: ModelSettings) -> Experiment:
+    """The training of a model, done as an experiment is done."""
+    return replace(experiment, task="train", model=model, attack=None)
+
+
+def trained_epochs(run: Run) -> int:
+    """How many epochs a finished training took, all stages together."""
+    result = run.result()
+    assert isinstance(result, TrainResult)
+    return result.epochs
+
+
+def finished(experiment: Experiment) -> Result | None:
+    """The result of an experiment if it is there; imports no torch and waits for no lock."""
+    dataset = experiment.model.dataset
+    # Without its description a data set may have to be generated first, and only after all checks.
+    described = (Path(dataset.values.get("root") or "") / "prepare.json").is_file()
+    if experiment.execution.force or not described:
         return None
-    data = build("dataset", config["dataset"])
-    return run_for(task, config, data.fingerprint()).result()
+    data: Prepared = build("dataset", dataset)
+    return run_for(experiment, data.fingerprint()).result()
 
 
-def provenance() -> dict[str, Any]:
+def provenance() -> Provenance:
     """Versions and git state, for the result."""
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-    return {"versions": versions, "git": _git_state()}
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        versions[name] = version(name)
+    return Provenance(versions, _git_state())
 
 
-def _described(error: Exception) -> str:
-    """The reason in the first line; after it where it arose, unless it was the user's mistake."""
-    trace = (
-        "" if isinstance(error, UserError) else "\n" + "".join(traceback.format_exception(error))
-    )
+def _describe(error: Exception) -> str:
+    """The reason in the first line, then where it arose, unless it was the user's mistake."""
+    is_mistake = isinstance(error, UserError)
+    trace = "" if is_mistake else "\n" + "".join(traceback.format_exception(error))
     return f"{type(error).__name__}: {error}\n{trace}"
 
 
-def _prefix(task: Task, config: Mapping[str, Any]) -> str:
-    choices = config["choices"]
-    parts = [choices["dataset"], choices["fusion"]]
-    if choices["defense"] != "none":
-        parts.append(choices["defense"])
-    if task != "train":
-        parts += [attack_name(config).replace(" ", "-"), choices["threat"], f"{config['eps']:g}"]
-    return "-".join([*parts, f"s{config['seed']}"])
-
-
 def _git_state() -> str | None:
-    """The commit that the code is of, with a "+" if it was changed since; None outside a git checkout."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty=+",
-    ]
+    """The commit of the code, with a "+" if files were changed since; None outside a git checkout."""
+    package = str(Path(__file__).parent)
+    command = ["git", "-C", package, "describe", "--always", "--abbrev=40", "--dirty=+"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

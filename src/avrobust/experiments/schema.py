@@ -35,7 +35,7 @@ class TrainConfig:
 
 @dataclass
 class SourceConfig:
-    """In what the model that clips are made on differs from the one that is attacked; null: in nothing."""
+    """In what the model that clips are made on differs from the attacked one; null: in nothing."""
 
     audio: Any = None
     visual: Any = None
@@ -50,29 +50,32 @@ class AttackConfig(TrainConfig):
 
     attack: Any = MISSING
     threat: Any = MISSING
-    eps: Any = 0.006  # a number or a fraction such as 8/255, in the units of the threat
-    split: str = "test"  # whose clips are attacked
-    clips: int | None = (
-        None  # so many of them, drawn by their names, the same ones for every run; null: all
-    )
-    target: str | None = (
-        None  # the wrong class that the attacker wants: least_likely, random, next; null: any
-    )
-    source: SourceConfig = field(
-        default_factory=SourceConfig
-    )  # another model that the clips are made on
-    amp: bool = False  # bfloat16 where torch deems it safe; may turn a few verdicts: docs/speed.md
-    compile: bool = False  # torch.compile for the encoders; pays on long attacks
-    examples: int = 4  # clips that a run keeps as attacked, to look at and listen to in the report
+    # A number or a fraction such as 8/255, in the units of the threat.
+    eps: Any = 0.006
+    # Whose clips are attacked.
+    split: str = "test"
+    # So many of them, drawn by their names, the same ones for every run; null: all.
+    clips: int | None = None
+    # The wrong class that the attacker wants: least_likely, random, next; null: any.
+    target: str | None = None
+    # Conditions beside clean and the attacks, by name: options of the group `condition`.
+    conditions: dict[str, Any] = field(default_factory=dict)
+    # Another model that the clips are made on.
+    source: SourceConfig = field(default_factory=SourceConfig)
+    # bfloat16 where torch deems it safe; it may turn a few verdicts, see docs/speed.md.
+    amp: bool = False
+    # torch.compile for the encoders; it pays on long attacks.
+    compile: bool = False
+    # Clips that a run keeps as attacked, to look at and listen to in the report.
+    examples: int = 4
 
 
 @dataclass
 class DefendConfig(AttackConfig):
     """Keys of `python defend.py`."""
 
-    adaptive: str = (
-        "worst"  # the attacker's objectives: worst of all that the defense declares, or the paper's
-    )
+    # The objectives of the attack: the worst of all that the defense declares, or the paper's.
+    adaptive: str = "worst"
 
 
 def register() -> None:

@@ -26,8 +26,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from avrobust.errors import UserError
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import Result, TrainResult
 from avrobust.utils.console import err, out
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 from avrobust.utils.system import side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
@@ -130,7 +132,7 @@ class Records(Callback):
 
 
 def record(
-    work: Callable[[], dict[str, Any]],
+    work: Callable[[], Result],
     folder: Path,
     number: int,
     explain: Callable[[Exception], str],
@@ -158,7 +160,7 @@ def record(
         )
         return
     # Not the `runs` in the result's config: the folder may have moved since that run was made.
-    run = str(folder.parents[1] / result["task"] / result["run_id"])
+    run = str(folder_of(folder.parents[1], result.task, result.run_id))
     _write(path, job._replace(state="done", folder=run, seconds=_since(job))._asdict())
     out.print(f"{title} {_line(result)}", markup=False)
     if "torch" in sys.modules:  # else the job was found finished
@@ -174,9 +176,14 @@ def expand(hydra: DictConfig) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _line(result: dict[str, Any]) -> str:
-    accuracy = "  ".join(f"{name} {value:.2f}" for name, value in result["accuracy"].items())
-    return f"{result['run_id']}  {accuracy}"
+def _line(result: Result) -> str:
+    """What a job came to."""
+    if isinstance(result, TrainResult):
+        accuracy = {name: split.accuracy for name, split in result.splits.items()}
+    else:
+        accuracy = result.accuracy  # type: ignore[assignment]
+    shown = "  ".join(f"{name} {value:.2f}" for name, value in accuracy.items())
+    return f"{result.run_id}  {shown}"
 
 
 def _since(job: Job) -> float:
@@ -197,5 +204,5 @@ def _alive(job: Job) -> bool:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    with whole(path) as aside:
-        aside.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")

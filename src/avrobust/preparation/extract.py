@@ -1,4 +1,4 @@
-"""Makes one clip of the prepared layout from one raw video, all or nothing: the work of `avrobust prepare`."""
+"""Extracts one clip of the prepared layout from one raw video, completely or not at all."""
 
 import errno
 import shutil
@@ -10,92 +10,97 @@ from PIL import Image
 
 from avrobust.data.layout import SAMPLE_RATE, Entry
 from avrobust.preparation.frames import Decoder, read_frames
-from avrobust.preparation.media import Timeline, UnusableClip, scan
-from avrobust.preparation.sound import Sound, read_audio
+from avrobust.preparation.media import UnusableClip
+from avrobust.preparation.sound import ClipAudio, read_audio
+from avrobust.preparation.timeline import Timeline, scan
 
 JPEG_QUALITY = 92
 
 
-class Job(NamedTuple):
-    """One clip to make."""
+class ExtractionJob(NamedTuple):
+    """One clip to extract."""
 
     video: Path
     root: Path  # of the prepared data set
-    scratch: Path  # a folder of this job's own, on the root's disk
+    scratch: Path  # folder for the unfinished clip, on the disk of the root
     label: str
     stem: str
-    short_side: int  # pixels
-    problem: str = ""  # why it cannot even be tried
+    short_side: int  # longest shorter side of a frame, in pixels
+    problem: str = ""  # reason why the clip cannot be extracted, if it is known beforehand
 
 
-class Made(NamedTuple):
-    """What became of it."""
+class ExtractionResult(NamedTuple):
+    """The result of one job."""
 
-    frames: int  # 0 if it was skipped
+    frames: int  # 0 if the clip was skipped
     samples: int
-    note: str  # what is odd about the clip, or why it was skipped
+    note: str  # what a user should know about the clip, or why it was skipped
 
 
-def extract(job: Job) -> Made:
-    """Writes the clip's frames and sound, or nothing if the video is unusable.
+def extract_clip(job: ExtractionJob) -> ExtractionResult:
+    """Writes the frames and the sound of a clip, or nothing if the video is unusable.
 
     Raises:
-        OSError: the root cannot be written.
+        OSError: The root cannot be written.
     """
     shutil.rmtree(job.scratch, ignore_errors=True)
     try:
         return _extract(job)
     except UnusableClip as error:
-        return Made(0, 0, str(error))
+        return ExtractionResult(0, 0, str(error))
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            return Made(0, 0, "its name is too long")
+            return ExtractionResult(0, 0, "its name is too long")
         raise
-    except Exception as error:  # one strange file must not end a run of hours
-        return Made(0, 0, f"unforeseen {type(error).__name__}: {' '.join(str(error).split())}")
+    # One strange file must not end a run of hours.
+    except Exception as error:
+        message = " ".join(str(error).split())
+        return ExtractionResult(0, 0, f"unforeseen {type(error).__name__}: {message}")
     finally:
         shutil.rmtree(job.scratch, ignore_errors=True)
 
 
-def _extract(job: Job) -> Made:
+def _extract(job: ExtractionJob) -> ExtractionResult:
     if job.problem:
         raise UnusableClip(job.problem)
     timeline = scan(job.video)
-    sound = read_audio(job.video, timeline)
+    audio = read_audio(job.video, timeline)
     job.scratch.mkdir(parents=True)
-    _write(job, timeline, sound)
+    _write(job, timeline, audio)
     _publish(job, Entry(job.label, job.stem, timeline.frames))
-    return Made(timeline.frames, len(sound.waveform), "; ".join(timeline.notes + sound.notes))
+    note = "; ".join(timeline.notes + audio.notes)
+    return ExtractionResult(timeline.frames, len(audio.waveform), note)
 
 
-def _write(job: Job, timeline: Timeline, sound: Sound) -> None:
+def _write(job: ExtractionJob, timeline: Timeline, audio: ClipAudio) -> None:
+    """Writes frames and sound to the scratch folder."""
     (job.scratch / "frames").mkdir()
+    # decord loses frames of damaged files, and of containers it cannot seek in (MPEG-TS). In the
+    # second case it raises, and PyAV writes all frames again.
     try:
-        # decord loses frames of damaged files and where it cannot seek (MPEG-TS); PyAV then starts
-        # again.
         _write_frames(job, timeline, "decord" if timeline.whole else "av")
     except UnusableClip:
         _write_frames(job, timeline, "av")
-    soundfile.write(
-        job.scratch / "audio.wav", sound.waveform.clip(-1, 1), SAMPLE_RATE, subtype="PCM_16"
-    )
+    waveform = audio.waveform.clip(-1, 1)
+    soundfile.write(job.scratch / "audio.wav", waveform, SAMPLE_RATE, subtype="PCM_16")
 
 
-def _write_frames(job: Job, timeline: Timeline, decoder: Decoder) -> None:
-    for number, pixels in enumerate(
-        read_frames(job.video, timeline, job.short_side, decoder), start=1
-    ):
-        Image.fromarray(pixels).save(
-            job.scratch / "frames" / f"{number:06d}.jpg", quality=JPEG_QUALITY
-        )
+def _write_frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> None:
+    frames = read_frames(job.video, timeline, job.short_side, decoder)
+    for number, pixels in enumerate(frames, start=1):
+        path = job.scratch / "frames" / f"{number:06d}.jpg"
+        Image.fromarray(pixels).save(path, quality=JPEG_QUALITY)
 
 
-def _publish(job: Job, entry: Entry) -> None:
-    """Moves the finished clip to its place: the sound last, so that a clip with sound is whole."""
+def _publish(job: ExtractionJob, entry: Entry) -> None:
+    """Moves the finished clip to its place.
+
+    The sound is removed first and moved last, so a clip that has sound is complete.
+    """
     frames, audio = entry.frames_path(job.root), entry.audio_path(job.root)
     audio.unlink(missing_ok=True)
     shutil.rmtree(frames, ignore_errors=True)
-    for place in (frames, audio):
-        place.parent.mkdir(parents=True, exist_ok=True)
+    frames.parent.mkdir(parents=True, exist_ok=True)
+    audio.parent.mkdir(parents=True, exist_ok=True)
     (job.scratch / "frames").replace(frames)
     (job.scratch / "audio.wav").replace(audio)

@@ -1,4 +1,4 @@
-"""Reads the pixels of one raw video, eight frames a second by the clock that `media.scan` has read."""
+"""Reads the frames of one raw video, eight a second, at the times that `timeline.scan` has read."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,79 +11,90 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from avrobust.preparation.media import Timeline, UnusableClip, decoded, open_media, open_picture
+from avrobust.preparation.media import (
+    UnusableClip,
+    decode_stream,
+    open_media,
+    open_video_stream,
+)
+from avrobust.preparation.timeline import Timeline
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
-Fetch = Callable[[], Pixels]  # a decoded frame, not yet turned into pixels
+GetPixels = Callable[[], Pixels]  # converts a decoded frame; most frames are never converted
 Decoder = Literal["decord", "av"]
 
 
 def read_frames(
     path: Path, timeline: Timeline, short_side: int = 256, decoder: Decoder = "decord"
 ) -> Iterator[Pixels]:
-    """Yields the clip's frames in order, one at a time: (H, W, 3) RGB, upright, `timeline.frames` of them.
+    """Yields the frames of a clip in order, as many as `timeline.frames`.
 
-    Pixels are taken as stored; those that are not square are not stretched.
+    Each frame is upright RGB (H, W, 3). Pixels are used as stored: non-square pixels are not
+    stretched.
 
     Args:
         path: The video.
-        timeline: What `scan` said about it.
-        short_side: Frames whose shorter side is longer, in pixels, are made smaller; none is
-            enlarged.
-        decoder: decord; or PyAV, which can also read damaged files and containers that decord seeks
-            badly in.
+        timeline: The result of `scan` for the video.
+        short_side: Frames are made smaller if their shorter side is longer than this, in pixels. No
+            frame is enlarged.
+        decoder: decord, or PyAV ("av"), which also reads damaged files and containers in which
+            decord loses frames.
 
     Raises:
-        UnusableClip: the decoder does not give the frames that the scan has seen. Those yielded
-            before may be wrong.
+        UnusableClip: The decoder gives fewer frames than the scan has seen. Frames that were
+            yielded before may be wrong.
     """
-    frames = (_decord if decoder == "decord" else _pyav)(path)
-    taken, last = 0, timeline.skip + len(timeline.times)
-    for pick, repeats in groupby(timeline.picks() + timeline.skip):
-        small = _shrink(_ahead(frames, int(pick) + 1 - taken)(), short_side)
-        taken = int(pick) + 1
-        yield from (small for _ in repeats)
-    if timeline.whole and taken < last:
-        _ahead(frames, last - taken)  # a frame missing anywhere shows at the end
+    decoded = _decode_with_decord(path) if decoder == "decord" else _decode_with_pyav(path)
+    position = 0  # frames taken from the decoder
+    for index, repeats in groupby(timeline.frame_indices()):
+        get_pixels = _advance(decoded, int(index) + 1 - position)
+        position = int(index) + 1
+        frame = _shrink(get_pixels(), short_side)
+        for _ in repeats:
+            yield frame
+    # A frame that the decoder has lost anywhere is missing at the end.
+    end = timeline.skip + len(timeline.times)
+    if timeline.whole and position < end:
+        _advance(decoded, end - position)
 
 
-def _ahead(frames: Iterator[Fetch], steps: int) -> Fetch:
-    """The frame so many steps ahead."""
-    found = next(islice(frames, steps - 1, None), None)
-    if found is None:
+def _advance(decoded: Iterator[GetPixels], steps: int) -> GetPixels:
+    """Takes `steps` frames and returns the last one."""
+    get_pixels = next(islice(decoded, steps - 1, None), None)
+    if get_pixels is None:
         raise UnusableClip("damaged: the decoder gives fewer frames than there are")
-    return found
+    return get_pixels
 
 
-def _decord(path: Path) -> Iterator[Fetch]:
-    # Frame after frame, without seeking: decord's seeks lose frames of open groups of pictures.
+def _decode_with_decord(path: Path) -> Iterator[GetPixels]:
+    # Reads frame after frame: when decord seeks, it loses frames of open groups of pictures.
     decord.logging.set_level(decord.logging.QUIET)
     try:
-        # fault_tol: raise when even one frame would be replaced by a copy of another.
+        # fault_tol: raise if even one frame would be replaced by a copy of another one.
         reader = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1, fault_tol=1e-6)
         while True:
-            yield partial(_from_decord, reader.next())
+            yield partial(_decord_pixels, reader.next())
     except StopIteration:
         return
     except (RuntimeError, decord.DECORDError, decord.DECORDLimitReachedError) as error:
         raise UnusableClip("damaged: decord cannot decode it") from error
 
 
-def _pyav(path: Path) -> Iterator[Fetch]:
+def _decode_with_pyav(path: Path) -> Iterator[GetPixels]:
     with open_media(path) as container:
-        for frame in decoded(container, open_picture(container)):
+        for frame in decode_stream(container, open_video_stream(container)):
             if frame is not None:
-                yield partial(_from_pyav, frame)
+                yield partial(_pyav_pixels, frame)
 
 
-def _from_decord(frame: Any) -> Pixels:
+def _decord_pixels(frame: Any) -> Pixels:
     pixels = np.asarray(frame.asnumpy())
     height, width = pixels.shape[:2]
-    # Under 64 pixels wide, decord takes the padding of the rows for more channels.
+    # In frames less than 64 pixels wide, decord counts the padding of the rows as channels.
     return pixels.reshape(height, -1)[:, : 3 * width].reshape(height, width, 3)
 
 
-def _from_pyav(frame: Any) -> Pixels:
+def _pyav_pixels(frame: Any) -> Pixels:
     return np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
 
 

@@ -1,26 +1,31 @@
-"""The manifest of a prepared data set: one row a source file, with what became of it. Also the journal of a run."""
+"""The manifest of a prepared data set: one row a source video, with the result of its extraction.
+
+During a run the manifest is the journal of finished clips. A killed run goes on from there.
+"""
 
 import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from avrobust.utils.files import atomic_write
+
 Status = Literal["ok", "skipped"]
 
 
-class Row(NamedTuple):
-    """One source file and what became of it."""
+class ManifestRow(NamedTuple):
+    """One source video and the result of its extraction."""
 
-    source: str  # its path relative to the folder of videos
+    source: str  # path relative to the folder of videos
     label: str
     stem: str
-    split: str  # its splits, joined by a space
+    split: str  # names of the splits, separated by a space
     frames: int
     samples: int
     status: Status
-    note: str  # why it was skipped, or what is odd about it
-    size: int  # of the source, in bytes
-    modified: int  # the source's time stamp, in nanoseconds
+    note: str  # what a user should know about the clip, or why it was skipped
+    size: int  # of the source in bytes
+    modified: int  # time of the source's last change in nanoseconds
 
 
 HEADER = (
@@ -37,48 +42,60 @@ HEADER = (
 )
 
 
-def read_manifest(path: Path) -> list[Row]:
-    """The rows of a manifest, [] if there is none; a row that a killed run left half written is left out."""
+def read_manifest(path: Path) -> list[ManifestRow]:
+    """Reads the rows of a manifest.
+
+    The header, and a row that a killed run has left incomplete, are left out.
+
+    Returns:
+        [] if there is no manifest.
+    """
     if not path.is_file():
         return []
+    rows = []
     with path.open(newline="", encoding="utf-8") as file:
-        rows = [_row(fields) for fields in csv.reader(file)]
-    return [row for row in rows if row is not None]
+        for fields in csv.reader(file):
+            row = _parse_row(fields)
+            if row is not None:
+                rows.append(row)
+    return rows
 
 
-def _row(fields: list[str]) -> Row | None:
+def _parse_row(fields: list[str]) -> ManifestRow | None:
+    """Parses one row; None if it is incomplete or the header."""
     try:
         source, label, stem, split, frames, samples, status, note, size, modified = fields
-        if status not in ("ok", "skipped"):
-            return None
-        kind: Status = "ok" if status == "ok" else "skipped"
-        return Row(
-            source,
-            label,
-            stem,
-            split,
-            int(frames),
-            int(samples),
-            kind,
-            note,
-            int(size),
-            int(modified),
-        )
+        numbers = int(frames), int(samples), int(size), int(modified)
     except ValueError:
         return None
+    if status not in ("ok", "skipped"):
+        return None
+    return ManifestRow(
+        source=source,
+        label=label,
+        stem=stem,
+        split=split,
+        frames=numbers[0],
+        samples=numbers[1],
+        status="ok" if status == "ok" else "skipped",
+        note=note,
+        size=numbers[2],
+        modified=numbers[3],
+    )
 
 
-def write_manifest(path: Path, rows: Iterable[Row]) -> None:
-    """Writes the whole manifest, all or nothing."""
-    aside = path.with_name(f".{path.name}")
-    with aside.open("w", newline="", encoding="utf-8") as file:
+def write_manifest(path: Path, rows: Iterable[ManifestRow]) -> None:
+    """Writes the manifest, completely or not at all."""
+    with (
+        atomic_write(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         writer.writerows(rows)
-    aside.replace(path)
 
 
-def append_row(path: Path, row: Row) -> None:
-    """Adds one row at once, so that a killed run loses none."""
+def append_row(path: Path, row: ManifestRow) -> None:
+    """Adds one row and closes the file, so that a killed run keeps the row."""
     with path.open("a", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerow(row)

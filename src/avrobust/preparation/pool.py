@@ -1,7 +1,7 @@
-"""Runs one function over many jobs in processes of their own, so that one that crashes or hangs costs its job alone.
+"""Calls a function for many jobs in worker processes, and loses only the job of a worker that dies.
 
-concurrent.futures gives up the whole pool when a process dies, and does not say which job killed
-it.
+concurrent.futures stops all workers when one dies, and does not report which job was the cause.
+pebble reports a worker that exits with status 0 as hung, and only after the full time limit.
 """
 
 import multiprocessing
@@ -14,55 +14,62 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, NamedTuple, TypeVar, final
 
-J = TypeVar("J")
-R = TypeVar("R")
+JobT = TypeVar("JobT")
+ResultT = TypeVar("ResultT")
 
 
-class Lost(NamedTuple):
-    """What stands for the result of a job whose process did not live to give one."""
+class WorkerFailure(NamedTuple):
+    """Takes the place of the result when the worker process of a job died or was stopped."""
 
     reason: str
 
 
-def run_all(
-    function: Callable[[J], R],
-    jobs: Sequence[J],
+def map_unordered(
+    function: Callable[[JobT], ResultT],
+    jobs: Sequence[JobT],
     *,
     workers: int,
-    limit: Callable[[J], float],
-    watch: Callable[[list[J]], None] = lambda _: None,
+    time_limit: Callable[[JobT], float],
+    on_running: Callable[[list[JobT]], None] = lambda _: None,
     preload: Sequence[str] = (),
-) -> Iterator[tuple[J, R | Lost]]:
-    """Yields each job with its result, in the order in which they finish; leaving early ends all processes.
+) -> Iterator[tuple[JobT, ResultT | WorkerFailure]]:
+    """Yields each job with its result, in the order in which the jobs finish.
+
+    If the iteration is left early, all processes are stopped at once. If the parent process is
+    killed, the workers end as well.
 
     Args:
-        function: A module-level function. What it raises is raised here and ends the run.
-        jobs: Its arguments; they and the results must pickle.
-        workers: How many processes.
-        limit: The seconds after which a job counts as hung and is ended.
-        watch: Called with the running jobs whenever these change.
-        preload: Slow modules, imported once for all processes where the platform can do that.
+        function: A function at the top level of a module.
+        jobs: The arguments of the calls. Jobs and results must be picklable.
+        workers: Number of processes.
+        time_limit: Seconds after which a job counts as hung and its process is stopped.
+        on_running: Called with the running jobs whenever they change.
+        preload: Slow modules. They are imported once for all processes where the platform allows
+            it.
+
+    Raises:
+        Exception: Whatever the function raises. It ends the run.
     """
-    crew: list[_Worker[J, R]] = []
+    crew: list[_Worker[JobT, ResultT]] = []
     waiting = deque(jobs)
     try:
-        context = _context(preload)
-        crew = [_Worker(function, context) for _ in range(min(workers, len(jobs)))]
+        context = _process_context(preload)
+        crew.extend(_Worker(function, context) for _ in range(min(workers, len(jobs))))
         while waiting or any(worker.busy for worker in crew):
             for worker in crew:
                 if waiting and not worker.busy:
                     job = waiting.popleft()
-                    worker.give(job, limit(job))
-            watch([worker.job for worker in crew if worker.job is not None])
-            yield from _collect(crew)
+                    worker.start_job(job, time_limit(job))
+            on_running([worker.job for worker in crew if worker.job is not None])
+            yield from _wait_for_results(crew)
     finally:
         for worker in crew:
-            worker.end()
+            worker.stop()
 
 
-def _context(preload: Sequence[str]) -> Any:
-    # A server that imports once and forks without threads beats fresh interpreters; Windows has
-    # only those.
+def _process_context(preload: Sequence[str]) -> Any:
+    # A fork server imports slow modules once and forks without threads, which is faster than a new
+    # interpreter for each worker. Windows has only the latter.
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -70,87 +77,91 @@ def _context(preload: Sequence[str]) -> Any:
     return context
 
 
-def _collect(crew: "list[_Worker[J, R]]") -> Iterator[tuple[J, R | Lost]]:
-    """Waits until something happens, then yields what has finished."""
+def _wait_for_results(
+    crew: "list[_Worker[JobT, ResultT]]",
+) -> Iterator[tuple[JobT, ResultT | WorkerFailure]]:
+    """Waits until a job finishes, crashes or reaches its time limit, and yields the results."""
     busy = [worker for worker in crew if worker.busy]
-    patience = min(worker.deadline for worker in busy) - time.monotonic()
-    ready = wait([worker.pipe for worker in busy], timeout=max(0.0, patience))
+    timeout = min(worker.deadline for worker in busy) - time.monotonic()
+    ready = wait([worker.pipe for worker in busy], timeout=max(0.0, timeout))
     for worker in busy:
         if worker.pipe in ready:
-            yield worker.take()
+            yield worker.receive_result()
         elif time.monotonic() > worker.deadline:
-            yield worker.give_up("decoder hung")
+            yield worker.fail_job("decoder hung")
 
 
 @final
-class _Worker(Generic[J, R]):
-    """One process and the job it has; a process that died is replaced."""
+class _Worker(Generic[JobT, ResultT]):
+    """A process and its job. A process that has died is replaced."""
 
-    def __init__(self, function: Callable[[J], R], context: Any) -> None:
+    def __init__(self, function: Callable[[JobT], ResultT], context: Any) -> None:
         self.function = function
         self.context = context
-        self.job: J | None = None
+        self.job: JobT | None = None
         self.deadline = 0.0
-        self._start()
+        self._start_process()
 
     @property
     def busy(self) -> bool:
         return self.job is not None
 
-    def _start(self) -> None:
-        self.pipe, theirs = self.context.Pipe()
+    def _start_process(self) -> None:
+        self.pipe, worker_pipe = self.context.Pipe()
         self.process = self.context.Process(
-            target=_serve, args=(self.function, theirs), daemon=True
+            target=_work, args=(self.function, worker_pipe), daemon=True
         )
         self.process.start()
-        theirs.close()  # so that the pipe ends when the process does
+        # Without a copy of this end in the parent, the pipe closes when the process dies.
+        worker_pipe.close()
 
-    def give(self, job: J, seconds: float) -> None:
-        """Starts a job."""
+    def start_job(self, job: JobT, time_limit: float) -> None:
+        """Sends a job to the process."""
         if not self.process.is_alive():
-            self.end()
-            self._start()
+            self.stop()
+            self._start_process()
         self.job = job
-        self.deadline = time.monotonic() + seconds
+        self.deadline = time.monotonic() + time_limit
         self.pipe.send(job)
 
-    def take(self) -> tuple[J, R | Lost]:
-        """The finished job with its result.
+    def receive_result(self) -> tuple[JobT, ResultT | WorkerFailure]:
+        """Returns the finished job with its result.
 
         Raises:
-            Exception: what the function raised.
+            Exception: Whatever the function raised.
         """
         try:
             result = self.pipe.recv()
         except (EOFError, OSError):
-            return self.give_up("decoder crashed")
+            return self.fail_job("decoder crashed")
         if isinstance(result, Exception):
             raise result
-        return self._done(), result
+        return self._take_job(), result
 
-    def give_up(self, reason: str) -> tuple[J, Lost]:
-        """Ends the process and counts its job as lost."""
-        self.end()
-        self._start()
-        return self._done(), Lost(reason)
+    def fail_job(self, reason: str) -> tuple[JobT, WorkerFailure]:
+        """Replaces the process and returns its job as failed."""
+        self.stop()
+        self._start_process()
+        return self._take_job(), WorkerFailure(reason)
 
-    def _done(self) -> J:
+    def _take_job(self) -> JobT:
         job, self.job = self.job, None
         assert job is not None
         return job
 
-    def end(self) -> None:
-        """Ends the process at once, whatever it is doing."""
+    def stop(self) -> None:
+        """Kills the process, whatever it is doing."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
 
 
-def _serve(function: Callable[[J], R], pipe: "Connection[Any, Any]") -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 2)  # libraries' chatter about bad files would tear the progress bar
+def _work(function: Callable[[JobT], ResultT], pipe: "Connection[Any, Any]") -> None:
+    """The main function of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Decoders print messages about damaged files, which would break the progress bar.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     while True:
         try:
             job = pipe.recv()
@@ -162,8 +173,8 @@ def _serve(function: Callable[[J], R], pipe: "Connection[Any, Any]") -> None:
             pipe.send(error)
 
 
-def _follow_parent() -> None:
-    """A killed run must not leave writers behind."""
+def _end_with_parent() -> None:
+    """Ends this process when the parent dies, so that a killed run writes no more files."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

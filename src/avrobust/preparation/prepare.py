@@ -1,50 +1,33 @@
-"""Makes a prepared data set from raw videos: `avrobust prepare`. Killed at any moment, it goes on where it was."""
+"""Prepares a data set from raw videos: the command `avrobust prepare`.
+
+A killed run goes on where it stopped.
+"""
 
 import os
-from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import final
 
 from rich.markup import escape
 from rich.progress import Progress
 
 from avrobust.data.layout import SPLITS, Entry, Split, write_list
 from avrobust.errors import UserError
-from avrobust.preparation.claim import claimed
-from avrobust.preparation.extract import Job, Made, extract
-from avrobust.preparation.manifest import Row, append_row, read_manifest, write_manifest
-from avrobust.preparation.pool import Lost, run_all
-from avrobust.preparation.sources import Source, named, walk
+from avrobust.preparation.extract import ExtractionJob, ExtractionResult, extract_clip
+from avrobust.preparation.finished import file_stamp, keep_finished
+from avrobust.preparation.manifest import (
+    ManifestRow,
+    append_row,
+    read_manifest,
+    write_manifest,
+)
+from avrobust.preparation.output_folder import locked_output_folder
+from avrobust.preparation.pool import WorkerFailure, map_unordered
+from avrobust.preparation.sources import SourceVideo, find_labeled_videos, find_videos
 from avrobust.preparation.splits import random_splits, read_labels
+from avrobust.preparation.summary import PreparationSummary
 
-PRELOAD = ("avrobust.preparation.extract", "librosa.core.audio")  # librosa takes seconds to import
-
-
-class Summary(NamedTuple):
-    """What a run of `prepare` did."""
-
-    rows: tuple[Row, ...]  # one a clip, prepared or skipped
-    made: int  # clips prepared by this run; the others were there already
-    drawn: bool  # whether the splits were drawn at random
-
-    @property
-    def prepared(self) -> tuple[Row, ...]:
-        """The usable clips."""
-        return tuple(row for row in self.rows if row.status == "ok")
-
-    @property
-    def sizes(self) -> dict[Split, int]:
-        """How many clips each split has."""
-        return {split: sum(split in row.split.split() for row in self.prepared) for split in SPLITS}
-
-    @property
-    def reasons(self) -> dict[str, list[str]]:
-        """Why which videos were skipped, the commonest reason first; numbers in the reasons are left to the rows."""
-        groups: dict[str, list[str]] = defaultdict(list)
-        for row in self.rows:
-            if row.status == "skipped":
-                groups[row.note.partition(":")[0]].append(row.source)
-        return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+# librosa takes seconds to import.
+PRELOAD = ("avrobust.preparation.extract", "librosa.core.audio")
 
 
 def prepare(
@@ -58,206 +41,196 @@ def prepare(
     seed: int = 0,
     workers: int | None = None,
     progress: Progress | None = None,
-) -> Summary:
-    """Decodes raw videos once into the prepared layout, with split lists and a manifest. Done clips are not done again.
+) -> PreparationSummary:
+    """Decodes raw videos to the prepared layout, and writes the split lists and a manifest.
+
+    Clips that an earlier run has finished are kept, unless their videos have changed.
 
     Args:
-        videos: A folder of class folders of videos, whatever their endings.
-        root: Where the prepared data set goes.
-        labels: A CSV file, see `read_labels`; without splits in it or without it, 60/20/20 is
-            drawn.
-        label_column: The column of the class; None for "label" if there is one, else the class
-            folder.
-        split_column: The column of the split; None for "split" if there is one.
-        short_side: The longest that frames' shorter side may be, in pixels.
-        seed: Draws the splits.
-        workers: How many processes; None for one a core.
-        progress: A bar to move, already started.
+        videos: Folder of class folders of videos, with any extension.
+        root: Folder of the prepared data set.
+        labels: CSV file with the column path (relative to `videos`) and, if wanted, label and
+            split. Without it, or without splits in it, splits of 60/20/20 are drawn.
+        label_column: Name of the column of labels; None for "label" if it exists, else the name of
+            the class folder.
+        split_column: Name of the column of splits; None for "split" if it exists.
+        short_side: Frames whose shorter side is longer than this, in pixels, are made smaller.
+        seed: Seed of the random splits.
+        workers: Number of processes; None for one a core.
+        progress: A progress display that has been started.
 
     Raises:
-        UserError: the input makes no sense, the root holds something else, or no video is usable.
+        UserError: An argument is invalid, the root holds other files, or no video is usable.
     """
     videos, root = videos.absolute(), root.absolute()
-    _check(videos, root)
-    _check_numbers(short_side, seed, workers)
-    sources = (
-        named(videos, read_labels(labels, label_column, split_column)) if labels else walk(videos)
-    )
+    _check_arguments(videos, root, short_side, seed, workers)
+    if labels:
+        sources = find_labeled_videos(videos, read_labels(labels, label_column, split_column))
+    else:
+        sources = find_videos(videos)
     drawn = not any(source.splits for source in sources)
     if drawn:
-        sources = _draw(sources, seed)
-    with claimed(root, short_side) as scratch:
-        done = _done(videos, root, sources)
-        jobs = _jobs(
-            videos,
-            root,
-            [source for source in sources if source.key not in done],
-            scratch,
-            short_side,
-        )
-        made = _make(
-            jobs,
-            root / "manifest.csv",
-            workers or _cores(),
-            _Bar(progress, len(done), len(sources)),
-        )
-        return _not_empty(Summary(tuple(_settle(root, sources, drawn)), made, drawn), root)
-
-
-def _not_empty(summary: Summary, root: Path) -> Summary:
+        sources = _draw_splits(sources, seed)
+    with locked_output_folder(root, short_side) as scratch:
+        finished = keep_finished(videos, root, sources)
+        missing = [source for source in sources if source.key not in finished]
+        bar = _Bar(progress, len(finished), len(sources))
+        jobs = _make_jobs(videos, root, missing, scratch, short_side)
+        made = _extract_all(jobs, root / "manifest.csv", workers or _cores(), bar)
+        rows = _write_lists(root, sources, drawn=drawn)
+    summary = PreparationSummary(tuple(rows), made, drawn)
     if not summary.prepared:
-        first = summary.rows[0]
         raise UserError(
-            f"no usable video; {first.source}: {first.note} (all in {root / 'manifest.csv'})"
+            f"no usable video; {rows[0].source}: {rows[0].note} (all in {root / 'manifest.csv'})"
         )
     return summary
 
 
-def _check_numbers(short_side: int, seed: int, workers: int | None) -> None:
+def _check_arguments(
+    videos: Path, root: Path, short_side: int, seed: int, workers: int | None
+) -> None:
+    if root.resolve().is_relative_to(videos.resolve()):
+        raise UserError(f"{root}: lies inside the folder of videos; choose a folder elsewhere")
     if short_side < 1 or (workers is not None and workers < 1):
         raise UserError("--short-side and --workers must be at least 1")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed {seed}: must be from 0 to 2^32 - 1")
 
 
-def _check(videos: Path, root: Path) -> None:
-    if root.resolve().is_relative_to(videos.resolve()):
-        raise UserError(f"{root}: lies inside the folder of videos; choose a folder elsewhere")
-
-
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _draw(sources: list[Source], seed: int) -> list[Source]:
-    """Draws the splits of all videos that can be tried, before it is known which are unusable."""
-    tried = [source for source in sources if not source.problem]
-    drawn = iter(random_splits([source.label for source in tried], seed))
-    return [
-        source if source.problem else source._replace(splits=(next(drawn),)) for source in sources
-    ]
+def _draw_splits(sources: list[SourceVideo], seed: int) -> list[SourceVideo]:
+    """Draws the splits of all videos that can be tried.
+
+    Which videos turn out to be unusable does not change the splits of the others.
+    """
+    splits = random_splits([source.label for source in sources if not source.problem], seed)
+    remaining = iter(splits)
+    with_splits = []
+    for source in sources:
+        if not source.problem:
+            source = source._replace(splits=(next(remaining),))
+        with_splits.append(source)
+    return with_splits
 
 
-def _done(videos: Path, root: Path, sources: list[Source]) -> set[tuple[str, str]]:
-    """Which clips an earlier run made from files that have not changed since; only their rows stay in the manifest."""
-    rows = {
-        (row.source, row.label): row
-        for row in read_manifest(root / "manifest.csv")
-        if row.status == "ok"
-    }
-    if rows and {row.source for row in rows.values()}.isdisjoint(source.name for source in sources):
-        raise UserError(f"{root}: holds clips of other videos; choose another folder")
-    kept = {
-        source.key: rows[source.key]
-        for source in sources
-        if _is_done(videos, root, source, rows.get(source.key))
-    }
-    write_manifest(root / "manifest.csv", kept.values())
-    return set(kept)
-
-
-def _is_done(videos: Path, root: Path, source: Source, row: Row | None) -> bool:
-    if row is None or (row.stem, row.size, row.modified) != (
-        source.stem,
-        *_stat(videos / source.name),
-    ):
-        return False
-    entry = Entry(row.label, row.stem, row.frames)
-    return entry.audio_path(root).is_file() and entry.frame_path(root, row.frames).is_file()
-
-
-def _stat(video: Path) -> tuple[int, int]:
-    try:
-        status = video.stat()
-    except OSError:  # a missing file is reported with its clip
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
-
-
-def _jobs(
-    videos: Path, root: Path, sources: list[Source], scratch: Path, short_side: int
-) -> dict[Job, Row]:
-    """What is to be made, each with its row of the manifest as far as that is known."""
+def _make_jobs(
+    videos: Path, root: Path, sources: list[SourceVideo], scratch: Path, short_side: int
+) -> dict[ExtractionJob, ManifestRow]:
+    """The jobs, each with its manifest row, in which the result is still missing."""
     jobs = {}
     for number, source in enumerate(sources):
-        video = videos / source.name
-        job = Job(
-            video,
-            root,
-            scratch / str(number),
-            source.label,
-            source.stem,
-            short_side,
-            source.problem,
+        job = ExtractionJob(
+            video=videos / source.name,
+            root=root,
+            scratch=scratch / str(number),
+            label=source.label,
+            stem=source.stem,
+            short_side=short_side,
+            problem=source.problem,
         )
-        jobs[job] = Row(
-            source.name, source.label, source.stem, "", 0, 0, "skipped", "", *_stat(video)
+        stamp = file_stamp(job.video)
+        jobs[job] = ManifestRow(
+            source=source.name,
+            label=source.label,
+            stem=source.stem,
+            split="",
+            frames=0,
+            samples=0,
+            status="skipped",
+            note="",
+            size=stamp.size,
+            modified=stamp.modified,
         )
     return jobs
 
 
-def _make(jobs: dict[Job, Row], manifest: Path, workers: int, bar: "_Bar") -> int:
-    """Makes all clips and says how many came out; the manifest gains a row as each one ends."""
-    made = 0
-    for job, result in run_all(
-        extract, list(jobs), workers=workers, limit=_limit, watch=bar.show, preload=PRELOAD
-    ):
-        clip = Made(0, 0, result.reason) if isinstance(result, Lost) else result
-        row = jobs[job]._replace(frames=clip.frames, samples=clip.samples, note=clip.note)
-        append_row(manifest, row._replace(status="ok") if clip.frames else row)
-        made += clip.frames > 0
+def _extract_all(
+    jobs: dict[ExtractionJob, ManifestRow], manifest: Path, workers: int, bar: "_Bar"
+) -> int:
+    """Extracts all clips, and adds a row to the manifest when a clip is finished.
+
+    Returns:
+        The number of clips that are usable.
+    """
+    usable = 0
+    results = map_unordered(
+        extract_clip,
+        list(jobs),
+        workers=workers,
+        time_limit=_time_limit,
+        on_running=bar.show,
+        preload=PRELOAD,
+    )
+    for job, result in results:
+        if isinstance(result, WorkerFailure):
+            result = ExtractionResult(0, 0, result.reason)
+        row = jobs[job]._replace(frames=result.frames, samples=result.samples, note=result.note)
+        if result.frames:
+            row = row._replace(status="ok")
+            usable += 1
+        append_row(manifest, row)
         bar.step()
-    return made
+    return usable
 
 
-def _limit(job: Job) -> float:
-    """Seconds after which a decoder counts as hung: five minutes, and one second for every 20 kB."""
-    return 300 + _stat(job.video)[0] / 20_000
+def _time_limit(job: ExtractionJob) -> float:
+    """Seconds after which a decoder counts as hung: 300, and one more for every 20 kB."""
+    return 300 + file_stamp(job.video).size / 20_000
 
 
-def _settle(root: Path, sources: list[Source], drawn: bool) -> list[Row]:
-    """Writes the split lists and the whole manifest, in the order of the sources."""
-    found = {(row.source, row.label): row for row in read_manifest(root / "manifest.csv")}
-    rows = [found[source.key]._replace(split=" ".join(source.splits)) for source in sources]
+def _write_lists(root: Path, sources: list[SourceVideo], *, drawn: bool) -> list[ManifestRow]:
+    """Writes the split lists, and the manifest in the order of the sources."""
+    manifest = root / "manifest.csv"
+    rows_by_key = {(row.source, row.label): row for row in read_manifest(manifest)}
+    rows = [rows_by_key[source.key]._replace(split=" ".join(source.splits)) for source in sources]
     if drawn:
-        rows = _mend(rows)
+        rows = _fill_train(rows)
+    entries: dict[Split, list[Entry]] = {split: [] for split in SPLITS}
+    for row in rows:
+        if row.status == "ok":
+            for split in SPLITS:
+                if split in row.split.split():
+                    entries[split].append(Entry(row.label, row.stem, row.frames))
     for split in SPLITS:
-        aside = root / f".{split}.csv"
-        usable = (row for row in rows if row.status == "ok" and split in row.split.split())
-        write_list(aside, (Entry(row.label, row.stem, row.frames) for row in usable))
-        aside.replace(root / f"{split}.csv")
-    write_manifest(root / "manifest.csv", rows)
+        write_list(root / f"{split}.csv", entries[split])
+    write_manifest(manifest, rows)
     return rows
 
 
-def _mend(rows: list[Row]) -> list[Row]:
-    """Moves one clip to train for each class whose train clips all turned out unusable; no other clip moves."""
+def _fill_train(rows: list[ManifestRow]) -> list[ManifestRow]:
+    """Moves one clip to train for each class that has no usable clip there. No other clip moves."""
     usable = [row for row in rows if row.status == "ok"]
-    first = {row.label: row for row in reversed(usable)}
+    in_train = {row.label for row in usable if row.split == "train"}
+    moved = set()
     for row in usable:
-        if row.split == "train":
-            first.pop(row.label, None)
-    moved = set(first.values())
+        if row.label not in in_train:
+            in_train.add(row.label)
+            moved.add(row)
     return [row._replace(split="train") if row in moved else row for row in rows]
 
 
 @final
 class _Bar:
-    """Shows how far a run is and what is running, if there is somewhere to show it."""
+    """Shows the progress of a run and the running clips, if there is a progress display."""
 
     def __init__(self, progress: Progress | None, done: int, total: int) -> None:
         self.progress = progress
-        self.task = (
-            progress.add_task("preparing", completed=done, total=total) if progress else None
-        )
+        self.task = None
+        if progress is not None:
+            self.task = progress.add_task("preparing", completed=done, total=total)
 
-    def show(self, running: list[Job]) -> None:
-        """Names the clips at work."""
+    def show(self, running: list[ExtractionJob]) -> None:
+        """Shows the names of the first two running clips."""
         if self.progress is not None and self.task is not None:
             names = ", ".join(f"{job.label}/{job.stem}" for job in running[:2])
             self.progress.update(self.task, description=escape(f"preparing {names}"))
 
     def step(self) -> None:
-        """One clip has ended."""
+        """Counts one finished clip."""
         if self.progress is not None and self.task is not None:
             self.progress.advance(self.task)

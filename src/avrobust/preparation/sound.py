@@ -1,4 +1,7 @@
-"""Reads the sound of one raw video file (PyAV) as a mono waveform at 11,025 Hz (librosa), in step with its picture."""
+"""Reads the sound of one raw video as a mono waveform at 11,025 Hz, in time with its frames.
+
+PyAV decodes, librosa resamples.
+"""
 
 import math
 from pathlib import Path
@@ -9,71 +12,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE
-from avrobust.preparation.media import Timeline, UnusableClip, decoded, open_media
-
-RESYNC = (
-    0.1  # seconds by which stamps may wander from the count of samples before they are believed
+from avrobust.preparation.media import (
+    UnusableClip,
+    decode_stream,
+    open_audio_stream,
+    open_media,
 )
-NOTEWORTHY = 0.25  # seconds of silence put in that are worth a note
+from avrobust.preparation.timeline import Timeline
+
+# Seconds by which a time stamp may differ from the count of samples. If it differs more, the time
+# stamp is used.
+RESYNC = 0.1
+
+NOTEWORTHY = 0.25  # seconds of inserted silence that are worth a note
 
 
-class Sound(NamedTuple):
-    """The waveform of a clip."""
+class ClipAudio(NamedTuple):
+    """The sound of one clip."""
 
-    waveform: NDArray[
-        np.float32
-    ]  # (timeline.samples,) mono at SAMPLE_RATE; beyond [-1, 1] only if the file is
-    notes: tuple[str, ...]  # what a user should know about it
+    # (timeline.samples,) mono at SAMPLE_RATE. Beyond [-1, 1] only if the file is.
+    waveform: NDArray[np.float32]
+    notes: tuple[str, ...]  # what a user should know about the sound
 
 
-def read_audio(path: Path, timeline: Timeline) -> Sound:
-    """Decodes the sound that goes with the frames: sample t and frame t are of the same moment.
+def read_audio(path: Path, timeline: Timeline) -> ClipAudio:
+    """Decodes the sound that belongs to the frames of a clip.
 
-    Channels are averaged. Where the file has no sound, before its track starts or after it ends,
-    there is silence; sound from before the first or after the last frame is cut. Memory: four bytes
-    a sample at the file's own rate.
+    Channels are averaged. The clip is silent where the file has no sound, for example before the
+    audio stream starts or after it ends. Sound before the first frame or after the last frame is
+    cut. Needs four bytes of memory for each sample at the rate of the file.
+
+    Args:
+        path: The video.
+        timeline: The result of `scan` for the video.
 
     Raises:
-        UnusableClip: nothing of it can be decoded, samples are NaN or infinite, or more than half
-            of it is damaged.
+        UnusableClip: No sound can be decoded, samples are NaN or infinite, or more than half of
+            the packets are damaged.
     """
-    track = _Track(timeline.start, timeline.frames / FRAME_RATE)
+    track = _AudioTrack(timeline.start, timeline.frames / FRAME_RATE)
     with open_media(path) as container:
-        stream = container.streams.best("audio")
-        if stream is None or stream.codec_context is None:
-            raise UnusableClip("no audio track" if stream is None else "unknown audio codec")
-        stream.codec_context.thread_count = 1
-        for frame in decoded(container, stream):
+        stream = open_audio_stream(container)
+        for frame in decode_stream(container, stream):
             track.add(frame)
             if track.full:
                 break
     waveform = librosa.resample(
-        track.finish(), orig_sr=track.rate, target_sr=SAMPLE_RATE, res_type="soxr_hq"
+        track.checked_samples(), orig_sr=track.rate, target_sr=SAMPLE_RATE, res_type="soxr_hq"
     )
-    return Sound(librosa.util.fix_length(waveform, size=timeline.samples), track.notes())
+    waveform = librosa.util.fix_length(waveform, size=timeline.samples)
+    return ClipAudio(waveform, track.notes())
 
 
 @final
-class _Track:
-    """The sound from `start` on the container's clock for `seconds`; what is never added stays silent."""
+class _AudioTrack:
+    """Collects decoded audio frames, silent where no frame was added.
+
+    Args:
+        start: Start of the clip on the clock of the container, in seconds.
+        seconds: Length of the clip.
+    """
 
     def __init__(self, start: float, seconds: float) -> None:
         self.start = start
         self.seconds = seconds
-        self.rate = 0
+        self.rate = 0  # samples a second; 0 until the first frame
         self.samples = np.zeros(0, np.float32)
         self.full = False
-        self._next = 0  # where the next frame follows on
-        self._first: int | None = None  # the first sample that was heard
-        self._last = 0  # one past the last
-        self._heard = 0
-        self._broken = 0
-        self._frames = 0
+        self._next = 0  # index of the sample that follows the last frame
+        self._first: int | None = None  # index of the first sample with sound
+        self._end = 0  # index after the last sample with sound
+        self._filled = 0  # number of samples with sound
+        self._frames = 0  # number of decoded frames
+        self._damaged = 0  # number of packets that could not be decoded
 
     def add(self, frame: Any | None) -> None:
-        """Puts one decoded frame in its place; None stands for a packet that would not decode."""
+        """Adds a decoded frame at its time; None stands for a packet that cannot be decoded."""
         if frame is None:
-            self._broken += 1
+            self._damaged += 1
             return
         if not self.rate:
             self.rate = frame.sample_rate
@@ -82,63 +98,71 @@ class _Track:
             raise UnusableClip(
                 f"the sound changes its rate: from {self.rate} to {frame.sample_rate} Hz"
             )
-        self._put(_mono(frame), self._place(frame))
+        self._put(_to_mono(frame), self._position(frame))
 
-    def _place(self, frame: Any) -> int:
+    def _position(self, frame: Any) -> int:
+        """Index of the first sample of a frame."""
         if frame.time is None:
             return self._next
-        stamp = round((frame.time - self.start) * self.rate)
-        # Stamps are rounded (to 1 ms in WebM), so frames that follow each other are joined by
-        # counting samples.
-        trusted = self._frames > 0 and abs(stamp - self._next) <= RESYNC * self.rate
-        return self._next if trusted else stamp
+        by_time_stamp = round((frame.time - self.start) * self.rate)
+        # Time stamps are rounded (to 1 ms in WebM), so consecutive frames are placed by counting
+        # samples.
+        consecutive = abs(by_time_stamp - self._next) <= RESYNC * self.rate
+        return self._next if self._frames > 0 and consecutive else by_time_stamp
 
-    def _put(self, piece: NDArray[np.float32], at: int) -> None:
+    def _put(self, waveform: NDArray[np.float32], position: int) -> None:
         self._frames += 1
-        self._next = at + len(piece)
-        low, high = max(at, 0), min(self._next, len(self.samples))
-        if low < high:
-            self.samples[low:high] = piece[low - at : high - at]
-            self._first = low if self._first is None else self._first
-            self._last = max(self._last, high)
-            self._heard += high - low
-        self.full = at >= len(self.samples)
+        self._next = position + len(waveform)
+        start, end = max(position, 0), min(self._next, len(self.samples))
+        if start < end:
+            self.samples[start:end] = waveform[start - position : end - position]
+            self._first = start if self._first is None else self._first
+            self._end = max(self._end, end)
+            self._filled += end - start
+        self.full = position >= len(self.samples)
 
-    def finish(self) -> NDArray[np.float32]:
-        """The samples at the file's own rate, checked."""
+    def checked_samples(self) -> NDArray[np.float32]:
+        """The samples at the rate of the file.
+
+        Raises:
+            UnusableClip: There is no sound, or too much of it is damaged.
+        """
         if not self._frames:
             raise UnusableClip("no sound can be decoded")
         if self._first is None:
             raise UnusableClip("no sound while the picture is on show")
-        if self._broken > self._frames:
-            raise UnusableClip(
-                f"damaged: {self._broken} of {self._broken + self._frames} sound packets"
-            )
+        if self._damaged > self._frames:
+            packets = self._damaged + self._frames
+            raise UnusableClip(f"damaged: {self._damaged} of {packets} sound packets")
         if not np.isfinite(self.samples).all():
             raise UnusableClip("the sound has NaN or infinite samples")
         return self.samples
 
     def notes(self) -> tuple[str, ...]:
-        """What is odd about the sound."""
+        """What a user should know about the sound."""
         first = self._first or 0
-        late, early = first / self.rate, (len(self.samples) - self._last) / self.rate
-        hole = (self._last - first - self._heard) / self.rate
-        facts = {
-            f"the sound starts late: {late:.2f} s": late > NOTEWORTHY,
-            f"the sound ends early: {early:.2f} s": early > NOTEWORTHY,
-            f"the sound has holes: {hole:.2f} s": hole > NOTEWORTHY,
-            f"damaged sound packets: {self._broken}": self._broken > 0,
-            "the sound is digital silence": not self.samples.any(),
-        }
-        return tuple(text for text, true in facts.items() if true)
+        late = first / self.rate
+        early = (len(self.samples) - self._end) / self.rate
+        holes = (self._end - first - self._filled) / self.rate
+        notes = []
+        if late > NOTEWORTHY:
+            notes.append(f"the sound starts late: {late:.2f} s")
+        if early > NOTEWORTHY:
+            notes.append(f"the sound ends early: {early:.2f} s")
+        if holes > NOTEWORTHY:
+            notes.append(f"the sound has holes: {holes:.2f} s")
+        if self._damaged:
+            notes.append(f"damaged sound packets: {self._damaged}")
+        if not self.samples.any():
+            notes.append("the sound is digital silence")
+        return tuple(notes)
 
 
-def _mono(frame: Any) -> NDArray[np.float32]:
-    """The mean of the channels, (samples,), integers scaled to [-1, 1]."""
+def _to_mono(frame: Any) -> NDArray[np.float32]:
+    """The mean of the channels (samples,), with integers scaled to [-1, 1]."""
     values = frame.to_ndarray()  # (channels, samples) if planar, else (1, samples x channels)
-    channels = frame.layout.nb_channels
     if not frame.format.is_planar:
-        values = values.reshape(-1, channels).T
+        values = values.reshape(-1, frame.layout.nb_channels).T
     mean = values.mean(axis=0, dtype=np.float64)
     if values.dtype == np.uint8:
         mean = (mean - 128) / 128

@@ -1,4 +1,4 @@
-"""Which clip belongs to train, val and test: what a labels CSV says, or a seeded, stratified 60/20/20."""
+"""Assigns clips to train, val and test: by a labels file, or at random (60/20/20, stratified)."""
 
 import csv
 from collections import Counter
@@ -11,7 +11,8 @@ from sklearn.model_selection import train_test_split
 from avrobust.data.layout import Split
 from avrobust.errors import UserError
 
-WORDS: dict[str, Split] = {
+# What a labels file may call the splits.
+SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -20,7 +21,10 @@ WORDS: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
-SMALL = 5  # classes with fewer clips are dealt out by hand: a fifth of them is less than one clip
+# A fifth of a class with fewer clips is less than one clip, so small classes have their own rule.
+SMALL_CLASS = 5
+
+# By the number of clips in a small class: the splits that get one clip each. The rest is for train.
 HELD_OUT: dict[int, tuple[Split, ...]] = {
     1: (),
     2: ("test",),
@@ -29,8 +33,8 @@ HELD_OUT: dict[int, tuple[Split, ...]] = {
 }
 
 
-class Named(NamedTuple):
-    """One row of a labels CSV."""
+class LabelsRow(NamedTuple):
+    """One row of a labels file."""
 
     path: PurePosixPath  # relative to the folder of videos
     label: str
@@ -39,24 +43,30 @@ class Named(NamedTuple):
 
 def read_labels(
     path: Path, label_column: str | None = None, split_column: str | None = None
-) -> list[Named]:
-    """Reads a labels CSV with the columns path, label (else the class folder is the label) and split (else none).
+) -> list[LabelsRow]:
+    """Reads a labels file: a CSV file with the column path and, if wanted, label and split.
+
+    Without a column of labels, the first folder of each path is the label.
 
     Args:
         path: The CSV file.
-        label_column: The column of the class; None for "label" if there is one.
-        split_column: The column of the split; None for "split" if there is one.
+        label_column: Name of the column of labels; None for "label", if it exists.
+        split_column: Name of the column of splits; None for "split", if it exists.
 
     Raises:
-        UserError: the file or a column is missing, or a row makes no sense.
+        UserError: The file or a column is missing, or a row is invalid.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such labels file")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            label, split = _columns(path, list(reader.fieldnames or ()), label_column, split_column)
-            rows = [_named(f"{path}, line {reader.line_num}", row, label, split) for row in reader]
+            names = list(reader.fieldnames or ())
+            label, split = _choose_columns(path, names, label_column, split_column)
+            rows = []
+            for row in reader:
+                place = f"{path}, line {reader.line_num}"
+                rows.append(_parse_row(place, row, label, split))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a CSV file in UTF-8: {error}") from None
     if not rows:
@@ -64,58 +74,68 @@ def read_labels(
     return rows
 
 
-def _columns(
+def _choose_columns(
     path: Path, names: list[str], label: str | None, split: str | None
 ) -> tuple[str | None, str | None]:
-    for wanted in ("path", label, split):
-        if wanted is not None and wanted not in names:
-            raise UserError(
-                f"{path}: no column {wanted!r}; there are: {', '.join(names) or 'none'}"
-            )
-    return label or _present("label", names), split or _present("split", names)
+    """The columns of labels and of splits; None for a column that does not exist."""
+    for name in ("path", label, split):
+        if name is not None and name not in names:
+            raise UserError(f"{path}: no column {name!r}; there are: {', '.join(names) or 'none'}")
+    if label is None and "label" in names:
+        label = "label"
+    if split is None and "split" in names:
+        split = "split"
+    return label, split
 
 
-def _present(name: str, names: list[str]) -> str | None:
-    return name if name in names else None
-
-
-def _named(place: str, row: dict[str, str | None], label: str | None, split: str | None) -> Named:
+def _parse_row(
+    place: str, row: dict[str, str | None], label_column: str | None, split_column: str | None
+) -> LabelsRow:
+    """Parses one row; `place` is for the error messages."""
     text = row["path"] or ""
     path = PurePosixPath(text)
     if not path.name or path.is_absolute() or ".." in path.parts:
         raise UserError(f"{place}: path {text!r} does not name a file inside the folder of videos")
-    if label is None and len(path.parts) == 1:
+    if label_column is None and len(path.parts) == 1:
         raise UserError(
-            f"{place}: {text!r} lies in no class folder; add a column 'label' or name one by --label-column"
+            f"{place}: {text!r} lies in no class folder; "
+            "add a column 'label' or name one by --label-column"
         )
-    name = path.parts[0] if label is None else row[label] or ""
-    return Named(path, name, None if split is None else parse_split(row[split] or "", place))
+    label = path.parts[0] if label_column is None else row[label_column] or ""
+    split = None if split_column is None else parse_split(row[split_column] or "", place)
+    return LabelsRow(path, label, split)
 
 
-def parse_split(word: str, place: str) -> Split:
-    """The split that a word stands for.
+def parse_split(name: str, place: str) -> Split:
+    """Converts the name of a split, for example "training", to train, val or test.
+
+    Args:
+        name: The name, in upper or lower case.
+        place: File and line, for the error message.
 
     Raises:
-        UserError: it stands for none; `place` is named.
+        UserError: The name is unknown.
     """
     try:
-        return WORDS[word.strip().casefold()]
+        return SPLIT_NAMES[name.strip().casefold()]
     except KeyError:
-        raise UserError(f"{place}: {word!r} is not a split; choices: train, val, test") from None
+        raise UserError(f"{place}: {name!r} is not a split; choices: train, val, test") from None
 
 
 def random_splits(labels: Sequence[str], seed: int = 0) -> list[Split]:
-    """Deals clips out 60/20/20, every class in proportion; every class is in train.
+    """Draws splits of 60/20/20 percent, stratified by class. Every class has a clip in train.
 
     Args:
-        labels: The class of each clip. The same clips in the same order get the same splits.
-        seed: Another seed deals otherwise.
+        labels: Class of each clip. Equal labels in an equal order get equal splits.
+        seed: Seed of the draw.
     """
     counts = Counter(labels)
     splits: list[Split] = ["train"] * len(labels)
-    for name in sorted(name for name, count in counts.items() if count < SMALL):
-        _deal(splits, [i for i, label in enumerate(labels) if label == name], seed)
-    large = [i for i, label in enumerate(labels) if counts[label] >= SMALL]
+    for name in sorted(counts):
+        if counts[name] < SMALL_CLASS:
+            clips = [i for i, label in enumerate(labels) if label == name]
+            _split_small_class(splits, clips, seed)
+    large = [i for i, label in enumerate(labels) if counts[label] >= SMALL_CLASS]
     if large:
         rest, test = train_test_split(
             large, test_size=0.2, random_state=seed, stratify=[labels[i] for i in large]
@@ -128,12 +148,13 @@ def random_splits(labels: Sequence[str], seed: int = 0) -> list[Split]:
     return splits
 
 
-def _deal(splits: list[Split], members: list[int], seed: int) -> None:
-    for split in HELD_OUT[len(members)]:
-        members, (chosen,) = train_test_split(members, test_size=1, random_state=seed)
+def _split_small_class(splits: list[Split], clips: list[int], seed: int) -> None:
+    """Sets the splits of the clips of one small class; `clips` are indices into `splits`."""
+    for split in HELD_OUT[len(clips)]:
+        clips, (chosen,) = train_test_split(clips, test_size=1, random_state=seed)
         splits[chosen] = split
 
 
-def _assign(splits: list[Split], members: Sequence[int], split: Split) -> None:
-    for i in members:
+def _assign(splits: list[Split], clips: Sequence[int], split: Split) -> None:
+    for i in clips:
         splits[i] = split

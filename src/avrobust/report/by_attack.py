@@ -1,204 +1,221 @@
-"""Robust accuracy by attack: who was fooled by whom, what the strongest attacks together leave, and what each costs."""
+"""Robust accuracy by attack: who was fooled by whom, what the strongest attacks together leave, and what each costs.
 
-from collections.abc import Iterator
-from statistics import fmean, stdev
-from typing import Any
+An attack declares how strong it is meant to be (`Attack.kind`); a table needs a strong one.
+"""
 
-import pandas as pd
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import Any, final
 
-from avrobust.evaluation.metrics import wilson
-from avrobust.report.cells import SHORT, Table, shown, text_of
-from avrobust.report.rows import Cell, Row, rows
-from avrobust.report.scores import LEVEL, Column, Scores, Side, compare
-from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.report.load import RunEntry
+from avrobust.report.rows import Cell, Row, cell_of, rows
+from avrobust.report.scores import LEVEL, ClipMeasure, ClipScores, Scores, Side, paired_test
+from avrobust.report.table import WEAKER, Line, Table, Text, accuracy_text, columns_of, label_texts
+from avrobust.types import ConditionInfo
 
-BY_ATTACK = "strong"
+NAME = "strong"
 TITLE = "Robust accuracy by attack"
-WEAK = ("fgsm", "pgd", "mim")
-STRONG = (
-    "pgd100",
-    "apgd_ce",
-    "apgd_dlr",
-    "apgd_t",
-    "square",
-    "av_auto",
-)  # without one of these there is no table
-WEAKER = "†"  # an attack that leaves more clips than the strongest of the line, outside noise
+KINDS = ("one_step", "iterative", "strong", "black_box", "ensemble")  # in the order of the columns
+STRONG = ("strong", "black_box", "ensemble")
 WORST = "worst of all"  # a clip stands if it withstands every attack of the line
-ABOUT = (
-    "dataset",
-    "threat",
-    "eps",
-    "fusion",
-    "split",
-    "attacker",
-    "n",
-    "seeds",
-)  # in the title if all are the same
 COSTS = ("gradients", "queries", "seconds")
+FOOTNOTE = (
+    f"{WEAKER} more clips stand than under the strongest attack of the line, outside noise: this attack "
+    "overestimates robustness. Gradients and queries are the mean over the attacked conditions, seconds those of "
+    "the whole run."
+)
 
 
-def by_attack(runs: pd.DataFrame, scores: Scores) -> Table | None:
+def by_attack(entries: Sequence[RunEntry], scores: Scores) -> Table | None:
     """One line for each model and attacked condition, and what each attack costs; None without a strong attack.
 
-    The attacks on models trained alike on the same data, under one threat, stand side by side, for
-    the seeds that all have.
+    The attacks on models trained alike on the same data, under one threat, stand side by side, for the seeds that all
+    of them have.
     """
-    mine = runs[runs["attack"].isin([*WEAK, *STRONG]) & runs["bounded"] & runs["average"].notna()]
-    subjects = [block for _, block in mine.groupby("subject") if block["attack"].isin(STRONG).any()]
-    blocks = [_Block(_same_seeds(block), scores) for block in subjects]
+    subjects: dict[str, list[RunEntry]] = {}
+    for entry in entries:
+        facts = entry.result.attack
+        white_box = entry.result.white_box is None and entry.result.settings.target is None
+        if facts.bounded and entry.result.attacked and white_box:
+            subjects.setdefault(entry.subject, []).append(entry)
+    blocks = []
+    for same in subjects.values():
+        if any(entry.result.attack.kind in STRONG for entry in same):
+            blocks.append(_Block(_same_seeds(same), scores))
     if not blocks:
         return None
     blocks.sort(key=lambda block: block.place)
-    names = [name for block in blocks for name in block.attacks]
-    columns = sorted(
-        dict.fromkeys(names), key=lambda name: ([*WEAK, *STRONG].index(name.split(" ")[0]), name)
-    )
-    lines = [line for block in blocks for line in block.lines(columns)]
-    tidy = pd.DataFrame([line for block in blocks for line in block.tidy()])
-    text = shown(lines)
-    same = [name for name in ABOUT if text[name].nunique() == 1]
-    title = (
-        f"{TITLE}: {', '.join(f'{name} {text[name].iloc[0]}' for name in same)}" if same else TITLE
-    )
-    return Table(BY_ATTACK, title, text.drop(columns=same), tidy, [()] * len(lines))
+    lines: list[Line] = []
+    tidy: list[dict[str, Any]] = []
+    names = _attack_names(blocks)
+    for block in blocks:
+        lines += block.lines(names)
+        tidy += block.tidy()
+    title, columns = _without_common_labels(lines)
+    return Table(NAME, title, columns, lines, tidy, (FOOTNOTE,))
 
 
-def _same_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+def _attack_names(blocks: "Sequence[_Block]") -> list[str]:
+    """The columns of all blocks, the weakest kind of attack first."""
+    kinds: dict[str, int] = {}
+    for block in blocks:
+        for name, row in block.attacks.items():
+            kinds[name] = KINDS.index(row.first.attack.kind)
+    return sorted(kinds, key=lambda name: (kinds[name], name))
+
+
+def _without_common_labels(lines: list[Line]) -> tuple[str, list[str]]:
+    """The title with what all lines have in common, and the columns that are left."""
+    columns = columns_of(lines)
+    common = []
+    for name in ("dataset", "threat", "eps", "fusion", "split", "attacker", "n", "seeds"):
+        values = {line.cells[name].main for line in lines}
+        if len(values) == 1:
+            common.append(f"{name} {values.pop()}")
+            columns.remove(name)
+    title = f"{TITLE}: {', '.join(common)}" if common else TITLE
+    return title, columns
+
+
+def _same_seeds(entries: Sequence[RunEntry]) -> list[RunEntry]:
     """The runs of the seeds that all attacks have; all runs if there is no such seed."""
-    seeds = [set(seeds) for _, seeds in runs.groupby(["attack", "settings"])["seed"]]
-    common = set.intersection(*seeds)
-    return runs[runs["seed"].isin(common)] if common else runs
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for entry in entries:
+        seeds.setdefault((entry.labels.attack, entry.settings), set()).add(entry.seed)
+    common = set.intersection(*seeds.values())
+    return [entry for entry in entries if entry.seed in common] if common else list(entries)
 
 
+@final
 class _Block:
     """The attacks on one model, of all its seeds."""
 
-    def __init__(self, runs: pd.DataFrame, scores: Scores) -> None:
-        self.runs, self.scores = runs, scores
-        by_hand = dict(zip(runs["run_id"], runs["by_hand"], strict=True))
-        self.attacks = {_name(row, by_hand[row.runs[0]]): row for row in rows(runs)}
-        first = next(iter(self.attacks.values()))
-        self.labels = {
-            key: first.labels[key]
-            for key in ("dataset", "threat", "eps", "fusion", "defense", "split")
-        }
-        self.labels["eps"] = f"{first.labels['eps']:g}"
-        self.adaptive = bool((runs["task"] == "defend").all())
+    def __init__(self, entries: Sequence[RunEntry], scores: Scores) -> None:
+        self.entries, self.scores = entries, scores
+        self.attacks = {_attack_title(row): row for row in rows(entries)}
+        first = entries[0]
+        self.labels = first.labels
+        self.conditions = [condition.info for condition in first.result.attacked]
+        self.adaptive = all(entry.result.comparison for entry in entries)
 
     @property
     def place(self) -> tuple[Any, ...]:
         """Where it stands in the table: undefended models first."""
         labels = self.labels
-        return (
-            labels["dataset"],
-            labels["threat"],
-            labels["fusion"],
-            labels["defense"] != "none",
-            *labels.values(),
-        )
+        defended = self.entries[0].result.experiment.model.defended
+        return labels.dataset, labels.threat, labels.fusion, defended, labels
 
-    def lines(self, columns: list[str]) -> Iterator[dict[str, Any]]:
-        """The table's lines, as text."""
-        clean = text_of(next(iter(self.attacks.values())).cells["clean"])
-        about = {
-            **self.labels,
-            "attacker": "adaptive" if self.adaptive else "plain",
-            "n": ", ".join(str(n) for n in sorted({row.n for row in self.attacks.values()})),
-            "seeds": ", ".join(
-                str(n) for n in sorted({row.seeds for row in self.attacks.values()})
-            ),
-        }
-        for condition in CONDITIONS[1:]:
-            weaker, worst = self.weaker(condition), self.worst(condition)
-            cells = {
-                name: text_of(row.cells[condition], WEAKER if name in weaker else "")
-                for name, row in self.attacks.items()
-            }
-            yield {
-                **about,
-                "under": SHORT[condition],
-                "clean": clean,
-                **{name: cells.get(name, "") for name in columns},
-                WORST: text_of(worst) if worst else "",
-                "verdict": self.verdict(condition),
-            }
+    def lines(self, names: Sequence[str]) -> Iterator[Line]:
+        """The table's lines."""
+        clean = next(iter(self.attacks.values())).clean
+        for condition in self.conditions:
+            cells = {**self._label_texts(), "under": Text(condition.title)}
+            cells["clean"] = accuracy_text(clean)
+            weaker = self.weaker(condition)
+            for name in names:
+                cells[name] = self._accuracy(name, condition, weaker)
+            worst = self.worst(condition)
+            cells[WORST] = accuracy_text(worst) if worst else Text("")
+            cells["verdict"] = Text(self.verdict(condition))
+            yield Line(cells)
         for cost in COSTS:
-            values = {name: self.cost(row, cost) for name, row in self.attacks.items()}
-            told = {
-                name: "" if pd.isna(values.get(name)) else f"{values[name]:.3g}" for name in columns
-            }
-            yield {
-                **about,
-                "under": f"{cost} a clip",
-                "clean": "",
-                **told,
-                WORST: "",
-                "verdict": "",
-            }
+            cells = {**self._label_texts(), "under": Text(f"{cost} a clip")}
+            for name in names:
+                value = self.cost(self.attacks[name], cost) if name in self.attacks else None
+                cells[name] = Text("" if value is None else f"{value:.3g}", number=True)
+            yield Line(cells)
 
-    def weaker(self, condition: str) -> set[str]:
-        """The attacks that leave more than the strongest, outside noise: McNemar's test, Bonferroni's correction."""
-        strongest = min(self.attacks, key=lambda name: self.attacks[name].cells[condition].mean)
-        found = set()
-        for name in self.attacks:
-            if name != strongest:
-                test = compare(
-                    self.scores, self.side(name, condition), self.side(strongest, condition)
-                )
-                if test and test.difference > 0 and test.p * (len(self.attacks) - 1) <= LEVEL:
-                    found.add(name)
-        return found
+    def _accuracy(self, name: str, condition: ConditionInfo, weaker: set[str]) -> Text:
+        if name not in self.attacks:
+            return Text("")
+        row = self.attacks[name]
+        mark = WEAKER if name in weaker else ""
+        return accuracy_text(row.cells[condition.name], mark=mark, run=row.runs[0])
 
-    def side(self, name: str, condition: str) -> Side:
-        return Side(name, self.runs[self.runs["run_id"].isin(self.attacks[name].runs)], condition)
-
-    def worst(self, condition: str) -> Cell | None:
-        """What withstands every attack, clip by clip, over the seeds that all attacks have."""
-        left: dict[int, list[Column]] = {}
-        for seed, task, run in zip(
-            *(self.runs[key].tolist() for key in ("seed", "task", "run_id")), strict=True
-        ):
-            table = self.scores.of(task, run)
-            if condition in table:
-                left.setdefault(seed, []).append(table[condition])
-        every = [_least(columns) for columns in left.values() if len(columns) == len(self.attacks)]
-        if not every:
-            return None
-        each, n = [100 * fmean(stand) for stand in every], len(every[0])
-        mean, deviation = fmean(each), stdev(each) if len(each) > 1 else None
-        return Cell(mean, deviation, *wilson(round(mean / 100 * n), n))
-
-    def verdict(self, condition: str) -> str:
-        """What the attacks that judge themselves say of this condition; nothing where none did."""
-        judged = self.runs[self.runs["judged"]]
-        if judged.empty:
-            return ""
-        reasons = [reason for text in judged["reasons"] for reason in str(text).splitlines()]
-        return (
-            "NOT trusted"
-            if any(r.startswith((f"{condition}:", "model:")) for r in reasons)
-            else "trusted"
+    def _label_texts(self) -> dict[str, Text]:
+        texts = label_texts(self.labels)
+        del texts["attack"]
+        all_rows = self.attacks.values()
+        texts["attacker"] = Text("adaptive" if self.adaptive else "plain")
+        texts["n"] = Text(
+            ", ".join(str(n) for n in sorted({row.n for row in all_rows})), number=True
         )
+        seeds = sorted({row.seeds for row in all_rows})
+        texts["seeds"] = Text(", ".join(str(count) for count in seeds), number=True)
+        return texts
 
-    def cost(self, row: Row, name: str) -> float:
+    def weaker(self, condition: ConditionInfo) -> set[str]:
+        """The attacks that leave more clips than the strongest, outside noise.
+
+        McNemar's test with Bonferroni's correction for the number of attacks.
+        """
+        means = {name: row.cells[condition.name].mean for name, row in self.attacks.items()}
+        strongest = min(means, key=lambda name: means[name])
+        weaker = set()
+        for name in self.attacks:
+            if name == strongest:
+                continue
+            test = paired_test(
+                self.scores, self._side(name, condition), self._side(strongest, condition)
+            )
+            corrected = test.p * (len(self.attacks) - 1) if test else 1.0
+            if test and test.difference > 0 and corrected <= LEVEL:
+                weaker.add(name)
+        return weaker
+
+    def _side(self, name: str, condition: ConditionInfo) -> Side:
+        measure = ClipMeasure(condition.title, condition=condition.name)
+        return Side(name, self.attacks[name].entries, measure)
+
+    def worst(self, condition: ConditionInfo) -> Cell | None:
+        """What withstands every attack, clip by clip, over the seeds that all attacks have."""
+        by_seed: dict[int, list[ClipScores]] = {}
+        for entry in self.entries:
+            scores = self.scores.by_condition(entry)
+            if condition.name in scores:
+                by_seed.setdefault(entry.seed, []).append(scores[condition.name])
+        accuracies, n = [], 0
+        for attacks in by_seed.values():
+            if len(attacks) == len(self.attacks):
+                standing = _minimum(attacks)
+                accuracies.append(100 * fmean(standing))
+                n = len(standing)
+        return cell_of(accuracies, n) if accuracies else None
+
+    def verdict(self, condition: ConditionInfo) -> str:
+        """What the attacks that judge themselves say of this condition; nothing where none did."""
+        verdicts = [entry.result.verdict for entry in self.entries if entry.result.verdict]
+        if not verdicts:
+            return ""
+        prefixes = (f"{condition.name}:", "model:")
+        for verdict in verdicts:
+            if any(reason.startswith(prefixes) for reason in verdict.reasons):
+                return "NOT trusted"
+        return "trusted"
+
+    def cost(self, row: Row, name: str) -> float | None:
         """Gradients or queries a clip, mean over the attacked conditions; or seconds a clip, of the whole run."""
-        mine = self.runs[self.runs["run_id"].isin(row.runs)]
-        if name == "seconds":
-            return float((mine["seconds"] / mine["n"]).mean())
-        return float(mine[[f"{name}_{c}" for c in CONDITIONS[1:]]].mean(axis=1).mean())
+        values = []
+        for entry in row.entries:
+            if name == "seconds":
+                values.append(entry.result.seconds / entry.result.n)
+                continue
+            for condition in entry.result.attacked:
+                if condition.cost is not None:
+                    values.append(getattr(condition.cost, name))
+        return fmean(values) if values else None
 
     def tidy(self) -> Iterator[dict[str, Any]]:
-        """The same for programs: one row an attack and condition."""
-        for condition in CONDITIONS[1:]:
+        """The same for programs: one record an attack and condition."""
+        for condition in self.conditions:
             weaker = self.weaker(condition)
             for name, row in self.attacks.items():
                 yield {
-                    **self.labels,
+                    **self.labels._asdict(),
                     "adaptive": self.adaptive,
                     "attack": name,
-                    "condition": condition,
-                    **row.cells[condition]._asdict(),
+                    "condition": condition.name,
+                    **row.cells[condition.name]._asdict(),
                     "n": row.n,
                     "seeds": row.seeds,
                     "weaker": name in weaker,
@@ -207,18 +224,19 @@ class _Block:
                 }
 
 
-def _name(row: Row, by_hand: str) -> str:
+def _attack_title(row: Row) -> str:
     """The attack, with the settings that are not its option's own."""
-    own = by_hand or ", ".join(
-        part for part in row.settings.split(", ") if part.startswith("attack.")
-    )
-    return f"{row.labels['attack']} ({own})" if own else str(row.labels["attack"])
+    settings = row.entries[0].attack_overrides
+    if not settings:
+        named = [part for part in row.settings.split(", ") if part.startswith("attack.")]
+        settings = ", ".join(named)
+    return f"{row.labels.attack} ({settings})" if settings else row.labels.attack
 
 
-def _least(columns: list[Column]) -> list[float]:
-    """Of each clip that all columns have, the least: whether it stands under every attack."""
-    return [
-        min(column[key] for column in columns)
-        for key in columns[0]
-        if all(key in column for column in columns)
-    ]
+def _minimum(scores: Sequence[ClipScores]) -> list[float]:
+    """Of each clip that all have, the least score: whether it stands under every attack."""
+    standing = []
+    for key in scores[0]:
+        if all(key in other for other in scores):
+            standing.append(min(other[key] for other in scores))
+    return standing

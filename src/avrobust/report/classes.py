@@ -1,72 +1,96 @@
-"""What each class is taken for, before and after an attack: confusion counts of runs, for the page."""
+"""What each class is taken for, before and after an attack, and the accuracy of each class."""
 
-from collections import Counter
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
-import pandas as pd
+from markupsafe import Markup
 
-from avrobust.report.paper import EPS
-from avrobust.report.scores import read_examples
-from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.charts.matrix import MatrixPanel, matrix_chart
+from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
+from avrobust.report.load import RunEntry
+from avrobust.report.paper import EPS, published_names
+from avrobust.utils.format import condition_words
 
-MOST = 400_000  # how many numbers of confusions the page holds
+Counts = list[list[int]]  # [class][prediction]
 
 
-class Confusion(NamedTuple):
-    """One run's clips by class, prediction and condition."""
+class ClassAccuracy(NamedTuple):
+    """One class of one run."""
+
+    name: str
+    n: int
+    accuracies: list[float]  # in percent, by condition
+
+
+class RunClasses(NamedTuple):
+    """What the page shows of one run."""
 
     run: str
     title: str
-    classes: list[str]
-    counts: dict[
-        str, list[int]
-    ]  # by condition: class, prediction and number of clips, one after the other
+    conditions: list[str]  # in words
+    chart: Markup
+    classes: list[ClassAccuracy]
 
 
-class Confusions(NamedTuple):
-    """Those that the page shows."""
+class ClassConfusions(NamedTuple):
+    """Those that the page shows, and of how many."""
 
-    shown: list[Confusion]
-    of: int
+    shown: list[RunClasses]
+    total: int
 
 
-def confusions(
-    runs: pd.DataFrame, titles: dict[str, str], root: Path, most: int = MOST
-) -> Confusions:
-    """The confusions of as many runs as the page can hold, joint models at the paper's eps first.
+def class_confusions(entries: Sequence[RunEntry], most: int) -> ClassConfusions:
+    """The classes of as many runs as the page can hold, joint models at the paper's eps first.
 
     Args:
-        runs: of `collect`.
-        titles: what each run is called, by its id.
-        root: the folder of all runs.
-        most: how many numbers may be used.
+        entries: all runs.
+        most: bytes that may be used.
     """
-    shown: list[Confusion] = []
-    marked = runs.assign(far=runs["eps"] != EPS, other=runs["fusion"] != "concat")
-    for row in marked.sort_values(
-        ["far", "eps", "dataset", "other", "fusion", "defense", "attack"]
-    ).itertuples():
-        path = root / str(row.task) / str(row.run_id) / "examples.csv"
-        if path.is_file():
-            one = _confusion(path, str(row.run_id), titles[str(row.run_id)])
-            most -= sum(map(len, one.counts.values()))
-            if most < 0:
-                break
-            shown.append(one)
-    return Confusions(shown, len(runs))
+    shown: list[RunClasses] = []
+    for entry in sorted(entries, key=_order):
+        if not (entry.folder / RECORDS_FILE).is_file():
+            continue
+        classes = _run_classes(entry)
+        most -= len(classes.chart.encode())
+        if most < 0:
+            break
+        shown.append(classes)
+    return ClassConfusions(shown, len(entries))
 
 
-def _confusion(path: Path, run: str, title: str) -> Confusion:
-    clips = Counter(read_examples(path, "condition", "label", "prediction"))
-    classes = sorted({name for _, *names in clips for name in names})
-    place = {name: i for i, name in enumerate(classes)}
-    counts: dict[str, list[int]] = {}
-    for (condition, label, prediction), count in clips.items():
-        counts.setdefault(condition, []).extend((place[label], place[prediction], count))
-    return Confusion(run, title, classes, {c: counts[c] for c in CONDITIONS if c in counts})
+def _order(entry: RunEntry) -> tuple[object, ...]:
+    labels = entry.labels
+    joint = labels.fusion in published_names(1, "fusion")
+    names = (labels.dataset, not joint, labels.fusion, labels.defense, labels.attack)
+    return labels.eps != EPS, labels.eps, *names
 
 
-def as_json(found: Confusions) -> list[dict[str, Any]]:
-    """For the page's script."""
-    return [one._asdict() for one in found.shown]
+def _run_classes(entry: RunEntry) -> RunClasses:
+    names, counts = _read_counts(entry)
+    conditions = entry.result.conditions
+    panels = []
+    words = []
+    for condition in conditions:
+        words.append(condition_words(condition.info))
+        panels.append(MatrixPanel(words[-1], counts[condition.name]))
+    classes = []
+    for i, name in enumerate(names):
+        rows = [counts[condition.name][i] for condition in conditions]
+        accuracies = [100 * row[i] / sum(row) if sum(row) else 0.0 for row in rows]
+        classes.append(ClassAccuracy(name, sum(rows[0]), accuracies))
+    chart = matrix_chart(entry.title, names, panels).html()
+    return RunClasses(entry.run_id, entry.title, words, chart, classes)
+
+
+def _read_counts(entry: RunEntry) -> tuple[list[str], dict[str, Counts]]:
+    """The classes, and by condition how many clips of each class were taken for each class."""
+    path = entry.folder / RECORDS_FILE
+    rows = list(read_columns(path, "condition", "label", "prediction"))
+    names = sorted({name for _, label, prediction in rows for name in (label, prediction)})
+    position = {name: i for i, name in enumerate(names)}
+    counts: dict[str, Counts] = {}
+    for condition in entry.result.conditions:
+        counts[condition.name] = [[0] * len(names) for _ in names]
+    for condition_name, label, prediction in rows:
+        counts[condition_name][position[label]][position[prediction]] += 1
+    return names, counts

@@ -1,26 +1,18 @@
-"""The command that makes a run, from its config."""
+"""The command that makes a run again."""
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
-from avrobust.experiments.identity import SOURCE
+from avrobust.experiments.results import EvaluationResult
+from avrobust.experiments.settings import Experiment
 
-SCRIPTS = {"attack": "attack.py", "defend": "defend.py", "train": "train.py"}
-GROUPS = (
-    "experiment",
-    "dataset",
-    "audio",
-    "visual",
-    "fusion",
+GROUPS = ("dataset", "audio", "visual", "fusion")
+# Overrides that the command states in full, or that change no number.
+STATED = (
+    *GROUPS,
     "defense",
     "attack",
     "threat",
-    "trainer",
-)
-IMPLIED = {("defense", "none"), ("trainer", "auto")}
-NAMED = (
-    *GROUPS,
+    "experiment",
     "sweep",
     "seed",
     "eps",
@@ -33,48 +25,51 @@ NAMED = (
     "batch_size",
     "examples",
 )
+SOURCE = "@source."  # in Hydra's names of the options of another model, which the clips are made on
 
 
-def command(result: Mapping[str, Any]) -> str:
-    """A line for the shell; the choices in full, then the values that the user had set."""
-    config, task = result["config"], str(result["task"])
-    choices = [
-        (group, config["choices"][group]) for group in GROUPS if config["choices"].get(group)
-    ]
-    given = [f"{group}={choice}" for group, choice in choices if (group, choice) not in IMPLIED]
-    values = [f"eps={config['eps']!r}", f"seed={config['seed']}"]
-    split = [] if config["split"] == "test" else [f"split={config['split']}"]
-    return shlex.join(
-        ["python", SCRIPTS[task], *given, *values, *split, *_set_by_hand(config, task)]
-    )
+def command(result: EvaluationResult) -> str:
+    """A line for the shell: the options in full, then the values that the user had set."""
+    experiment = result.experiment
+    settings, execution = experiment.evaluation, experiment.execution
+    parts = ["python", f"{result.task}.py"]
+    for folder in execution.config_dirs:
+        parts += ["--config-dir", folder]
+    if execution.experiment:
+        parts.append(f"experiment={execution.experiment}")
+    for group in GROUPS:
+        parts.append(f"{group}={getattr(experiment.model, group).name}")
+    if experiment.model.defended:
+        parts.append(f"defense={experiment.model.defense.name}")
+    parts += [f"attack={settings.attack.name}", f"threat={settings.threat.name}"]
+    parts += [f"eps={settings.eps!r}", f"seed={experiment.model.seed}"]
+    if settings.split != "test":
+        parts.append(f"split={settings.split}")
+    values = _values_set(experiment, result.task)
+    for name, option in settings.conditions.items():
+        # A sweep's own file may have chosen it.
+        choice = f"+condition@conditions.{name}={option.name}"
+        if choice not in values:
+            parts.append(choice)
+    return shlex.join([*parts, *values])
 
 
-def _set_by_hand(config: Mapping[str, Any], task: str) -> list[str]:
-    """Overrides of single values, without those that belong to a defense that this run has not."""
-    undefended = config["choices"]["defense"] == "none"
-    foreign = (
-        "hydra",
-        "logger",
-        *(("defense",) if undefended else ()),
-        *(() if task == "defend" else ("adaptive",)),
-    )
-    longer = undefended and config["defense"].get(
-        "match_epochs"
-    )  # as the undefended side of a defense in two stages
-    kept = ["defense.match_epochs=true"] if longer else []
-    for override in config.get("overrides", ()):
+def _values_set(experiment: Experiment, task: str) -> list[str]:
+    """The overrides of single values, without those that belong to a defense that this run has not."""
+    defended = experiment.model.defended
+    foreign = ["hydra", "logger"]
+    if not defended:
+        foreign.append("defense")
+    if task != "defend":
+        foreign.append("adaptive")
+    values = []
+    if not defended and experiment.model.defense.values.get("match_epochs"):
+        # The undefended side of a defense in two stages.
+        values.append("defense.match_epochs=true")
+    for override in experiment.execution.overrides:
         key = override.lstrip("+~").partition("=")[0]
-        if key not in NAMED and (SOURCE in key or not key.startswith(foreign)):
-            kept.append(override)
-    return kept
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A config as lines of key and value, as they would be set."""
-    lines: list[tuple[str, str]] = []
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            lines += flat(value, f"{prefix}{key}.")
-        else:
-            lines.append((f"{prefix}{key}", "null" if value is None else str(value)))
-    return lines
+        belongs_to_source = SOURCE in key
+        if key in STATED or (key.startswith(tuple(foreign)) and not belongs_to_source):
+            continue
+        values.append(override)
+    return values

@@ -1,141 +1,138 @@
-"""The figures on paper, as PDF and PNG: accuracy over eps (Fig. 3), fusions and defenses, embeddings, strengths."""
+"""The charts of tables: accuracy over eps (Fig. 3), fusions and defenses."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
-
-from avrobust.analyses.embeddings.figures import draw_clouds, draw_cosines
-from avrobust.analyses.embeddings.section import comparisons
-from avrobust.analyses.strength.section import draw_surface, surfaces
-from avrobust.report.cells import SHORT
-from avrobust.report.curves import Axis, Panel, Strength, axis, strengths
+from avrobust.analyses.base import NamedChart
+from avrobust.charts.axes import Axis, Tick
+from avrobust.charts.bars import Bar, BarSeries, bar_chart
+from avrobust.charts.figure import Chart
+from avrobust.charts.lines import LinePanel, LinePoint, LineSeries, line_chart
+from avrobust.charts.style import NEUTRAL, Look, series_look
+from avrobust.report.analyses import analyzed_runs
+from avrobust.report.curves import Curve, StrengthFigure, strength_figures
+from avrobust.report.load import RunEntry
 from avrobust.report.rows import Row
-from avrobust.report.style import BARS, CURVES, Wanted, save_all
-from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol
-from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.report.tables import TABLE2, TABLE3, Layout, protocol_rows
+from avrobust.types import ConditionInfo
+from avrobust.utils.format import condition_words, thousandths
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
-class Bars(NamedTuple):
-    """One group of four bars for each row of a table, for one data set and threat."""
-
-    name: str
-    title: str
-    rows: list[tuple[str, Row]]
+ACCURACY = Axis("accuracy in %", low=0, high=100)
+FIRST_STEP = 0.12  # share of the axis from eps 0 to the least eps of a logarithmic axis
+TICK_DISTANCE = 0.1  # share of the axis that ticks are apart at least
 
 
-def write_figures(runs: pd.DataFrame, root: Path, folder: Path) -> None:
-    """Writes every figure that the runs are enough for; one that is there already and would be the same stays.
-
-    Args:
-        runs: of `collect`.
-        root: the folder of all runs.
-        folder: of the figures.
-    """
-    wanted: list[Wanted] = [
-        (strength.name, strength, _draw_strength) for strength in strengths(runs)
-    ]
-    wanted += [
-        (bars.name, bars, _draw_bars) for layout in (TABLE2, TABLE3) for bars in _bars(runs, layout)
-    ]
-    for comparison in comparisons(runs, root).shown:
-        wanted.append((f"tsne-{comparison.name}", comparison, draw_clouds))
-        if comparison.similarities:
-            wanted.append((f"cosine-{comparison.name}", comparison, draw_cosines))
-    wanted += [(f"strength-{one.run}", one, draw_surface) for one in surfaces(runs, root).shown]
-    save_all(wanted, folder)
+def write_figures(entries: Sequence[RunEntry], folder: Path) -> None:
+    """Writes every chart that the runs are enough for; one that is there already and would be the same stays."""
+    charts = [*strength_charts(entries), *bar_charts(entries)]
+    for analyzed in analyzed_runs(entries):
+        charts += analyzed.analysis.charts(analyzed.runs)
+    for chart in charts:
+        chart.chart.save(folder, chart.report_name)
 
 
-def _bars(runs: pd.DataFrame, layout: Layout) -> Iterator[Bars]:
-    """The rows of a table by data set and threat, where two at least are finished."""
-    found = protocol(layout, runs)
-    for dataset, threat in dict.fromkeys(
-        (row.labels["dataset"], row.labels["threat"]) for row in found
-    ):
-        here = [
-            row
-            for row in found
-            if (row.labels["dataset"], row.labels["threat"]) == (dataset, threat)
-        ]
-        order = layout.fusions if layout.axis == "fusion" else layout.defenses
-        named = [(name, row) for name in order for row in here if row.labels[layout.axis] == name]
-        if len(named) > 1:
-            title = (
-                f"{dataset}, fgsm, threat {threat}, eps {here[0].labels['eps']:g}, n = {here[0].n}"
-            )
-            yield Bars(f"{layout.axis}s-{dataset}-{threat}", title, named)
+def strength_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:
+    """Accuracy over eps: a chart for each data set, threat and attack, a panel for each condition."""
+    charts = []
+    for figure in strength_figures(entries):
+        charts.append(NamedChart(figure.name, _strength_chart(figure)))
+    return charts
 
 
-def _draw_strength(strength: Strength) -> "Figure":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 2.4), layout="constrained")
-    along = axis(strength.panels)
-    for place, panel in zip(figure.subplots(1, 3, sharey=True), strength.panels, strict=True):
-        _draw_panel(place, panel, along)
-    figure.axes[0].set_ylabel("accuracy in %")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
-    figure.suptitle(f"{strength.title}, n = {strength.n}", fontsize=8)
-    return figure
+def bar_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:
+    """Fusions and defenses: a group of bars for each row of a table, for each data set and threat."""
+    charts = []
+    for layout in (TABLE2, TABLE3):
+        charts += list(_bar_charts(layout, entries))
+    return charts
 
 
-def _draw_panel(place: "Axes", panel: Panel, along: Axis) -> None:
-    for curve in panel.curves:
-        color, mark = CURVES[curve.fusion]
-        x = [along.at(point.eps) for point in curve.points]
-        place.fill_between(
-            x,
-            [p.low for p in curve.points],
-            [p.high for p in curve.points],
-            color=color,
-            alpha=0.13,
-            lw=0,
-        )
-        place.plot(x, [p.mean for p in curve.points], mark, ls="-", color=color, label=curve.name)
-    ticks = [0.0, *along.ticks]
-    place.set_xticks([along.at(eps) for eps in ticks], [f"{1000 * eps:g}" for eps in ticks])
-    place.set(ylim=(0, 100), title=panel.title, xlabel="eps × 1000")
+def _strength_chart(figure: StrengthFigure) -> Chart:
+    grid = sorted({point.eps for curve in _curves(figure) for point in curve.points if point.eps})
+    looks: dict[str, Look] = {}
+    for curve in _curves(figure):
+        looks.setdefault(curve.name, series_look(len(looks)))
+    panels = []
+    for panel in figure.panels:
+        series = []
+        for curve in panel.curves:
+            points = [_line_point(curve, place, grid) for place in range(len(curve.points))]
+            series.append(LineSeries(curve.name, points, looks[curve.name]))
+        panels.append(LinePanel(condition_words(panel.condition), series))
+    return line_chart(f"{figure.title}, n = {figure.n}", panels, _eps_axis(grid), ACCURACY)
 
 
-def _draw_bars(group: Bars) -> "Figure":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(max(3.5, 1.0 * len(group.rows) + 1.2), 2.6), layout="constrained")
-    place = figure.subplots()
-    for number, condition in enumerate(CONDITIONS):
-        cells = [row.cells[condition] for _, row in group.rows]
-        x = [i + 0.2 * (number - 1.5) for i in range(len(cells))]
-        below_above = [[c.mean - c.low for c in cells], [c.high - c.mean for c in cells]]
-        color, hatch = BARS[condition]
-        bars: Any = {
-            "width": 0.19,
-            "color": color,
-            "hatch": hatch,
-            "edgecolor": "white",
-            "linewidth": 0.4,
-        }
-        error = {"elinewidth": 0.7, "capsize": 1.5, "ecolor": "#333333"}
-        place.bar(
-            x,
-            [c.mean for c in cells],
-            yerr=below_above,
-            label=SHORT[condition],
-            error_kw=error,
-            **bars,
-        )
-    place.set_xticks(range(len(group.rows)), [_told(name, row) for name, row in group.rows])
-    place.set(ylim=(0, 100), ylabel="accuracy in %")
-    figure.legend(loc="outside right upper")
-    figure.suptitle(group.title, fontsize=8)
-    return figure
+def _curves(figure: StrengthFigure) -> Iterator[Curve]:
+    for panel in figure.panels:
+        yield from panel.curves
 
 
-def _told(name: str, row: Row) -> str:
+def _line_point(curve: Curve, place: int, grid: Sequence[float]) -> LinePoint:
+    point = curve.points[place]
+    interval = f"({point.low:.0f} to {point.high:.0f})"
+    return LinePoint(
+        x=_position(point.eps, grid),
+        y=point.mean,
+        low=point.low,
+        high=point.high,
+        text=f"{curve.name}, eps {point.eps:g}: {point.mean:.2f} {interval}",
+        link=f"#run-{point.run}",
+    )
+
+
+def _eps_axis(grid: Sequence[float]) -> Axis:
+    """A logarithmic axis of eps from 0 to 1; eps 0 stands at its left end, a step before the least eps."""
+    ticks = [Tick(0.0, "0")]
+    for eps in grid:
+        position = _position(eps, grid)
+        if position - ticks[-1].value >= TICK_DISTANCE:
+            ticks.append(Tick(position, thousandths(eps)))
+    return Axis("eps × 1000", ticks, low=-0.02, high=1.02)
+
+
+def _position(eps: float, grid: Sequence[float]) -> float:
+    if eps <= 0:
+        return 0.0
+    least, most = math.log(grid[0]), math.log(grid[-1])
+    return FIRST_STEP + (1 - FIRST_STEP) * (math.log(eps) - least) / (most - least)
+
+
+def _bar_charts(layout: Layout, entries: Sequence[RunEntry]) -> Iterator[NamedChart]:
+    """A chart for each data set and threat with two finished rows at least."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in protocol_rows(layout, entries):
+        groups.setdefault((row.labels.dataset, row.labels.threat), []).append(row)
+    for (dataset, threat), group in groups.items():
+        if len(group) < 2:
+            continue
+        first = group[0]
+        attack, eps = first.labels.attack, f"{first.labels.eps:g}"
+        title = f"{dataset}, {attack}, threat {threat}, eps {eps}, n = {first.n}"
+        names = [_bar_name(layout, row) for row in group]
+        series = []
+        for place, condition in enumerate(first.conditions):
+            look = NEUTRAL if condition.clean else series_look(place - 1)
+            series.append(_bar_series(condition, group, names, look))
+        chart = bar_chart(title, names, series, ACCURACY)
+        yield NamedChart(f"{layout.axis}s-{dataset}-{threat}", chart)
+
+
+def _bar_name(layout: Layout, row: Row) -> str:
     """What stands under a group of bars."""
-    wrapped = name.replace("_", "\n")
-    return f"{wrapped}\n({row.settings})" if row.settings else wrapped
+    name = str(getattr(row.labels, layout.axis)).replace("_", " ")
+    return f"{name} ({row.settings})" if row.settings else name
+
+
+def _bar_series(
+    condition: ConditionInfo, group: Sequence[Row], names: Sequence[str], look: Look
+) -> BarSeries:
+    bars: list[Bar | None] = []
+    for row, name in zip(group, names, strict=True):
+        cell = row.cells.get(condition.name)
+        if cell is None:
+            bars.append(None)
+            continue
+        text = f"{name}, {condition.title}: {cell.mean:.2f} ({cell.low:.0f} to {cell.high:.0f})"
+        bars.append(Bar(cell.mean, cell.low, cell.high, text, f"#run-{row.runs[0]}"))
+    return BarSeries(condition.title, bars, look)

@@ -1,15 +1,15 @@
 """Runs that differ in their seed alone, put together: mean, deviation and interval of each condition."""
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any, NamedTuple
+from typing import NamedTuple, final
 
-import pandas as pd
-
-from avrobust.evaluation.metrics import average, average_with_clean, mcnemar, wilson
-from avrobust.report.collect import LABELS
-from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.evaluation.metrics import mcnemar, wilson
+from avrobust.experiments.results import EvaluationResult
+from avrobust.report.load import Labels, RunEntry
+from avrobust.report.paper import Published
+from avrobust.types import ConditionInfo
 
 
 class Cell(NamedTuple):
@@ -28,91 +28,139 @@ class Gain(NamedTuple):
     deviation: float | None
 
 
-class Row(NamedTuple):
+@final
+@dataclass(frozen=True)
+class Row:
     """One line of a table: what was attacked, and what we and the paper found."""
 
-    labels: dict[str, Any]  # dataset, threat, attack, fusion, defense, eps, split
-    settings: str
-    cells: dict[str, Cell]  # empty where nothing is finished
-    seeds: int
-    n: int
-    skipped: int
-    bounded: bool
-    trusted: bool  # no check of the attack found it too weak
-    runs: tuple[str, ...]  # the ids of its runs, by seed
-    paper: dict[str, float] | None  # the published accuracies
-    ri: Gain | None = None  # against the undefended model; None where that was not asked
-    mcnemar: Mapping[str, float] | None = (
-        None  # p of being equally good, over the clips of all seeds
-    )
-    epochs: str = ""  # that the model was trained for, all stages together
+    labels: Labels
+    settings: str  # in what it differs from other rows with the same labels
+    entries: tuple[RunEntry, ...]  # by seed
+    conditions: tuple[ConditionInfo, ...]
+    cells: dict[str, Cell]  # by condition
+
+    @property
+    def first(self) -> EvaluationResult:
+        """The result of the first seed; what all seeds have in common is read from it."""
+        return self.entries[0].result
+
+    @property
+    def clean(self) -> Cell:
+        """The accuracy on clips as they were recorded."""
+        return self.cells[self.conditions[0].name]
+
+    @property
+    def attacked(self) -> list[ConditionInfo]:
+        """The conditions that are attacks."""
+        return [condition for condition in self.conditions if condition.adversarial]
 
     @property
     def average(self) -> float:
-        """Over xA, xV, xAV."""
-        return average({c: cell.mean for c, cell in self.cells.items()})
+        """Over the attacks."""
+        return fmean([self.cells[condition.name].mean for condition in self.attacked])
 
     @property
     def average_with_clean(self) -> float:
-        """Over clean, xA, xV, xAV."""
-        return average_with_clean({c: cell.mean for c, cell in self.cells.items()})
-
-
-def rows(runs: pd.DataFrame) -> list[Row]:
-    """One row for each group of runs that differ in nothing but their seed."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in runs.to_dict("records"):  # plain values: many small frames take pandas long
-        groups.setdefault(tuple(run[str(name)] for name in (*LABELS, "settings")), []).append(
-            {str(name): value for name, value in run.items()}
+        """Over clean and the attacks."""
+        return fmean(
+            [self.clean.mean, *(self.cells[condition.name].mean for condition in self.attacked)]
         )
+
+    @property
+    def seeds(self) -> int:
+        """The number of seeds."""
+        return len({entry.seed for entry in self.entries})
+
+    @property
+    def n(self) -> int:
+        """The number of clips."""
+        return self.first.n
+
+    @property
+    def skipped(self) -> int:
+        """How many clips could not be read."""
+        return max(len(entry.result.skipped) for entry in self.entries)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the attack keeps to its budget."""
+        return self.first.attack.bounded
+
+    @property
+    def trusted(self) -> bool:
+        """False if a check of the attack found it too weak."""
+        return all(entry.result.trusted for entry in self.entries)
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The ids of the runs, by seed."""
+        return tuple(entry.run_id for entry in self.entries)
+
+    @property
+    def published(self) -> Published | None:
+        """The paper's row."""
+        return self.entries[0].published
+
+    @property
+    def epochs(self) -> str:
+        """That the model was trained for, all stages together."""
+        return ", ".join(str(epochs) for epochs in sorted({e.result.epochs for e in self.entries}))
+
+    @property
+    def gain(self) -> Gain | None:
+        """The robustness improvement over the undefended model; None where a run was not compared with it."""
+        gains = []
+        for entry in self.entries:
+            if entry.result.comparison is None:
+                return None
+            gains.append(entry.result.comparison.ri)
+        return Gain(fmean(gains), deviation(gains))
+
+    def mcnemar(self, condition: ConditionInfo) -> float:
+        """The p-value of the defended and the undefended model being equally good, over the clips of all seeds."""
+        only_defended, only_undefended = 0, 0
+        for entry in self.entries:
+            comparison = entry.result.comparison
+            assert comparison is not None
+            only_defended += comparison.only_defended[condition.name]
+            only_undefended += comparison.only_undefended[condition.name]
+        return mcnemar(only_defended, only_undefended)
+
+
+def rows(entries: Sequence[RunEntry]) -> list[Row]:
+    """One row for each group of runs that differ in nothing but their seed."""
+    groups: dict[tuple[Labels, str], list[RunEntry]] = {}
+    for entry in entries:
+        groups.setdefault((entry.labels, entry.settings), []).append(entry)
     return [_row(groups[key]) for key in sorted(groups)]
 
 
-def _row(group: list[dict[str, Any]]) -> Row:
-    first = group[0]
-    return Row(
-        labels={name: first[name] for name in LABELS},
-        settings=str(first["settings"]),
-        cells={c: _cell([run[c] for run in group], first["n"]) for c in CONDITIONS},
-        seeds=len({run["seed"] for run in group}),
-        n=int(first["n"]),
-        skipped=max(run["skipped"] for run in group),
-        bounded=bool(first["bounded"]),
-        trusted=all(run["trusted"] for run in group),
-        runs=tuple(run["run_id"] for run in group),
-        paper=None
-        if math.isnan(first["paper_clean"])
-        else {c: float(first[f"paper_{c}"]) for c in CONDITIONS},
-        **_gain(group),
-    )
+def conditions_of(entries: Sequence[RunEntry]) -> list[ConditionInfo]:
+    """Every condition that any of the runs has, clean and attacks first."""
+    infos: dict[ConditionInfo, None] = {}
+    for entry in entries:
+        for condition in entry.result.conditions:
+            infos[condition.info] = None
+    return sorted(infos, key=lambda info: (not info.clean, not info.adversarial))
 
 
-def _gain(group: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a comparison with the undefended model adds to a row."""
-    epochs = ", ".join(
-        str(int(e))
-        for e in sorted({run["epochs"] for run in group if not math.isnan(run["epochs"])})
-    )
-    gains = [run["ri"] for run in group]
-    if any(map(math.isnan, gains)):
-        return {"epochs": epochs}
-    p = {
-        c: mcnemar(*(_total(run[f"only_{who}_{c}"] for run in group) for who in ("ours", "theirs")))
-        for c in CONDITIONS
-    }
-    return {"ri": Gain(fmean(gains), _deviation(gains)), "mcnemar": p, "epochs": epochs}
-
-
-def _total(counts: Iterable[float]) -> int:
-    return int(sum(count for count in counts if not math.isnan(count)))
-
-
-def _deviation(values: list[float]) -> float | None:
-    """The sample standard deviation, None of one value."""
+def deviation(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; None of one value."""
     return stdev(values) if len(values) > 1 else None
 
 
-def _cell(values: list[float], n: int) -> Cell:
+def cell_of(values: Sequence[float], n: int) -> Cell:
+    """Accuracies in percent over seeds, each of the same n clips."""
     mean = fmean(values)
     low, high = wilson(round(mean / 100 * n), n)
-    return Cell(mean, _deviation(values), low, high)
+    return Cell(mean, deviation(values), low, high)
+
+
+def _row(group: Sequence[RunEntry]) -> Row:
+    first = group[0]
+    conditions = [condition.info for condition in first.result.conditions]
+    cells = {}
+    for condition in conditions:
+        values = [entry.result.accuracy[condition.name] for entry in group]
+        cells[condition.name] = cell_of(values, first.result.n)
+    return Row(first.labels, first.settings, tuple(group), tuple(conditions), cells)

@@ -1,64 +1,67 @@
-"""Which clips each run had right, and how sure a difference between two sets of runs on the same clips is."""
+"""Which clips each run recognizes, and how sure a difference between two sets of runs on the same clips is."""
 
-import csv
 import sys
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
-from pathlib import Path
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Literal, NamedTuple, final
 
-import pandas as pd
-
 from avrobust.evaluation.metrics import mcnemar
-from avrobust.types import STANDARD_NAMES as CONDITIONS
+from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
+from avrobust.experiments.results import EvaluationResult
+from avrobust.report.load import RunEntry
 
 LEVEL = 0.05  # a difference with a larger p-value is within noise
 
-Verdict = Literal["holds", "does not hold", "within noise", "not enough data"]
-AVERAGE = "average"  # over xA, xV, xAV, of each clip
-SUM = "sum"  # clean and that average: what RI is the difference of
+FindingVerdict = Literal["holds", "does not hold", "within noise", "not enough data"]
+ClipScores = dict[str, float]  # of each clip, by its key: 1 or 0, or a sum of such
 
 
-Column = dict[str, float]  # of each clip, by its key: 1 or 0, or a sum of such
-Columns = dict[str, Column]  # by condition
+class ClipMeasure(NamedTuple):
+    """What is compared of a run: an accuracy, or a sum of accuracies."""
+
+    title: str
+    condition: str | None = None  # one condition
+    average: bool = False  # the mean over the attacks
+    clean: bool = False  # the clean accuracy
+
+    def value(self, result: EvaluationResult) -> float:
+        """In percent; of a sum the sum of percentages."""
+        total = 0.0
+        if self.condition is not None:
+            total += result.accuracy[self.condition]
+        if self.average:
+            total += result.average
+        if self.clean:
+            total += result.clean.accuracy.percent
+        return total
 
 
-@final
-class Scores:
-    """Reads examples.csv files, each once."""
-
-    def __init__(self, runs: Path) -> None:
-        self.runs = runs
-        self._read: dict[str, Columns] = {}
-
-    def of(self, task: str, run_id: str) -> Columns:
-        """A run's clips by condition; empty if the file is not there."""
-        if run_id not in self._read:
-            path = self.runs / task / run_id / "examples.csv"
-            self._read[run_id] = _scores(path) if path.is_file() else {}
-        return self._read[run_id]
+CLEAN = ClipMeasure("clean", clean=True)
+AVERAGE = ClipMeasure("Avg", average=True)
+CLEAN_AND_AVERAGE = ClipMeasure(
+    "clean + Avg", average=True, clean=True
+)  # what RI is the difference of
 
 
 class Side(NamedTuple):
-    """One side of a comparison: a model under a condition, over seeds."""
+    """One side of a comparison: a model under an attack, over seeds."""
 
     name: str
-    runs: pd.DataFrame  # rows of `collect`, one a seed
-    column: str  # a condition, AVERAGE or SUM
+    entries: tuple[RunEntry, ...]  # one a seed
+    measure: ClipMeasure
 
     @property
     def mean(self) -> float:
-        """In percent; of SUM the sum of two percentages."""
-        columns = {AVERAGE: ["average"], SUM: ["clean", "average"]}.get(self.column, [self.column])
-        return float(self.runs[columns].sum(axis=1).mean())
+        """Over seeds, in percent; of a sum the sum of percentages."""
+        return fmean([self.measure.value(entry.result) for entry in self.entries])
 
     @property
     def run(self) -> str:
-        """The id of its first run."""
-        return str(self.runs["run_id"].iloc[0])
+        """The id of the first run."""
+        return self.entries[0].run_id
 
 
-class Comparison(NamedTuple):
+class PairedTest(NamedTuple):
     """Is one side better than the other, as the paper says, on the same clips?"""
 
     better: Side
@@ -69,13 +72,41 @@ class Comparison(NamedTuple):
     n: int
     seeds: int
     p: float
-    verdict: Verdict
+    verdict: FindingVerdict
 
 
-def compare(
+@final
+class Scores:
+    """Reads the examples.csv of runs, each once."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, dict[str, ClipScores]] = {}
+
+    def by_condition(self, entry: RunEntry) -> dict[str, ClipScores]:
+        """Whether each clip is recognized, by condition; empty if the run's file is not there."""
+        if entry.run_id not in self._read:
+            self._read[entry.run_id] = _read_scores(entry)
+        return self._read[entry.run_id]
+
+    def of(self, entry: RunEntry, measure: ClipMeasure) -> ClipScores:
+        """The score of each clip by one measure; empty where a condition is missing."""
+        scores = self.by_condition(entry)
+        parts: list[tuple[ClipScores, float]] = []  # scores and their weights
+        if measure.condition is not None:
+            parts.append((scores.get(measure.condition, {}), 1.0))
+        if measure.clean:
+            parts.append((scores.get(entry.result.clean.name, {}), 1.0))
+        if measure.average:
+            attacked = entry.result.attacked
+            for condition in attacked:
+                parts.append((scores.get(condition.name, {}), 1 / len(attacked)))
+        return _weighted_sum(parts)
+
+
+def paired_test(
     scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
-) -> Comparison | None:
-    """The sign test over clips, with each clip's mean over the seeds that both have; with one seed, McNemar's.
+) -> PairedTest | None:
+    """The sign test over clips, with each clip's mean over the seeds that both sides have; with one seed, McNemar's.
 
     Args:
         scores: of the runs.
@@ -86,101 +117,89 @@ def compare(
     Returns:
         None where the two have no seed or no clip in common.
     """
-    changes = [
-        _less(_column(scores.of(*mine), better.column), _column(scores.of(*theirs), worse.column))
-        for mine, theirs in _pairs(better, worse)
-    ]
-    common = (
-        [key for key in changes[0] if all(key in change for change in changes)] if changes else []
-    )
+    changes = []
+    for ours, theirs in _same_seed(better, worse):
+        changes.append(
+            _difference(scores.of(ours, better.measure), scores.of(theirs, worse.measure))
+        )
+    if not changes:
+        return None
+    common = [key for key in changes[0] if all(key in change for change in changes)]
     if not common:
         return None
-    each = [round(sum(change[key] for change in changes) / len(changes), 9) for key in common]
-    gained, lost = sum(x > 0 for x in each), sum(x < 0 for x in each)
-    p, difference = mcnemar(gained, lost), 100 * sum(each) / len(each)
+    means = [round(fmean([change[key] for change in changes]), 9) for key in common]
+    gained = sum(mean > 0 for mean in means)
+    lost = sum(mean < 0 for mean in means)
+    p, difference = mcnemar(gained, lost), 100 * fmean(means)
     verdict = _verdict(difference, gained - lost, p)
     if or_equal and gained == lost == 0:
         verdict = "holds"
-    return Comparison(better, worse, difference, gained, lost, len(each), len(changes), p, verdict)
+    seeds = len(changes)
+    return PairedTest(better, worse, difference, gained, lost, len(means), seeds, p, verdict)
 
 
-def _verdict(difference: float, surplus: int, p: float) -> Verdict:
+def verdict_of_all(
+    comparisons: Sequence[PairedTest], *, missing: bool, one_is_enough: bool = False
+) -> FindingVerdict:
+    """What several comparisons say of one finding.
+
+    A comparison that decides alone has to do so after Bonferroni's correction for their number.
+
+    Args:
+        comparisons: of the finding.
+        missing: a run that the finding speaks of is not there.
+        one_is_enough: the finding says that something can happen, so that one comparison that holds is enough.
+    """
+    sure = {one.verdict for one in comparisons if one.p * len(comparisons) <= LEVEL}
+    if one_is_enough and "holds" in sure:
+        return "holds"
+    if not one_is_enough and "does not hold" in sure:
+        return "does not hold"
+    if missing or not comparisons:
+        return "not enough data"
+    wanted: FindingVerdict = "does not hold" if one_is_enough else "holds"
+    return wanted if all(one.verdict == wanted for one in comparisons) else "within noise"
+
+
+def _verdict(difference: float, surplus: int, p: float) -> FindingVerdict:
     if p > LEVEL or difference * surplus <= 0:
         return "within noise"
     return "holds" if difference > 0 else "does not hold"
 
 
-Run = tuple[str, str]  # task and id
-
-
-def _pairs(better: Side, worse: Side) -> list[tuple[Run, Run]]:
+def _same_seed(better: Side, worse: Side) -> list[tuple[RunEntry, RunEntry]]:
     """The runs of both sides that have the same seed."""
-    mine, theirs = _by_seed(better), _by_seed(worse)
-    return [(mine[seed], theirs[seed]) for seed in mine if seed in theirs]
+    theirs = {entry.seed: entry for entry in worse.entries}
+    pairs = []
+    for entry in better.entries:
+        if entry.seed in theirs:
+            pairs.append((entry, theirs[entry.seed]))
+    return pairs
 
 
-def _by_seed(side: Side) -> dict[int, Run]:
-    columns = (side.runs[name].tolist() for name in ("seed", "task", "run_id"))
-    return {seed: (task, run) for seed, task, run in zip(*columns, strict=True)}
+def _difference(ours: ClipScores, theirs: ClipScores) -> ClipScores:
+    """Of each clip that both have."""
+    return {key: value - theirs[key] for key, value in ours.items() if key in theirs}
 
 
-def _less(mine: Column, theirs: Column) -> Column:
-    """The difference of each clip that both have."""
-    return {key: value - theirs[key] for key, value in mine.items() if key in theirs}
+def _weighted_sum(parts: Sequence[tuple[ClipScores, float]]) -> ClipScores:
+    """Of the clips of the first part; empty if another part lacks one."""
+    first, _ = parts[0]
+    total = dict.fromkeys(first, 0.0)
+    for scores, weight in parts:
+        if scores.keys() != first.keys():
+            return {}
+        for key, value in scores.items():
+            total[key] += weight * value
+    return total
 
 
-def _column(columns: Columns, name: str) -> Column:
-    """A condition, AVERAGE or SUM; empty where a condition is missing."""
-    if name not in (AVERAGE, SUM):
-        return columns.get(name, {})
-    if not set(CONDITIONS) <= set(columns):
-        return {}
-    clean, *attacked = (columns[c] for c in CONDITIONS)
-    average = {key: sum(of[key] for of in attacked) / len(attacked) for key in clean}
-    return (
-        average if name == AVERAGE else {key: clean[key] + value for key, value in average.items()}
-    )
-
-
-def _scores(path: Path) -> Columns:
-    columns: Columns = {}
-    for key, condition, correct in read_examples(path, "key", "condition", "correct"):
-        columns.setdefault(condition, {})[sys.intern(key)] = float(
-            correct == "True"
-        )  # one string for all runs
-    return columns
-
-
-def read_examples(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
-    """Some columns, two at least, of an examples.csv. On many small files csv is faster than pandas."""
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file)
-        columns = next(rows)
-        yield from map(itemgetter(*map(columns.index, names)), rows)
-
-
-def together(comparisons: Sequence[Comparison], *, missing: bool, anyone: bool = False) -> Verdict:
-    """What several comparisons say of one finding.
-
-    Args:
-        comparisons: of the finding.
-        missing: a run that the finding speaks of is not there.
-        anyone: the finding says that it can happen, so one comparison that holds is enough.
-
-    One that decides alone has to do so after Bonferroni's correction for their number.
-    """
-    sure = [c.verdict for c in comparisons if c.p * len(comparisons) <= LEVEL]
-    held = [c.verdict == "holds" for c in comparisons]
-    if anyone and "holds" in sure:
-        return "holds"
-    if not anyone and "does not hold" in sure:
-        return "does not hold"
-    if missing or not comparisons:
-        return "not enough data"
-    if anyone:
-        return (
-            "does not hold"
-            if all(c.verdict == "does not hold" for c in comparisons)
-            else "within noise"
-        )
-    return "holds" if all(held) else "within noise"
+def _read_scores(entry: RunEntry) -> dict[str, ClipScores]:
+    path = entry.folder / RECORDS_FILE
+    scores: dict[str, ClipScores] = {}
+    if not path.is_file():
+        return scores
+    for key, condition, correct in read_columns(path, "key", "condition", "correct"):
+        # One string for all runs: many runs have the same clips.
+        scores.setdefault(condition, {})[sys.intern(key)] = float(correct == "True")
+    return scores

@@ -1,4 +1,1 @@
-"""The embedded data set: films of eleven instruments, drawn and synthesized from a seed.
-
->>> from avrobust.synthetic.generate import generate  # doctest: +SKIP
-"""
+"""The synthetic data set: films of eleven instruments, drawn and synthesized from a seed."""

@@ -1,6 +1,7 @@
-"""The embedded data set: generated on first use, then prepared like any folder of videos."""
+"""The synthetic data set: generated on first use, then prepared like any folder of videos."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from filelock import FileLock
@@ -11,7 +12,7 @@ from avrobust.errors import UserError
 from avrobust.synthetic.difficulty import SCENES, Scene
 from avrobust.synthetic.settings import Settings
 from avrobust.utils.console import progress_bar
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
 
 
 def synthetic(
@@ -26,54 +27,62 @@ def synthetic(
     stride: int = 8,
     scene: Scene = "close",
 ) -> Prepared:
-    """Eleven drawn and synthesized instruments in MUSIC's shape: mp4 files in `root/videos`, prepared in `root`.
+    """Eleven drawn and synthesized instruments, in numbers like those of the MUSIC data set.
+
+    On first use the films are generated in `<root>/videos` and prepared in `root`.
 
     Args:
-        root: folder of the data set; made on first use.
-        train: clips of that split, as `val` and `test`.
-        val: see `train`.
-        test: see `train`.
-        generation_seed: of the films; has nothing to do with the seed of a training.
-        image_size: of a sample, see `Prepared`; as the rest.
-        audio_samples: see `Prepared`.
-        frames: see `Prepared`.
-        stride: see `Prepared`.
-        scene: "close", or "stage": smaller, off the middle, and with a silent instrument beside the
-            sounding one.
+        root: Folder of the data set.
+        train: Number of training clips.
+        val: Number of validation clips.
+        test: Number of test clips.
+        generation_seed: Seed of the films, independent of the seed of a training.
+        image_size: Width and height of a sample's frames in pixels.
+        audio_samples: Number of audio samples in a sample, at 11,025 Hz.
+        frames: Number of frames in a sample.
+        stride: From one frame of a sample to the next, in eighths of a second.
+        scene: "close", or "stage": the instruments are smaller and off the center, and a silent
+            instrument is beside the sounding one.
 
     Raises:
         UserError: `root` holds a data set that was generated with other settings.
     """
     folder = Path(root)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):  # jobs of a sweep start together; one generates
-        _ensure(folder, {"train": train, "val": val, "test": test}, generation_seed, scene)
+    # The jobs of a sweep start together: one of them generates, the others wait.
+    with FileLock(folder / ".lock"):
+        _generate_if_missing(
+            folder, {"train": train, "val": val, "test": test}, generation_seed, scene
+        )
     return Prepared(
         root, image_size=image_size, audio_samples=audio_samples, frames=frames, stride=stride
     )
 
 
-def _ensure(folder: Path, clips: dict[Split, int], seed: int, scene: Scene) -> None:
-    """Generates and prepares what is missing; the file of settings is written last and says that all is there."""
-    done = folder / "synthetic.json"
-    settings = (
-        json.dumps({"clips": clips, "films": repr(Settings(seed, difficulty=SCENES[scene]))}) + "\n"
-    )
-    if done.is_file():
-        if done.read_text(encoding="utf-8") != settings:
+def _generate_if_missing(folder: Path, clips: dict[Split, int], seed: int, scene: Scene) -> None:
+    """Generates and prepares the data set.
+
+    The file of settings is written last. If it exists, the data set is complete.
+    """
+    settings_file = folder / "synthetic.json"
+    # Plain values, no names of classes: the file is a part of the fingerprint of the data, which a
+    # renamed class must not change.
+    films = asdict(Settings(seed, difficulty=SCENES[scene]))
+    settings = json.dumps({"clips": clips, "films": films}, indent=2) + "\n"
+    if settings_file.is_file():
+        if settings_file.read_text(encoding="utf-8") != settings:
             raise UserError(
-                f"dataset.root={folder}: was generated with other settings or by another version ({done.name} tells); "
-                "choose another dataset.root or delete that folder"
+                f"dataset.root={folder}: was generated with other settings or by another version "
+                f"({settings_file.name} tells); choose another dataset.root or delete that folder"
             )
         return
-    from avrobust.preparation.prepare import (
-        prepare,
-    )  # with what decodes and draws, which a generated set does not need
+    # Imported late: a data set that is already generated needs no decoder and no drawing.
+    from avrobust.preparation.prepare import prepare
     from avrobust.synthetic.generate import generate
 
     videos = folder / "videos"
     with progress_bar() as bar:
         generate(videos, clips=clips, seed=seed, scene=scene, progress=bar)
         prepare(videos, folder, labels=videos / "labels.csv", progress=bar)
-    with whole(done) as aside:
-        aside.write_text(settings, encoding="utf-8")
+    with atomic_write(settings_file) as temporary:
+        temporary.write_text(settings, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Writes and reads the films: H.264 and AAC in an mp4 that carries its own description."""
+"""Writes and reads the films: H.264 and AAC in an MP4 file that holds a description of itself."""
 
 import json
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrobust.synthetic.tones import RATE
+from avrobust.utils.files import atomic_write
 
-# One thread: the same film on every machine, and the processes fill the cores.
+# One thread: the film is then the same on every machine, and the cores are used by the processes.
 _H264 = {"preset": "superfast", "crf": "23", "threads": "1"}
 
 
@@ -20,21 +21,23 @@ def write_film(
     frames: Sequence[NDArray[np.uint8]],
     sound: NDArray[np.float64],
     fps: int,
-    about: dict[str, Any],
+    description: dict[str, Any],
 ) -> None:
-    """Writes one film; it is there whole or not at all.
+    """Writes one film, completely or not at all.
 
     Args:
-        path: the file.
-        frames: (H, W, 3) RGB, `fps` a second, H and W even and alike.
-        sound: (S,) at RATE, within [-1, 1].
-        fps: frames a second.
-        about: the description to store in the file.
+        path: The file.
+        frames: RGB frames (H, W, 3), all of one size, H and W even.
+        sound: Waveform (S,) in [-1, 1] at RATE.
+        fps: Frames a second.
+        description: Stored in the file as JSON.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.part")
-    with av.open(str(aside), "w", format="mp4") as container:
-        container.metadata["comment"] = json.dumps(about, separators=(",", ":"))
+    with (
+        atomic_write(path) as temporary,
+        av.open(str(temporary), "w", format="mp4") as container,
+    ):
+        container.metadata["comment"] = json.dumps(description, separators=(",", ":"))
         video = container.add_stream("libx264", rate=fps, options=_H264)
         audio = container.add_stream(
             "aac", rate=RATE, layout="mono", options={"b": "96k", "aac_coder": "fast"}
@@ -43,26 +46,25 @@ def write_film(
         video.pix_fmt = "yuv420p"
         for pixels in frames:
             container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        block = av.AudioFrame.from_ndarray(
+        audio_frame = av.AudioFrame.from_ndarray(
             sound[None].astype(np.float32), format="fltp", layout="mono"
         )
-        block.sample_rate, block.pts = (
-            RATE,
-            0,
-        )  # with a time, the encoder's delay is written down and taken off again
-        for packets in (video.encode(None), audio.encode(block), audio.encode(None)):
+        audio_frame.sample_rate = RATE
+        # With a time, the file states the encoder's delay, and decoders remove it.
+        audio_frame.pts = 0
+        for packets in (video.encode(None), audio.encode(audio_frame), audio.encode(None)):
             container.mux(packets)
-    aside.replace(path)
 
 
 def read_description(path: Path) -> dict[str, Any]:
-    """The description stored in a film; empty where there is no film, or none of ours."""
+    """Reads the description stored in a film.
+
+    Returns:
+        {} if the file is missing, damaged, or not written by `write_film`.
+    """
     try:
         with av.open(str(path)) as container:
-            about = json.loads(container.metadata.get("comment", "{}"))
-    except (
-        av.FFmpegError,
-        json.JSONDecodeError,
-    ):  # missing, damaged or somebody else's: to be made anew
+            description = json.loads(container.metadata.get("comment", "{}"))
+    except (av.FFmpegError, json.JSONDecodeError):
         return {}
-    return about if isinstance(about, dict) else {}
+    return description if isinstance(description, dict) else {}

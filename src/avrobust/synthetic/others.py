@@ -3,18 +3,18 @@
 import numpy as np
 
 from avrobust.synthetic.parts import Drawing, Instrument, Part, hand
-from avrobust.synthetic.sprite import Look, Sprite
+from avrobust.synthetic.sprite import Appearance, Sprite
 
 _BARS = 9
 
 
-def _bellows(s: Sprite, look: Look) -> None:
+def _bellows(s: Sprite, look: Appearance) -> None:
     s.polygon([(-0.5, -0.55), (0.5, -0.62), (0.5, 0.62), (-0.5, 0.55)], look.detail, look.dark)
     for number, x in enumerate(np.linspace(-0.44, 0.44, 11)):
         s.line([(x, -0.58), (x, 0.58)], 0.05, look.dark if number % 2 else look.light)
 
 
-def _treble(s: Sprite, look: Look) -> None:
+def _treble(s: Sprite, look: Appearance) -> None:
     s.polygon([(0.42, -0.72), (0.72, -0.72), (0.72, 0.72), (0.42, 0.72)], look.body, look.dark)
     s.polygon([(0.72, -0.66), (0.98, -0.66), (0.98, 0.66), (0.72, 0.66)], look.light, look.dark)
     for number, y in enumerate(np.linspace(-0.56, 0.56, 9)):
@@ -24,7 +24,7 @@ def _treble(s: Sprite, look: Look) -> None:
     s.dots([(0.57, y) for y in (-0.4, 0.0, 0.4)], 0.05, look.light, look.dark)
 
 
-def _bass(s: Sprite, look: Look) -> None:
+def _bass(s: Sprite, look: Appearance) -> None:
     s.polygon([(-0.85, -0.62), (-0.45, -0.66), (-0.45, 0.66), (-0.85, 0.62)], look.body, look.dark)
     s.dots(
         [(x, y) for x in (-0.76, -0.65, -0.54) for y in np.linspace(-0.45, 0.45, 6)],
@@ -33,7 +33,7 @@ def _bass(s: Sprite, look: Look) -> None:
     )
 
 
-def _frame(s: Sprite, look: Look) -> None:
+def _frame(s: Sprite, look: Appearance) -> None:
     s.polygon([(-1.05, -0.3), (1.02, -0.17), (1.02, -0.11), (-1.05, -0.2)], look.dark)
     s.polygon([(-1.05, 0.33), (1.02, 0.15), (1.02, 0.21), (-1.05, 0.43)], look.dark)
     for x, y in ((-0.9, 0.4), (0.88, 0.2)):
@@ -55,7 +55,7 @@ def _frame(s: Sprite, look: Look) -> None:
 
 
 def _mallet(x: float) -> Drawing:
-    def draw(s: Sprite, look: Look) -> None:
+    def draw(s: Sprite, look: Appearance) -> None:
         s.line([(x, -0.02), (x + 0.12, 0.72)], 0.045, look.dark)
         s.ellipse((x, -0.05), 0.1, 0.1, look.detail, look.dark)
         hand((x + 0.12, 0.75), (x + 0.2, 1.4))(s, look)

@@ -1,4 +1,4 @@
-"""What an instrument's picture is made of: parts that are drawn once and move with the player."""
+"""Parts of the picture of an instrument. They are drawn once and move with the player."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,24 +6,24 @@ from typing import NamedTuple
 import numpy as np
 
 from avrobust.synthetic.score import Motion
-from avrobust.synthetic.sprite import Look, Matrix, Point, Sprite, scale, shift, turn
+from avrobust.synthetic.sprite import Appearance, Matrix, Sprite, Vertex, scale, shift, turn
 
-Drawing = Callable[[Sprite, Look], None]
+Drawing = Callable[[Sprite, Appearance], None]
 
 
 class Part(NamedTuple):
-    """One rigid piece and how it follows the playing."""
+    """One rigid part of an instrument, and how it moves when the instrument is played."""
 
     draw: Drawing
-    stroke: Point = (0.0, 0.0)  # moves so far at bow position 1
-    strike: Point = (0.0, 0.0)  # moves so far at an onset
-    pitch: Point = (0.0, 0.0)  # moves so far from the lowest note to the highest
-    swing: float = 0.0  # turns so far at an onset, degrees
-    stretch: float = 0.0  # grows in x by this share at bow position 1
-    about: Point = (0.0, 0.0)  # where it turns, and what stays where it is when it stretches
+    stroke: Vertex = (0.0, 0.0)  # shift at bow position 1
+    strike: Vertex = (0.0, 0.0)  # shift at an onset
+    pitch: Vertex = (0.0, 0.0)  # shift from the lowest note to the highest
+    swing: float = 0.0  # rotation at an onset, in degrees
+    stretch: float = 0.0  # relative growth in x at bow position 1
+    about: Vertex = (0.0, 0.0)  # fixed point of rotation and growth
 
     def at(self, motion: Motion, frame: int) -> Matrix:
-        """Where the part is at a frame, in instrument units."""
+        """Pose of the part at a frame, in instrument units."""
         stroke, strike, pitch = motion.stroke[frame], motion.strike[frame], motion.pitch[frame]
         drives = np.array([stroke, strike, pitch])
         x, y = drives @ np.array([self.stroke, self.strike, self.pitch])
@@ -41,20 +41,20 @@ class Part(NamedTuple):
 
 
 class Instrument(NamedTuple):
-    """An instrument's picture."""
+    """The picture of an instrument."""
 
     parts: tuple[Part, ...]  # from back to front
-    palette: str  # which family of colors
-    angle: float  # how it is usually held, degrees clockwise from its drawing
-    spread: float  # standard deviation of that
-    reach: float = 1.0  # how much larger than others it is shown
-    bob: float = 4.0  # how far the player rocks with it, degrees
+    palette: str  # name of the family of colors
+    angle: float  # typical angle, in degrees clockwise from the drawing
+    spread: float  # standard deviation of the angle in degrees
+    reach: float = 1.0  # size relative to other instruments
+    bob: float = 4.0  # rotation when the player rocks, in degrees
 
 
-def hand(center: Point, toward: Point) -> Drawing:
+def hand(center: Vertex, toward: Vertex) -> Drawing:
     """A hand at `center` with a forearm coming from `toward`."""
 
-    def draw(s: Sprite, look: Look) -> None:
+    def draw(s: Sprite, look: Appearance) -> None:
         s.line([center, toward], 0.17, look.sleeve)
         wrist = (0.75 * center[0] + 0.25 * toward[0], 0.75 * center[1] + 0.25 * toward[1])
         s.line([center, wrist], 0.13, look.skin)
@@ -64,9 +64,9 @@ def hand(center: Point, toward: Point) -> Drawing:
 
 
 def bow(y: float, length: float, tilt: float = 0.0) -> Drawing:
-    """A bow lying across at height `y`, with the hand that holds its right end."""
+    """A horizontal bow at height `y`, with the hand that holds its right end."""
 
-    def draw(s: Sprite, look: Look) -> None:
+    def draw(s: Sprite, look: Appearance) -> None:
         left, right = (-length / 2, y - tilt), (length / 2, y + tilt)
         s.line([left, right], 0.03, look.light)
         s.line([left, (0, y - 0.07), right], 0.045, look.dark)

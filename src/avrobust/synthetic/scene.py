@@ -1,4 +1,4 @@
-"""Everything around the instrument: colors, background, the player's figure, what passes in front, the camera."""
+"""The surroundings of the instrument: colors, background, the player, objects in front."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,14 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from avrobust.synthetic.difficulty import Difficulty
 from avrobust.synthetic.score import Floats
-from avrobust.synthetic.sprite import Color, Look, Sprite
+from avrobust.synthetic.sprite import Appearance, Rgb, Sprite
 
-_MARGIN = 0.125  # how much the background reaches beyond each edge of the frame: room for the camera to move
+# The background reaches beyond each edge of the frame by this fraction of the frame's size. The
+# camera needs it to move.
+_MARGIN = 0.125
 
-# Families of colors: each class draws mostly from its own, sometimes from another's.
-_BODIES: Mapping[str, tuple[Color, ...]] = {
+# Families of colors. Each class uses mostly its own family, sometimes another one.
+_BODIES: Mapping[str, tuple[Rgb, ...]] = {
     "wood": (
         (150, 82, 36),
         (182, 118, 60),
@@ -47,50 +49,52 @@ _BODIES: Mapping[str, tuple[Color, ...]] = {
         (206, 172, 84),
     ),
 }
-_SKINS: tuple[Color, ...] = ((236, 196, 168), (206, 156, 122), (160, 110, 80), (104, 70, 52))
+_SKINS: tuple[Rgb, ...] = ((236, 196, 168), (206, 156, 122), (160, 110, 80), (104, 70, 52))
 
 
-def random_look(palette: str, rng: np.random.Generator) -> Look:
-    """Draws a clip's colors."""
+def random_look(palette: str, rng: np.random.Generator) -> Appearance:
+    """Draws the colors of a clip."""
     family = palette if rng.random() < 0.75 else str(rng.choice(list(_BODIES)))
     body = _near(_pick(_BODIES[family], rng), rng, 22)
     dark = _near((34, 26, 24), rng, 14)
-    return Look(
+    return Appearance(
         body=body,
         dark=dark,
-        light=_near(_towards(body, 255, 0.6), rng, 10),
+        light=_near(_lighter(body, 0.6), rng, 10),
         detail=_near(_pick(_BODIES[str(rng.choice(list(_BODIES)))], rng), rng, 25),
         skin=_near(_pick(_SKINS, rng), rng, 12),
-        sleeve=_any(rng),
+        sleeve=_random_color(rng),
         slim=float(np.exp(0.12 * rng.normal())),
     )
 
 
-def margin(size: int) -> int:
-    """How many pixels the background reaches beyond each edge of the frame."""
+def scene_margin(size: int) -> int:
+    """Pixels by which the background reaches beyond each edge of the frame."""
     return round(_MARGIN * size)
 
 
-def background(size: int, rng: np.random.Generator, hard: Difficulty) -> Image.Image:
-    """A room or a stage: a smooth texture with shapes, reaching `margin(size)` beyond each edge of the frame."""
-    side = size + 2 * margin(size)
+def background(size: int, rng: np.random.Generator, difficulty: Difficulty) -> Image.Image:
+    """Draws a room or a stage: a smooth texture with shapes.
+
+    It reaches beyond each edge of the frame by `scene_margin(size)` pixels.
+    """
+    side = size + 2 * scene_margin(size)
     picture = _texture(side, rng)
     draw = ImageDraw.Draw(picture)
-    for _ in range(rng.integers(*hard.shapes, endpoint=True)):
+    for _ in range(rng.integers(*difficulty.shapes, endpoint=True)):
         _shape(draw, side, rng)
-    return picture.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.5) * size / 112)).convert(
-        "RGBA"
-    )
+    blur = ImageFilter.GaussianBlur(rng.uniform(0, 1.5) * size / 112)
+    return picture.filter(blur).convert("RGBA")
 
 
 def _texture(side: int, rng: np.random.Generator) -> Image.Image:
     """Smooth noise of three sizes on a gradient between two colors."""
     ramp = np.linspace(0, 1, side)
-    slope = rng.uniform(-0.7, 0.7, 2)
-    blend = np.clip(
-        0.5 + slope[0] * (ramp[None, :] - 0.5) + slope[1] * (ramp[:, None] - 0.5), 0, 1
-    )[..., None]
-    first, second = np.array(_any(rng)), np.array(_any(rng))
+    slope_x, slope_y = rng.uniform(-0.7, 0.7, 2)
+    gradient = 0.5 + slope_x * (ramp[None, :] - 0.5) + slope_y * (ramp[:, None] - 0.5)
+    blend = np.clip(gradient, 0, 1)[..., None]
+    first = np.array(_random_color(rng))
+    second = np.array(_random_color(rng))
     picture = first + blend * (second - first)
     for cells, strength in ((3, 24.0), (9, 14.0), (36, 8.0)):
         picture = picture + rng.uniform(0.3, 1.3) * strength * _cloud(side, cells, rng)
@@ -98,26 +102,25 @@ def _texture(side: int, rng: np.random.Generator) -> Image.Image:
 
 
 def _cloud(side: int, cells: int, rng: np.random.Generator) -> Floats:
-    """(side, side, 1) smooth noise with values about -1 to 1."""
+    """Smooth noise (side, side, 1) with values from about -1 to 1."""
     coarse = Image.fromarray(rng.uniform(-1, 1, (cells, cells)).astype(np.float32))
     return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), float)[..., None]
 
 
 def _shape(draw: ImageDraw.ImageDraw, side: int, rng: np.random.Generator) -> None:
-    """One thing in the room: a box, a ball, a pole, a shard, a row of stripes."""
+    """Draws one object: a box, a ball, a pole, a splinter or a row of stripes."""
     x, y = rng.uniform(-0.1, 1.1, 2) * side
     w, h = rng.uniform(0.04, 0.3, 2) * side
-    kind, fill = rng.integers(5), _any(rng)
+    kind, fill = rng.integers(5), _random_color(rng)
     if kind == 0:
         draw.rectangle((x, y, x + w, y + h), fill)
     elif kind == 1:
-        draw.ellipse((x, y, x + w, y + w), fill, outline=_any(rng))
+        draw.ellipse((x, y, x + w, y + w), fill, outline=_random_color(rng))
     elif kind == 2:
         draw.line((x, y, *(rng.uniform(0, 1, 2) * side)), fill, int(rng.integers(1, 5)))
     elif kind == 3:
-        draw.polygon(
-            [(x + float(a), y + float(b)) for a, b in rng.uniform(-1, 1, (4, 2)) * (w, h)], fill
-        )
+        offsets = rng.uniform(-1, 1, (4, 2)) * (w, h)
+        draw.polygon([(x + float(dx), y + float(dy)) for dx, dy in offsets], fill)
     else:
         for step in np.arange(0, 1, 0.2):
             draw.line((x + step * w, y, x + step * w, y + 2 * h), fill, 2)
@@ -127,10 +130,10 @@ def figure(
     picture: Image.Image,
     center: tuple[float, float],
     unit: float,
-    look: Look,
+    look: Appearance,
     rng: np.random.Generator,
 ) -> None:
-    """Draws a player's head and shoulders behind the instrument, into the background."""
+    """Draws the head and shoulders of a player into the background, behind the instrument."""
     draw = ImageDraw.Draw(picture)
     x, y = center[0] + unit * rng.normal(0, 0.25), center[1] + unit * rng.normal(0, 0.2)
     w, head = unit * rng.uniform(0.7, 1.0), unit * rng.uniform(0.26, 0.36)
@@ -154,28 +157,29 @@ def figure(
 
 def stand(s: Sprite, rng: np.random.Generator) -> None:
     """Draws a pole, sometimes with sheet music on it."""
-    s.line([(0, -1.5 * rng.random()), (0, 1.6)], rng.uniform(0.06, 0.2), _any(rng))
+    s.line([(0, -1.5 * rng.random()), (0, 1.6)], rng.uniform(0.06, 0.2), _random_color(rng))
     if rng.random() < 0.5:
         w, h = rng.uniform(0.15, 0.35), rng.uniform(0.12, 0.3)
-        s.polygon([(-w, -h), (w, -h), (w, h), (-w, h)], _any(rng), (30, 30, 30))
+        s.polygon([(-w, -h), (w, -h), (w, h), (-w, h)], _random_color(rng), (30, 30, 30))
 
 
-def _pick(colors: tuple[Color, ...], rng: np.random.Generator) -> Color:
+def _pick(colors: tuple[Rgb, ...], rng: np.random.Generator) -> Rgb:
     return colors[rng.integers(len(colors))]
 
 
-def _any(rng: np.random.Generator) -> Color:
-    """Any color, mostly a muted one: rooms and clothes are."""
+def _random_color(rng: np.random.Generator) -> Rgb:
+    """A random color, mostly a muted one, as rooms and clothes have."""
     return _near((int(rng.uniform(30, 225)),) * 3, rng, rng.choice((12, 25, 60)))
 
 
-def _near(color: Color, rng: np.random.Generator, spread: float) -> Color:
-    r, g, b = (
-        int(np.clip(c + d, 0, 255)) for c, d in zip(color, rng.normal(0, spread, 3), strict=True)
-    )
+def _near(color: Rgb, rng: np.random.Generator, spread: float) -> Rgb:
+    """A random color near another; `spread` is a standard deviation in 8-bit levels."""
+    noisy = np.clip(color + rng.normal(0, spread, 3), 0, 255)
+    r, g, b = (int(level) for level in noisy)
     return r, g, b
 
 
-def _towards(color: Color, target: int, share: float) -> Color:
-    r, g, b = (round(c + (target - c) * share) for c in color)
+def _lighter(color: Rgb, share: float) -> Rgb:
+    """Mixes a color with white; a share of 1 gives white."""
+    r, g, b = (round(level + (255 - level) * share) for level in color)
     return r, g, b

@@ -1,17 +1,19 @@
-"""What a film of the embedded data set is made with; light to import, as every run asks whether the films are these."""
+"""The settings of the synthetic films. Light to import: every run checks them."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from avrobust.synthetic.difficulty import DIFFICULTY, Difficulty
 
 
-class Settings(NamedTuple):
-    """What a film is made with besides its place in the plan; kept in the film, to tell it from another set's."""
+@dataclass(frozen=True)
+class Settings:
+    """What determines a film, apart from its split, class and number.
+
+    Each film stores the text of its settings, so a change of a name in here makes all films anew.
+    """
 
     seed: int
-    seconds: float = 6.0
-    size: int = 112
+    seconds: float = 6.0  # length of a film
+    size: int = 112  # width and height of the frames in pixels
     difficulty: Difficulty = DIFFICULTY
-    version: int = (
-        1  # raise it when the same settings make other films: finished ones are then made anew
-    )
+    version: int = 1  # to be raised when equal settings give different films

@@ -1,7 +1,7 @@
-"""A small drawing board in an instrument's own units: shapes, shaded tubes, and affine maps to the frame."""
+"""Drawings in instrument units: shapes, shaded tubes, and affine maps to the frame."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,42 +9,47 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from avrobust.synthetic.score import Floats
 
-Color = tuple[int, int, int]
-Point = tuple[float, float]
+Rgb = tuple[int, int, int]
+Vertex = tuple[float, float]
 Matrix = NDArray[np.float64]  # (3, 3) affine, acting on columns (x, y, 1)
 
-HALF = 1.6  # a sprite shows -HALF to HALF units; an instrument's body lies within -1 to 1, x right, y down
-_AFFINE, _BILINEAR = Image.Transform.AFFINE, Image.Resampling.BILINEAR
-_FINE = 4  # drawn so much larger than in the frame
-_REDUCE = 2  # then reduced by so much, the rest by the frame's own interpolation
+# A sprite shows -HALF to HALF instrument units, x to the right, y down. The body of an instrument
+# lies within -1 to 1.
+HALF = 1.6
+
+# A sprite is drawn _FINE times larger than in the frame, for smooth edges. Then it is reduced
+# _REDUCE times; `Cutout.put` reduces the rest when it interpolates.
+_FINE = 4
+_REDUCE = 2
 
 
-class Look(NamedTuple):
-    """One clip's colors and proportions."""
+class Appearance(NamedTuple):
+    """The colors and proportions of one clip."""
 
-    body: Color
-    dark: Color  # outlines, fingerboards, keys
-    light: Color  # highlights, strings
-    detail: Color
-    skin: Color
-    sleeve: Color
-    slim: float  # about 1: how slender this instrument is
+    body: Rgb
+    dark: Rgb  # outlines, fingerboards, keys
+    light: Rgb  # highlights, strings
+    detail: Rgb
+    skin: Rgb
+    sleeve: Rgb
+    slim: float  # relative width of the instrument, about 1
 
 
+@final
 class Sprite:
     """A square picture with transparency, drawn in instrument units."""
 
     def __init__(self, unit: float) -> None:
-        """Starts empty; `unit` is the length of one instrument unit in pixels of the frame."""
+        """Starts an empty picture; `unit` is the length of an instrument unit in frame pixels."""
         self._unit = max(unit, 4.0) * _FINE
         side = -(-round(2 * HALF * self._unit) // _REDUCE) * _REDUCE
         self._image = Image.new("RGBA", (side, side))
         self._draw = ImageDraw.Draw(self._image)
 
     def polygon(
-        self, points: Sequence[Point] | Floats, fill: Color, edge: Color | None = None
+        self, points: Sequence[Vertex] | Floats, fill: Rgb, edge: Rgb | None = None
     ) -> None:
-        """A filled polygon, outlined if an edge's color is given."""
+        """Draws a filled polygon; `edge` is the color of the outline."""
         pixels = self._pixels(points)
         self._draw.polygon(pixels, fill)
         if edge is not None:
@@ -53,83 +58,101 @@ class Sprite:
             )
 
     def ellipse(
-        self, center: Point, rx: float, ry: float, fill: Color, edge: Color | None = None
+        self, center: Vertex, rx: float, ry: float, fill: Rgb, edge: Rgb | None = None
     ) -> None:
-        """An upright ellipse."""
+        """Draws a filled ellipse with horizontal and vertical axes."""
         turn = np.linspace(0, 2 * np.pi, 25)[:-1]
         points = np.stack([center[0] + rx * np.cos(turn), center[1] + ry * np.sin(turn)], axis=1)
         self.polygon(points, fill, edge)
 
-    def line(self, points: Sequence[Point] | Floats, width: float, fill: Color) -> None:
-        """A line with round joints; its ends are cut straight."""
+    def line(self, points: Sequence[Vertex] | Floats, width: float, fill: Rgb) -> None:
+        """Draws a line with round joints and straight ends."""
         self._draw.line(
             self._pixels(points), fill, max(1, round(width * self._unit)), joint="curve"
         )
 
     def tube(
-        self, points: Sequence[Point] | Floats, width: float, look: Look, fill: Color | None = None
+        self,
+        points: Sequence[Vertex] | Floats,
+        width: float,
+        look: Appearance,
+        fill: Rgb | None = None,
     ) -> None:
-        """A shaded pipe: dark rims, body, a bright streak along one side."""
+        """Draws a shaded tube: dark edges, the body, and a highlight along one side."""
         path = np.asarray(points, float)
         self.line(path, width, look.dark)
         self.line(path, width * 0.8, fill or look.body)
         self.line(path - width * 0.17, width * 0.22, look.light)
 
     def dots(
-        self, points: Sequence[Point], radius: float, fill: Color, edge: Color | None = None
+        self, points: Sequence[Vertex], radius: float, fill: Rgb, edge: Rgb | None = None
     ) -> None:
-        """Several discs: keys, pegs, buttons."""
+        """Draws discs, for example keys, pegs or buttons."""
         for point in points:
             self.ellipse(point, radius, radius, fill, edge)
 
     def finish(self, light: float, blur: float = 0.0) -> "Cutout":
-        """Ends the drawing: light falls on it from the angle `light`; `blur` is in pixels of the frame."""
+        """Adds light and blur, and crops the picture to what is drawn.
+
+        Args:
+            light: Direction of the light, in radians.
+            blur: In pixels of the frame.
+        """
         picture = self._image.reduce(_REDUCE)
         box = picture.getbbox() or (0, 0, 1, 1)
         picture = picture.crop(box).filter(ImageFilter.BoxBlur(blur * _FINE / _REDUCE))
-        across, down = np.linspace(-1, 1, picture.width), np.linspace(-1, 1, picture.height)
-        glow = 205 + 45 * (np.cos(light) * across[None, :] + np.sin(light) * down[:, None])
-        shade = Image.fromarray(np.clip(glow, 0, 255).astype(np.uint8))
+        x = np.linspace(-1, 1, picture.width)[None, :]
+        y = np.linspace(-1, 1, picture.height)[:, None]
+        brightness = 205 + 45 * (np.cos(light) * x + np.sin(light) * y)
+        shade = Image.fromarray(np.clip(brightness, 0, 255).astype(np.uint8))
         alpha = picture.getchannel("A")
         picture = ImageChops.multiply(
             picture.convert("RGB"), Image.merge("RGB", (shade, shade, shade))
         )
         picture.putalpha(alpha)
         unit = self._unit / _REDUCE
-        return Cutout(
-            picture.convert("RGBa"),
-            shift(box[0] / unit - HALF, box[1] / unit - HALF) @ scale(1 / unit),
-        )
+        to_units = shift(box[0] / unit - HALF, box[1] / unit - HALF) @ scale(1 / unit)
+        return Cutout(picture.convert("RGBa"), to_units)
 
-    def _pixels(self, points: Sequence[Point] | Floats) -> list[Point]:
+    def _pixels(self, points: Sequence[Vertex] | Floats) -> list[Vertex]:
         return [(float(x), float(y)) for x, y in (np.asarray(points, float) + HALF) * self._unit]
 
 
 class Cutout(NamedTuple):
-    """A finished sprite, cut to what is drawn."""
+    """A finished sprite, cropped to what is drawn."""
 
-    image: (
-        Image.Image
-    )  # RGBa, that is with premultiplied alpha: the one form that may be interpolated
-    matrix: Matrix  # the image's pixels to instrument units
+    image: Image.Image  # RGBa: only premultiplied alpha may be interpolated
+    matrix: Matrix  # maps pixels of the image to instrument units
 
     def put(self, layer: Image.Image, matrix: Matrix) -> None:
-        """Puts it into an RGBA layer; the matrix maps instrument units to the layer's pixels."""
-        onto = matrix @ self.matrix
-        (width, height), (wide, high) = self.image.size, layer.size
-        (x0, x1), (y0, y1) = (
-            _reach(onto[0], width, height, wide),
-            _reach(onto[1], width, height, high),
-        )
+        """Draws the sprite into an RGBA layer.
+
+        Args:
+            layer: The layer.
+            matrix: Maps instrument units to pixels of the layer.
+        """
+        to_layer = matrix @ self.matrix
+        x0, x1 = _extent(to_layer[0], self.image.size, layer.width)
+        y0, y1 = _extent(to_layer[1], self.image.size, layer.height)
         if x1 > x0 and y1 > y0:
-            a, b, c, d, e, f = inverse(onto)
-            back = (a, b, c + a * x0 + b * y0, d, e, f + d * x0 + e * y0)
-            small = self.image.transform((x1 - x0, y1 - y0), _AFFINE, back, _BILINEAR)
-            layer.alpha_composite(small.convert("RGBA"), (x0, y0))
+            # Only the part of the layer that the sprite covers is computed.
+            a, b, c, d, e, f = inverse(to_layer)
+            to_image = (a, b, c + a * x0 + b * y0, d, e, f + d * x0 + e * y0)
+            part = self.image.transform(
+                (x1 - x0, y1 - y0), Image.Transform.AFFINE, to_image, Image.Resampling.BILINEAR
+            )
+            layer.alpha_composite(part.convert("RGBA"), (x0, y0))
 
 
-def _reach(row: Floats, width: int, height: int, limit: int) -> tuple[int, int]:
-    """From where to where an image extends in one direction of a layer, given that direction's row of the map."""
+def _extent(row: Floats, image_size: tuple[int, int], limit: int) -> tuple[int, int]:
+    """The range of a layer's pixels that an image covers in one direction.
+
+    Args:
+        row: The row of the affine map that belongs to this direction.
+        image_size: Width and height of the image.
+        limit: Size of the layer in this direction.
+    """
+    width, height = image_size
     across, down, start = row.tolist()
     low = start + min(across * width, 0) + min(down * height, 0)
     high = start + max(across * width, 0) + max(down * height, 0)
@@ -137,24 +160,24 @@ def _reach(row: Floats, width: int, height: int, limit: int) -> tuple[int, int]:
 
 
 def inverse(matrix: Matrix) -> tuple[float, float, float, float, float, float]:
-    """The two upper rows of the inverse of an affine map, as Pillow wants them."""
+    """The first two rows of the inverse of an affine map, in the form that Pillow takes."""
     (a, b, c), (d, e, f), _ = matrix.tolist()
-    n = a * e - b * d
-    return e / n, -b / n, (b * f - c * e) / n, -d / n, a / n, (c * d - a * f) / n
+    det = a * e - b * d
+    return e / det, -b / det, (b * f - c * e) / det, -d / det, a / det, (c * d - a * f) / det
 
 
 def shift(x: float, y: float) -> Matrix:
-    """The map that moves by (x, y)."""
+    """The map that translates by (x, y)."""
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
 def scale(x: float, y: float | None = None) -> Matrix:
-    """The map that stretches about the origin, alike in both directions unless told."""
+    """The map that scales about the origin; `y` is `x` if it is None."""
     return np.diag([x, x if y is None else y, 1.0])
 
 
-def turn(degrees: float, about: Point = (0.0, 0.0)) -> Matrix:
-    """The map that turns clockwise on the screen."""
+def turn(degrees: float, about: Vertex = (0.0, 0.0)) -> Matrix:
+    """The map that rotates clockwise around a point."""
     angle = np.deg2rad(degrees)
     c, s = np.cos(angle), np.sin(angle)
     turned = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])

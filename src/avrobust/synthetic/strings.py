@@ -4,14 +4,14 @@ import numpy as np
 
 from avrobust.synthetic.parts import Instrument, Part, bow, hand
 from avrobust.synthetic.score import Floats
-from avrobust.synthetic.sprite import Look, Sprite
+from avrobust.synthetic.sprite import Appearance, Rgb, Sprite
 
 _BOUTS = (0.9, 0.95, 0.78, 0.52, 0.5, 0.85, 1.08, 1.1, 1.05)  # half-widths down a violin's body
 _GUITAR_BOUTS = (0.85, 0.85, 0.82, 0.68, 0.68, 0.9, 1.08, 1.12, 1.1)
 
 
 def _waisted(top: float, bottom: float, widths: tuple[float, ...]) -> Floats:
-    """A symmetric outline through half-widths at equal steps from top to bottom, smoothed."""
+    """A smooth symmetric outline with the given half-widths at equal steps from top to bottom."""
     fine = np.linspace(0, 1, 41)
     rough = np.interp(fine, np.linspace(0, 1, len(widths)), widths)
     half = np.convolve(np.pad(rough, 2, "edge"), np.ones(5) / 5, "valid")
@@ -20,19 +20,20 @@ def _waisted(top: float, bottom: float, widths: tuple[float, ...]) -> Floats:
     return np.concatenate([np.stack([half, y], 1), np.stack([-half, y], 1)[::-1]])
 
 
-def _plate(s: Sprite, outline: Floats, look: Look) -> None:
-    """A vaulted wooden top: outline, then a lighter inner field."""
+def _plate(s: Sprite, outline: Floats, look: Appearance) -> None:
+    """A curved wooden top: the outline, and a lighter area inside."""
     center = outline.mean(axis=0)
     s.polygon(outline, look.body, look.dark)
     s.polygon((outline - center) * 0.72 + center - 0.03, _mix(look.body, look.light, 0.3))
 
 
-def _mix(a: tuple[int, int, int], b: tuple[int, int, int], share: float) -> tuple[int, int, int]:
-    r, g, bl = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
-    return r, g, bl
+def _mix(first: Rgb, second: Rgb, share: float) -> Rgb:
+    """Mixes two colors; a share of 1 gives the second."""
+    r, g, b = (round(x + (y - x) * share) for x, y in zip(first, second, strict=True))
+    return r, g, b
 
 
-def _fiddle(s: Sprite, look: Look, top: float, bottom: float, width: float) -> None:
+def _fiddle(s: Sprite, look: Appearance, top: float, bottom: float, width: float) -> None:
     """The body, neck and strings that violin and cello share."""
     width *= look.slim
     _plate(s, _waisted(top, bottom, tuple(width * share for share in _BOUTS)), look)
@@ -64,17 +65,17 @@ def _fiddle(s: Sprite, look: Look, top: float, bottom: float, width: float) -> N
         s.line([(x, -0.85), (x * 1.5, bottom - 0.28 * tall)], 0.012, look.light)
 
 
-def _violin(s: Sprite, look: Look) -> None:
+def _violin(s: Sprite, look: Appearance) -> None:
     _fiddle(s, look, -0.16, 0.98, 0.42)
     s.ellipse((-0.17, 0.9), 0.13, 0.09, look.dark)  # the chin rest
 
 
-def _cello(s: Sprite, look: Look) -> None:
+def _cello(s: Sprite, look: Appearance) -> None:
     s.line([(0, 0.7), (0, 1.15)], 0.03, look.dark)  # the endpin
     _fiddle(s, look, -0.3, 0.88, 0.5)
 
 
-def _erhu(s: Sprite, look: Look) -> None:
+def _erhu(s: Sprite, look: Appearance) -> None:
     wide = 0.2 * look.slim
     s.line([(0, -1.0), (0, 0.7)], 0.055, look.dark)
     s.line([(0, -1.0), (-0.08, -1.08)], 0.055, look.dark)
@@ -99,7 +100,7 @@ def _erhu(s: Sprite, look: Look) -> None:
         s.line([(x * 0.3, -0.8), (x, 0.75)], 0.014, look.light)
 
 
-def _guitar(s: Sprite, look: Look) -> None:
+def _guitar(s: Sprite, look: Appearance) -> None:
     width = 0.46 * look.slim
     _plate(s, _waisted(-0.12, 0.98, tuple(width * share for share in _GUITAR_BOUTS)), look)
     s.ellipse((0, 0.28), 0.15, 0.15, look.dark, look.detail)

@@ -1,27 +1,29 @@
-"""Plays a score on a voice: sustained, plucked and struck tones, each a few lines of signal processing."""
+"""Synthesizes a score with the voice of an instrument: sustained, plucked and struck tones."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from scipy import fft
 
-from avrobust.synthetic.score import Floats, Note
+from avrobust.synthetic.score import Floats, MusicalNote
 from avrobust.synthetic.voices import Voice
 
 RATE = 22_050  # samples a second of the films' sound
-_TABLE = 2048  # points of one stored period
-_BAR = (
+_TABLE = 2048  # samples of one period in a wavetable
+
+# The modes of a xylophone bar: relative frequency, level and length.
+_BAR_MODES = (
     (1.0, 1.0, 1.0),
     (3.0, 0.45, 0.5),
     (9.2, 0.2, 0.25),
-)  # a xylophone bar's modes: frequency, level, length
+)
 
 
-def play(notes: list[Note], voice: Voice, rng: np.random.Generator, samples: int) -> Floats:
-    """Plays a score.
+def play(notes: list[MusicalNote], voice: Voice, rng: np.random.Generator, samples: int) -> Floats:
+    """Synthesizes a score, with the resonances of the instrument's body.
 
     Returns:
-        (samples,) with no particular level; the body's resonances are in it.
+        Waveform (samples,) at RATE, of any level.
     """
     sound = np.zeros(samples)
     for note in notes:
@@ -33,51 +35,59 @@ def play(notes: list[Note], voice: Voice, rng: np.random.Generator, samples: int
     return _resonate(sound, voice)
 
 
-def _sustained(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> Floats:
-    """Bowed and blown: stored periods, brighter the louder, with vibrato, a gliding start and noise."""
+def _sustained(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator) -> Floats:
+    """A bowed or blown tone: wavetables, with vibrato, a glide at the start, and noise.
+
+    A louder tone has stronger high partials.
+    """
     time = _times(note.length + voice.release)
-    shape = _swell(time, note, voice)
+    envelope = _envelope(time, note, voice)
     wave = np.zeros_like(time)
     for rank in voice.ranks:
-        cents = rank + _bend(time, voice, rng)
+        cents = rank + _pitch_deviation(time, voice, rng)
         phase = np.cumsum(hz / RATE * 2 ** (cents / 1200)) + rng.random()
-        place = (phase * _TABLE).astype(np.int64) % _TABLE
-        soft, loud = _period(hz, voice, 0.0)[place], _period(hz, voice, 1.0)[place]
-        wave += soft + shape * note.loudness * (loud - soft)
+        index = (phase * _TABLE).astype(np.int64) % _TABLE
+        soft = _wavetable(hz, voice, 0.0)[index]
+        loud = _wavetable(hz, voice, 1.0)[index]
+        wave += soft + envelope * note.loudness * (loud - soft)
     breath = voice.noise * rng.standard_normal(len(time)) * (1 + 2 * np.exp(-time / 0.04))
-    return np.asarray(shape * (wave / len(voice.ranks) + breath))
+    return np.asarray(envelope * (wave / len(voice.ranks) + breath))
 
 
-def _plucked(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> Floats:
-    """Karplus-Strong: each period is the last one, slightly smoothed. In the Fourier domain that is a power."""
+def _plucked(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator) -> Floats:
+    """A plucked string after Karplus and Strong: each period is the last one, slightly smoothed.
+
+    In the Fourier domain, smoothing n times is a multiplication by the n-th power of the filter.
+    """
     time = _times(note.length + voice.release)
     period = round(RATE / hz)
-    burst = _period(hz, voice, note.loudness)[:: -(-_TABLE // period)]
+    burst = _wavetable(hz, voice, note.loudness)[:: -(-_TABLE // period)]
     burst = np.interp(np.arange(period) / period, np.arange(len(burst)) / len(burst), burst)
     burst = burst + 0.5 * rng.standard_normal(period) * np.hanning(period)
-    turns = 2 * np.pi * np.arange(period // 2 + 1) / period
-    once = 0.5 ** (1 / (hz * 0.35)) * (0.75 + 0.25 * np.cos(turns))
+    angles = 2 * np.pi * np.arange(period // 2 + 1) / period
+    smoothing = 0.5 ** (1 / (hz * 0.35)) * (0.75 + 0.25 * np.cos(angles))
     count = len(time) // period + 2
-    string = fft.irfft(fft.rfft(burst) * once ** np.arange(count)[:, None], period).ravel()
-    tuned = np.interp(
-        time * hz * period, np.arange(len(string)), string
-    )  # a period need not be whole samples
+    spectra = fft.rfft(burst) * smoothing ** np.arange(count)[:, None]
+    string = fft.irfft(spectra, period).ravel()
+    # A true period is no whole number of samples, so the string is resampled.
+    tuned = np.interp(time * hz * period, np.arange(len(string)), string)
     return np.asarray(tuned * np.minimum(1, (time[-1] - time) / 0.03))
 
 
-def _struck(hz: float, note: Note, voice: Voice, rng: np.random.Generator) -> Floats:
-    """A bar: three inharmonic modes and the mallet's knock."""
+def _struck(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator) -> Floats:
+    """A struck bar: three inharmonic modes, and the noise of the mallet."""
     time = _times(min(note.length, 0.3) + voice.release)
     level = 2 ** (-(voice.slope - voice.bright * note.loudness) / 9)
     wave = voice.noise * rng.standard_normal(len(time)) * np.exp(-time / 0.006)
-    for number, (ratio, gain, length) in enumerate(_BAR):
+    for number, (ratio, gain, length) in enumerate(_BAR_MODES):
         if hz * ratio < RATE / 2:
             decay = np.exp(-time / (voice.release * length * (700 / hz) ** 0.5))
             wave += gain * (3 * level) ** number * decay * np.sin(2 * np.pi * hz * ratio * time)
     return np.asarray(wave * np.minimum(1, (time[-1] - time) / 0.02))
 
 
-_KINDS: Mapping[str, Callable[[float, Note, Voice, np.random.Generator], Floats]] = {
+# Synthesizes one tone: frequency in Hz, note, voice and randomness to a waveform.
+_KINDS: Mapping[str, Callable[[float, MusicalNote, Voice, np.random.Generator], Floats]] = {
     "sustained": _sustained,
     "plucked": _plucked,
     "struck": _struck,
@@ -88,38 +98,40 @@ def _times(seconds: float) -> Floats:
     return np.arange(max(int(seconds * RATE), 2)) / RATE
 
 
-def _swell(time: Floats, note: Note, voice: Voice) -> Floats:
-    """The loudness over one note: rise, slight sag, fall."""
+def _envelope(time: Floats, note: MusicalNote, voice: Voice) -> Floats:
+    """The level during one note: a rise, a slow decrease, and a fall at the end."""
     rise = 1 - np.exp(-time / voice.attack)
     fall = np.minimum(1, np.exp(-(time - note.length) / (voice.release / 3)))
     return np.asarray(rise * fall * (1 - 0.25 * time / time[-1]))
 
 
-def _bend(time: Floats, voice: Voice, rng: np.random.Generator) -> Floats:
-    """How far the pitch is off, in cents: a glide into the note, then vibrato."""
-    turns = rng.uniform(4.8, 6.5) * time + rng.random()
-    wobble = voice.vibrato * np.minimum(1, time / 0.3) * np.sin(2 * np.pi * turns)
-    return np.asarray(voice.scoop * np.exp(-time / 0.05) + wobble + 5 * rng.normal())
+def _pitch_deviation(time: Floats, voice: Voice, rng: np.random.Generator) -> Floats:
+    """Deviation of the pitch in cents: a glide into the note, vibrato, a constant error."""
+    phase = rng.uniform(4.8, 6.5) * time + rng.random()
+    vibrato = voice.vibrato * np.minimum(1, time / 0.3) * np.sin(2 * np.pi * phase)
+    return np.asarray(voice.scoop * np.exp(-time / 0.05) + vibrato + 5 * rng.normal())
 
 
-def _period(hz: float, voice: Voice, loudness: float) -> Floats:
-    """(_TABLE,) one period with RMS 1, free of aliases."""
+def _wavetable(hz: float, voice: Voice, loudness: float) -> Floats:
+    """One period (_TABLE,) with RMS 1, without aliasing."""
     number = np.arange(1, min(int(0.45 * RATE / hz), 60) + 1)
     level = number ** (-(voice.slope - voice.bright * loudness) / 6.02) * np.where(
         number % 2, 1, voice.even
     )
     spectrum = np.zeros(_TABLE // 2 + 1, complex)
-    spectrum[number] = -1j * level * np.exp(1j * number**2)  # spread phases: a low crest
+    # Partials with different phases keep the peaks of the waveform low.
+    spectrum[number] = -1j * level * np.exp(1j * number**2)
     wave = fft.irfft(spectrum)
     return np.asarray(wave / np.sqrt(np.mean(wave**2)))
 
 
 def _resonate(sound: Floats, voice: Voice) -> Floats:
-    """The instrument's body: a gain that depends on frequency."""
+    """Applies the resonances of the instrument's body: a gain that depends on frequency."""
     size = fft.next_fast_len(len(sound), real=True)
     octaves = np.log2(np.maximum(fft.rfftfreq(size, 1 / RATE), 20.0))
-    gain = sum(
-        (db * np.exp(-(((octaves - np.log2(hz)) / w) ** 2)) for hz, w, db in voice.formants),
-        np.zeros_like(octaves),
-    )
-    return np.asarray(fft.irfft(fft.rfft(sound, size) * 10 ** (gain / 20), size)[: len(sound)])
+    gain_db = np.zeros_like(octaves)
+    for hz, width, peak_db in voice.formants:
+        distance = (octaves - np.log2(hz)) / width
+        gain_db = gain_db + peak_db * np.exp(-(distance**2))
+    spectrum = fft.rfft(sound, size) * 10 ** (gain_db / 20)
+    return np.asarray(fft.irfft(spectrum, size)[: len(sound)])

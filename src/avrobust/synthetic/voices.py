@@ -1,4 +1,4 @@
-"""How each instrument sounds, as data."""
+"""The parameters of each instrument's sound."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,22 +10,22 @@ Formant = tuple[float, float, float]  # center in Hz, width in octaves, gain in 
 
 @dataclass(frozen=True)
 class Voice:
-    """One instrument's sound, to be played by `tones`."""
+    """The sound of one instrument. `tones.play` synthesizes it."""
 
     kind: Literal["sustained", "plucked", "struck"]
-    low: int  # MIDI number
-    high: int
-    slope: float  # fall of the partials in dB an octave, played softly
-    bright: float = 0.0  # how much flatter when played loudly, dB an octave
-    even: float = 1.0  # the even partials' level
+    low: int  # lowest pitch, a MIDI number
+    high: int  # highest pitch, a MIDI number
+    slope: float  # decrease of the partials in dB an octave, when played softly
+    bright: float = 0.0  # by how much the decrease is less when played loudly, in dB an octave
+    even: float = 1.0  # level of the even partials
     attack: float = 0.05  # seconds
     release: float = 0.08  # seconds
     vibrato: float = 0.0  # cents
-    scoop: float = 0.0  # cents below the note at its start
-    noise: float = 0.0  # breath, bow or mallet
-    ranks: tuple[float, ...] = (0.0,)  # cents: one entry for each reed sounding together
-    chords: float = 0.0  # chance of a chord
-    beat: tuple[float, float] = (0.25, 0.6)  # seconds
+    scoop: float = 0.0  # difference in pitch at the start of a note, in cents
+    noise: float = 0.0  # level of the noise of breath, bow or mallet
+    ranks: tuple[float, ...] = (0.0,)  # detuning of each reed that sounds, in cents
+    chords: float = 0.0  # probability of a chord
+    beat: tuple[float, float] = (0.25, 0.6)  # range of the length of a beat in seconds
     formants: tuple[Formant, ...] = ()
 
 
@@ -148,29 +148,39 @@ VOICES = {
 
 
 def vary(voice: Voice, rng: np.random.Generator, spread: float) -> Voice:
-    """One player's own instrument: the typical voice with every property moved a little.
+    """The instrument of one player: the typical voice with small random changes.
 
     Args:
-        voice: the class's typical voice.
-        rng: the source of chance.
-        spread: 0 for no change; at 1 times and levels change by a factor of up to about e, slopes
-            by 6 dB an octave.
+        voice: The typical voice of the class.
+        rng: Source of randomness.
+        spread: Size of the changes. 0 is none; at 1, times and levels change by a factor of up to
+            about e, and slopes by about 6 dB an octave.
     """
 
-    def times() -> float:
+    def random_factor() -> float:
         return float(np.exp(spread * rng.normal()))
 
+    # The order of the draws is part of the data set: another order gives other films.
+    slope = voice.slope + 6 * spread * rng.normal()
+    even = min(voice.even * random_factor(), 1.0)
+    even += 0.3 * spread * rng.random() * (voice.even < 1)
+    attack = voice.attack * random_factor()
+    release = voice.release * random_factor()
+    vibrato = (voice.vibrato + 10 * spread) * random_factor() * (rng.random() > 0.5 * spread)
+    scoop = voice.scoop * random_factor()
+    noise = voice.noise * random_factor()
+    formants = []
+    for hz, width, gain_db in voice.formants:
+        hz_factor = float(np.exp(0.4 * spread * rng.normal()))
+        formants.append((hz * hz_factor, width, gain_db * random_factor()))
     return replace(
         voice,
-        slope=voice.slope + 6 * spread * rng.normal(),
-        even=min(voice.even * times(), 1.0) + 0.3 * spread * rng.random() * (voice.even < 1),
-        attack=voice.attack * times(),
-        release=voice.release * times(),
-        vibrato=(voice.vibrato + 10 * spread) * times() * (rng.random() > 0.5 * spread),
-        scoop=voice.scoop * times(),
-        noise=voice.noise * times(),
-        formants=tuple(
-            (hz * float(np.exp(0.4 * spread * rng.normal())), w, db * times())
-            for hz, w, db in voice.formants
-        ),
+        slope=slope,
+        even=even,
+        attack=attack,
+        release=release,
+        vibrato=vibrato,
+        scoop=scoop,
+        noise=noise,
+        formants=tuple(formants),
     )

@@ -1,20 +1,23 @@
-"""Drawings of the winds: flute, clarinet, saxophone, trumpet, tuba. Tubes run down from the mouth."""
+"""Drawings of the wind instruments: flute, clarinet, saxophone, trumpet, tuba.
+
+Tubes run down from the mouth.
+"""
 
 import numpy as np
 
 from avrobust.synthetic.parts import Instrument, Part, hand
 from avrobust.synthetic.score import Floats
-from avrobust.synthetic.sprite import Look, Sprite
+from avrobust.synthetic.sprite import Appearance, Sprite
 
 
 def _arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> Floats:
-    """Points of an ellipse's arc; degrees clockwise from the right."""
+    """Points (15, 2) on an arc of an ellipse; angles are in degrees, clockwise from the right."""
     turn = np.deg2rad(np.linspace(start, end, 15))
     return np.stack([x + rx * np.cos(turn), y + ry * np.sin(turn)], axis=1)
 
 
-def _cone(s: Sprite, path: Floats, widths: tuple[float, float], look: Look) -> None:
-    """A tube that grows wider along its path, shaded on one side."""
+def _cone(s: Sprite, path: Floats, widths: tuple[float, float], look: Appearance) -> None:
+    """A tube that widens along its path, with a highlight on one side."""
     step = np.gradient(path, axis=0)
     normal = np.stack([-step[:, 1], step[:, 0]], 1) / (
         np.linalg.norm(step, axis=1, keepdims=True) + 1e-9
@@ -29,7 +32,7 @@ def _cone(s: Sprite, path: Floats, widths: tuple[float, float], look: Look) -> N
     )
 
 
-def _flute(s: Sprite, look: Look) -> None:
+def _flute(s: Sprite, look: Appearance) -> None:
     wide = 0.1 * look.slim
     s.tube([(0, -1.05), (0, 1.05)], wide, look)
     s.line([(0, -0.62), (0, -0.58)], wide * 1.3, look.dark)
@@ -40,7 +43,7 @@ def _flute(s: Sprite, look: Look) -> None:
     s.line([(wide * 0.62, -0.3), (wide * 0.62, 0.62)], 0.025, look.light)
 
 
-def _clarinet(s: Sprite, look: Look) -> None:
+def _clarinet(s: Sprite, look: Appearance) -> None:
     wide = 0.12 * look.slim
     s.polygon(
         [(-0.025, -1.05), (0.025, -1.05), (wide / 2, -0.8), (-wide / 2, -0.8)], look.dark
@@ -62,7 +65,7 @@ def _clarinet(s: Sprite, look: Look) -> None:
     s.line([(wide * 0.65, -0.4), (wide * 0.65, 0.6)], 0.03, look.detail)
 
 
-def _saxophone(s: Sprite, look: Look) -> None:
+def _saxophone(s: Sprite, look: Appearance) -> None:
     wide = look.slim
     s.line(
         np.concatenate([[(-0.62, -0.72)], _arc(-0.28, -0.62, 0.24, 0.26, 200, 350)]),
@@ -88,7 +91,7 @@ def _saxophone(s: Sprite, look: Look) -> None:
     s.dots([(0.42, 0.62), (0.2, 0.75)], 0.075, look.detail, look.dark)
 
 
-def _trumpet(s: Sprite, look: Look) -> None:
+def _trumpet(s: Sprite, look: Appearance) -> None:
     wide = 0.075 * look.slim
     loop = np.concatenate(
         [_arc(0.42, 0.17, 0.15, 0.17, -90, 90), _arc(-0.5, 0.17, 0.15, 0.17, 90, 270)]
@@ -114,7 +117,7 @@ def _trumpet(s: Sprite, look: Look) -> None:
         s.ellipse((x, -0.24), 0.06, 0.03, look.detail, look.dark)
 
 
-def _tuba(s: Sprite, look: Look) -> None:
+def _tuba(s: Sprite, look: Appearance) -> None:
     wide = look.slim
     for grow in (1.0, 0.68, 0.4):
         s.tube(_arc(0.0, 0.42, 0.5 * grow, 0.54 * grow, 0, 360), 0.17 * (0.5 + grow / 2), look)

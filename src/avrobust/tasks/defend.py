@@ -1,123 +1,169 @@
 """Trains a defended model and attacks it with what an attacker who knows the defense would try."""
 
-import csv
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from avrobust.attacks.base import Attack
-from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.attacks.gradients import Objective
 from avrobust.defenses.base import Defense
+from avrobust.defenses.none import Undefended
 from avrobust.errors import UserError
 from avrobust.evaluation.metrics import mcnemar, robustness_improvement
 from avrobust.evaluation.summaries import sum_queries, summarize, worst_case
-from avrobust.experiments.identity import source_of
-from avrobust.tasks import attack as undefended
-from avrobust.tasks.attack import Attacker, begin, finish
-from avrobust.tasks.examples import worst_of
-from avrobust.tasks.loaded import loaded
-from avrobust.tasks.parts import Config, Parts, evaluating
+from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
+from avrobust.experiments.options import Option
+from avrobust.experiments.result_files import folder_of
+from avrobust.experiments.results import Comparison, EvaluationResult
+from avrobust.experiments.settings import UNDEFENDED, Adaptive, Experiment
+from avrobust.tasks import attack as undefended_task
+from avrobust.tasks.evaluation import Evaluation
+from avrobust.tasks.examples import worst_examples
+from avrobust.tasks.loaded import load_for_evaluation
+from avrobust.tasks.setup import evaluating
 from avrobust.tasks.train import trained
 from avrobust.tracking.loggers import publish
-from avrobust.types import STANDARD_NAMES as CONDITIONS
 from avrobust.types import Record
 
-ADAPTIVE = ("worst", "paper")
 
-
-def main(config: Config) -> dict[str, Any]:
+def main(experiment: Experiment) -> EvaluationResult:
     """What `python defend.py` does: the defended model's row under the adaptive attack, with RI and McNemar's test.
 
-    Both are against the undefended model of the same config, which is trained and attacked first if
-    it is not there.
+    Both are against the undefended model of the same settings, which is trained and attacked first if it is not there.
     """
-    if config["adaptive"] not in ADAPTIVE:
-        raise UserError(f"adaptive={config['adaptive']}: choices: {', '.join(ADAPTIVE)}")
-    if config["choices"]["defense"] == "none":
-        raise UserError(
-            "defense=none: what it is compared with is python attack.py; choose a defense"
-        )
-    if source_of(config):
-        raise UserError(
-            "source: defend.py attacks the defended model itself; transfer is a matter of attack.py"
-        )
-    if config.get("target"):
-        raise UserError(
-            "target: what a defense declares leads to no class; python attack.py attacks it with a target"
-        )
-    attacker, parts, run = begin("defend", config)
-    with run.claim(force=config["force"]) as result:
+    _validate(experiment)
+    evaluation = Evaluation(experiment)
+    with evaluation.run.claim(force=experiment.execution.force) as result:
         if result is None:
-            plain = {**config, "force": False}
-            against = undefended.main(_undefended(plain))
-            model_run = trained(plain, parts)
-            started = time.monotonic()
-            declared = adaptive(config, parts.defense)
-            attacker.attack, objectives = attacker.attack.adaptive_attack(declared)
-            with evaluating(config) as device:
-                target = loaded(
-                    model_run, parts.model, attacker.batches(parts), device, attacker.shortcuts
-                )
-                kept = {name: attacker.examples(parts) for name in objectives}
-                found = {
-                    n: attacker.records(target, parts, device, kept[n], o, n)
-                    for n, o in objectives.items()
-                }
-                hardest = worst_case(list(found.values()))
-                records = sum_queries(hardest, list(found.values()))
-                judged = attacker.judged(
-                    target.model, parts, device, records, adaptive=len(declared) > 1
-                )
-            row = {**attacker.row(records, parts, run, model_run), **judged}
-            comparison = {
-                "objectives": {name: summarize(r).accuracy for name, r in found.items()},
-                "ri": robustness_improvement(row["accuracy"], against["accuracy"]),
-                "against": {
-                    name: against[name] for name in ("run_id", "accuracy", "average", "epochs")
-                },
-                **_compare(records, Path(config["runs"]) / "attack" / against["run_id"]),
-                "seconds": round(time.monotonic() - started, 1),
-            }
-            examples = worst_of(list(kept.values()), list(found.values()), hardest)
-            result = finish(run, config, records, parts, {**row, **comparison}, examples)
-    publish(config, run)
+            result = _defend(evaluation, experiment.without_force())
+    publish(experiment, evaluation.run)
+    assert isinstance(result, EvaluationResult)
     return result
 
 
-def adaptive(config: Config, defense: Defense) -> dict[str, Objective]:
-    """What a defended model of this config is attacked on, by name."""
+def _validate(experiment: Experiment) -> None:
+    settings = experiment.evaluation
+    if not experiment.model.defended:
+        raise UserError(
+            f"defense={UNDEFENDED}: what it is compared with is python attack.py; choose a defense"
+        )
+    if settings.source:
+        raise UserError(
+            "source: defend.py attacks the defended model itself; transfer is a matter of attack.py"
+        )
+    if settings.target:
+        raise UserError(
+            "target: what a defense declares leads to no class; python attack.py attacks it with a target"
+        )
+
+
+def _defend(evaluation: Evaluation, experiment: Experiment) -> EvaluationResult:
+    settings = experiment.evaluation
+    undefended = undefended_task.main(undefended_experiment(experiment))
+    model_run = trained(experiment, evaluation.parts)
+    started = time.monotonic()
+    declared = declared_objectives(evaluation.parts.defense, settings.adaptive)
+    evaluation.attack, objectives = evaluation.attack.adaptive_attack(declared)
+    by_objective: dict[str, list[Record]] = {}
+    kept = []
+    with evaluating(experiment.execution, amp=settings.amp) as device:
+        loaded = load_for_evaluation(
+            model_run,
+            evaluation.parts.model,
+            evaluation.batches(),
+            device,
+            compiled=settings.compile,
+        )
+        for name, objective in objectives.items():
+            examples = evaluation.examples()
+            by_objective[name] = evaluation.records(loaded, device, examples, objective, name)
+            kept.append(examples)
+        evaluations = list(by_objective.values())
+        hardest = worst_case(evaluations)
+        records = sum_queries(hardest, evaluations)
+        adaptive = len(declared) > 1
+        verdict = evaluation.verdict(loaded.model, device, records, adaptive=adaptive)
+    seconds = time.monotonic() - started
+    result = evaluation.result(records, model_run, verdict, seconds)
+    runs = Path(experiment.execution.runs)
+    comparison = compare_with_undefended(result, records, undefended, by_objective, runs)
+    examples = worst_examples(kept, evaluations, hardest)
+    return evaluation.finish(replace(result, comparison=comparison), records, examples)
+
+
+def declared_objectives(defense: Defense, adaptive: Adaptive) -> Mapping[str, Objective]:
+    """What an attacker who knows the defense maximizes, by name.
+
+    Args:
+        defense: of the attacked model.
+        adaptive: "worst" is all that the defense declares, "paper" the one that the paper would take.
+    """
     objectives = defense.objectives()
-    if config["adaptive"] == "paper":
-        return {name: o for name, o in objectives.items() if name == defense.paper_objective}
+    if adaptive == "paper":
+        return {defense.paper_objective: objectives[defense.paper_objective]}
     return objectives
 
 
-def attacked_by(
-    folder: Path, attacker: Attacker, parts: Parts
-) -> tuple[Attack, Mapping[str, Objective]]:
-    """The attack that the finished run in a folder was made with, and its objectives."""
-    if folder.resolve().parent.name == "defend":
-        return attacker.attack.adaptive_attack(adaptive(attacker.config, parts.defense))
-    return attacker.attack, {"cross_entropy": cross_entropy}
+def undefended_experiment(experiment: Experiment) -> Experiment:
+    """The attack on the same model without a defense, trained twice as well if the defense's settings say so."""
+    none = Option(
+        UNDEFENDED,
+        f"{Undefended.__module__}.{Undefended.__qualname__}",
+        {"match_epochs": experiment.model.defense.values["match_epochs"]},
+    )
+    model = replace(experiment.model, defense=none)
+    return replace(experiment, task="attack", model=model)
 
 
-def _undefended(config: Config) -> Config:
-    """The same without a defense; trained twice as well if the defense's config says so."""
-    match = config["defense"]["match_epochs"]
-    choices = {k: v for k, v in config["choices"].items() if not k.startswith("defense")}
-    none = {"_target_": "avrobust.defenses.none.Undefended", "match_epochs": match}
-    return {**config, "defense": none, "choices": {**choices, "defense": "none"}}
+def compare_with_undefended(
+    result: EvaluationResult,
+    records: Sequence[Record],
+    undefended: EvaluationResult,
+    by_objective: Mapping[str, Sequence[Record]],
+    runs: Path,
+) -> Comparison:
+    """The defended model against the undefended one, on the same clips.
+
+    Args:
+        result: of the defended model.
+        records: of the defended model.
+        undefended: the result of the undefended model.
+        by_objective: records of the defended model by objective of the attack.
+        runs: the folder of all runs.
+    """
+    path = folder_of(runs, "attack", undefended.run_id) / RECORDS_FILE
+    undefended_correct: dict[tuple[str, str], bool] = {}
+    for key, condition, correct in read_columns(path, "key", "condition", "correct"):
+        undefended_correct[key, condition] = correct == "True"
+    only_defended = {condition.name: 0 for condition in result.conditions}
+    only_undefended = {condition.name: 0 for condition in result.conditions}
+    for record in records:
+        other = undefended_correct[record.key, record.condition]
+        only_defended[record.condition] += record.correct and not other
+        only_undefended[record.condition] += other and not record.correct
+    p_values = {}
+    for name, count in only_defended.items():
+        p_values[name] = mcnemar(count, only_undefended[name])
+    accuracies = {}
+    for objective, its_records in by_objective.items():
+        accuracies[objective] = summarize(its_records).accuracy
+    return Comparison(
+        run_id=undefended.run_id,
+        epochs=undefended.epochs,
+        accuracy=undefended.accuracy,
+        average=undefended.average,
+        ri=_robustness_improvement(result, undefended),
+        objectives=accuracies,
+        only_defended=only_defended,
+        only_undefended=only_undefended,
+        mcnemar=p_values,
+    )
 
 
-def _compare(records: list[Record], against: Path) -> dict[str, Any]:
-    """On the same clips: how many one model alone has right, and McNemar's p of both being equally good."""
-    with (against / "examples.csv").open(newline="", encoding="utf-8") as file:
-        theirs = {
-            (row["key"], row["condition"]): row["correct"] == "True" for row in csv.DictReader(file)
-        }
-    found: dict[str, tuple[int, int]] = {}
-    for condition in CONDITIONS:
-        pairs = [(r.correct, theirs[r.key, condition]) for r in records if r.condition == condition]
-        found[condition] = (sum(a and not b for a, b in pairs), sum(b and not a for a, b in pairs))
-    return {"discordant": found, "mcnemar": {c: mcnemar(*counts) for c, counts in found.items()}}
+def _robustness_improvement(result: EvaluationResult, undefended: EvaluationResult) -> float:
+    return robustness_improvement(
+        result.clean.accuracy.percent,
+        result.average,
+        undefended.clean.accuracy.percent,
+        undefended.average,
+    )

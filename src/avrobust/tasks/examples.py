@@ -1,93 +1,116 @@
-"""The few clips that a run keeps as they were attacked, for people to look at and listen to; no number depends on them.
+"""Keeps the few clips of a run as they were attacked, to look at and listen to; no number depends on them.
 
-examples.npz  keys (K), conditions (C); frames (K,3,H,W) uint8, the middle frame; audio (K,S) int16;
-    visual_change (C,K,3,H,W) and audio_change (C,K,S) int8, to be multiplied by visual_scale and
-    audio_scale (C,K)
+For the file see `avrobust.experiments.kept_clips`.
 """
 
 import hashlib
 import heapq
 from collections.abc import Iterable, Sequence
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from avrobust.data.sampling import middle_of
+from avrobust.data.sampling import center_index
+from avrobust.evaluation.conditions import Condition
+from avrobust.experiments.kept_clips import CLIPS_FILE
 from avrobust.experiments.runs import Run
-from avrobust.types import STANDARD_NAMES as CONDITIONS
 from avrobust.types import Batch, Clip, ConditionInfo, Record
-from avrobust.utils.files import whole
+from avrobust.utils.arrays import Array
+from avrobust.utils.files import atomic_write
 
-Array = NDArray[np.float32]
+
+class Example(NamedTuple):
+    """One clip under one condition."""
+
+    audio: Array  # (S,)
+    frame: Array  # (3, H, W), the middle one
 
 
 @final
 class Examples:
-    """Keeps some clips under each condition. `keep` is a watcher of `evaluate`.
+    """Keeps some clips under each condition; `evaluate` calls `keep` as its observer.
 
-    Which ones is drawn by their keys alone, so that every run on the same split keeps the same.
+    The keys alone decide which clips, so that every run on the same split keeps the same ones.
+
+    Args:
+        keys: of all clips.
+        count: how many are kept.
     """
 
     def __init__(self, keys: Iterable[str], count: int) -> None:
         self.keys = heapq.nsmallest(
             count, keys, key=lambda key: hashlib.sha256(key.encode()).hexdigest()
         )
-        self.clips: dict[
-            tuple[str, str], tuple[Array, Array]
-        ] = {}  # sound (S,) and frame (3, H, W)
+        self.clips: dict[tuple[str, str], Example] = {}  # by key and condition
 
     def keep(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
         """Takes the chosen clips out of a batch."""
+        middle = center_index(clip.visual.shape[1]) if batch.key else 0
         for i, key in enumerate(batch.key):
             if key in self.keys:
-                frame = clip.visual[i, middle_of(clip.visual.shape[1])]
-                self.clips[key, condition.name] = (
-                    clip.audio[i, 0].cpu().numpy().copy(),
-                    frame.cpu().numpy().copy(),
-                )
+                audio = clip.audio[i, 0].cpu().numpy().copy()
+                frame = clip.visual[i, middle].cpu().numpy().copy()
+                self.clips[key, condition.name] = Example(audio, frame)
 
-    def write(self, run: Run) -> None:
-        """Writes the run's examples.npz; nothing if no clip was kept."""
-        keys = [key for key in self.keys if (key, "clean") in self.clips]
-        conditions = [c for c in CONDITIONS[1:] if keys and (keys[0], c) in self.clips]
-        if not conditions:
+    def write(self, run: Run, conditions: Sequence[Condition]) -> None:
+        """Writes the run's examples.npz; nothing if no clip was kept.
+
+        Args:
+            run: whose folder.
+            conditions: of the evaluation, clean first.
+        """
+        clean, *changing = conditions
+        keys = [key for key in self.keys if (key, clean.name) in self.clips]
+        if not keys or not changing:
             return
-        clean = [np.stack(x) for x in zip(*(self.clips[key, "clean"] for key in keys), strict=True)]
-        changed = [zip(*(self.clips[key, c] for key in keys), strict=True) for c in conditions]
-        audio, visual = (
-            np.stack(x) - c for x, c in zip(zip(*changed, strict=True), clean, strict=True)
-        )
-        with whole(run.folder / "examples.npz") as aside, aside.open("wb") as file:
+        clips = [self.clips[key, clean.name] for key in keys]
+        audio = np.stack([example.audio for example in clips])  # (K, S)
+        frames = np.stack([example.frame for example in clips])  # (K, 3, H, W)
+        audio_changes, frame_changes = [], []
+        for condition in changing:
+            changed = [self.clips[key, condition.name] for key in keys]
+            audio_changes.append(np.stack([example.audio for example in changed]) - audio)
+            frame_changes.append(np.stack([example.frame for example in changed]) - frames)
+        path = run.folder / CLIPS_FILE
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(
                 file,
                 keys=np.array(keys),
-                conditions=np.array(conditions),
-                audio=(clean[0] * 32767).round().astype(np.int16),
-                frames=(clean[1] * 255).round().astype(np.uint8),
-                **_coded("audio", audio),
-                **_coded("visual", visual),
+                conditions=np.array([condition.name for condition in changing]),
+                audio=(audio * 32767).round().astype(np.int16),
+                frames=(frames * 255).round().astype(np.uint8),
+                **_coded("audio", np.stack(audio_changes)),
+                **_coded("visual", np.stack(frame_changes)),
             )
 
 
-def worst_of(
-    kept: Sequence[Examples], found: Sequence[list[Record]], records: list[Record]
+def worst_examples(
+    kept: Sequence[Examples], evaluations: Sequence[list[Record]], records: Sequence[Record]
 ) -> Examples:
-    """Of one model's evaluations under several objectives, the clips that the worst records are about."""
+    """Of one model's evaluations under several objectives, the clips that the worst records are about.
+
+    Args:
+        kept: the clips of each evaluation.
+        evaluations: the records of each evaluation, in the same order.
+        records: the worst of them, clip by clip and condition by condition.
+    """
     chosen = Examples((), 0)
     chosen.keys = kept[0].keys
-    for record, same in zip(records, zip(*found, strict=True), strict=True):
+    for place, record in enumerate(records):
         name = (record.key, record.condition)
-        if name in kept[0].clips:
-            chosen.clips[name] = kept[same.index(record)].clips[name]
+        if name not in kept[0].clips:
+            continue
+        for examples, evaluation in zip(kept, evaluations, strict=True):
+            if evaluation[place] == record:
+                chosen.clips[name] = examples.clips[name]
+                break
     return chosen
 
 
 def _coded(name: str, change: Array) -> dict[str, Any]:
-    """A change as eight bits of its own range: it may be far below one level of a picture."""
-    scale = np.abs(change).max(axis=tuple(range(2, change.ndim)), keepdims=True) / 127
+    """A change (C, K, ...) as eight bits of its own range: it may be far below one level of a picture."""
+    axes = tuple(range(2, change.ndim))
+    scale = np.abs(change).max(axis=axes, keepdims=True) / 127
     coded = (change / np.where(scale > 0, scale, 1)).round().astype(np.int8)
-    return {
-        f"{name}_change": coded,
-        f"{name}_scale": scale.reshape(change.shape[:2]).astype(np.float32),
-    }
+    scales = scale.reshape(change.shape[:2]).astype(np.float32)
+    return {f"{name}_change": coded, f"{name}_scale": scales}

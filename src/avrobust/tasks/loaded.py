@@ -1,64 +1,84 @@
-"""The model under evaluation, kept with what is known of its clips for the next jobs of a sweep in this process."""
+"""The model under evaluation, kept with its cache for the next jobs of a sweep in this process."""
 
 from typing import NamedTuple
 
 import torch
 
-from avrobust.evaluation.evaluate import Known
+from avrobust.data.batches import SplitBatches
+from avrobust.errors import UserError
+from avrobust.evaluation.evaluate import EvaluationCache
 from avrobust.experiments.runs import Run
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
-from avrobust.tasks.parts import EvaluationBatches
-from avrobust.tasks.train import load_trained
-
-
-class Shortcuts(NamedTuple):
-    """What makes an evaluation faster at the price of other roundings."""
-
-    amp: bool = False
-    compile: bool = False
 
 
 class Loaded(NamedTuple):
     """A trained model, ready to be attacked."""
 
-    model: AVClassifier  # BatchNorm folded
-    known: Known | None  # for `evaluate`; None where the split is too large to be kept
+    model: AVClassifier  # BatchNorm folded into the convolutions
+    cache: EvaluationCache | None  # for `evaluate`; None where the split is too large to be kept
 
 
 _last: tuple[tuple[object, ...], Loaded] | None = None
 
 
-def loaded(
+def load_for_evaluation(
     run: Run,
     model: AVClassifier,
-    batches: EvaluationBatches,
+    batches: SplitBatches,
     device: torch.device,
-    shortcuts: Shortcuts,
+    *,
+    compiled: bool = False,
 ) -> Loaded:
-    """A finished training's model on a device; the same object as last time if nothing about it has changed.
+    """The model of a finished training on a device; the same object as last time if nothing about it has changed.
 
     Args:
         run: whose weights.
-        model: built from the same config; takes them.
+        model: built from the same settings; takes the weights.
         batches: the split that the model is evaluated on.
         device: where to.
-        shortcuts: what the evaluation trades for speed.
+        compiled: hand the encoders to torch.compile.
 
     Raises:
         UserError: the checkpoint is missing or damaged.
     """
     global _last
     changed = run.checkpoint.stat().st_mtime_ns if run.checkpoint.is_file() else None
-    name = (run.checkpoint, changed, batches.name, device, shortcuts)
+    name = (run.checkpoint, changed, batches.name, device, compiled)
     if _last is None or _last[0] != name:
-        _last = None  # its memory is given back before the next takes its own
-        quick = folded(load_trained(run, model)).to(device)
-        if shortcuts.compile:
-            _compile(quick)
-        _last = name, Loaded(quick, {} if batches.fits else None)
+        _last = None  # its memory is given back before the next model takes its own
+        ready = folded(load_trained(run, model)).to(device)
+        if compiled:
+            _compile(ready)
+        _last = name, Loaded(ready, {} if batches.fits else None)
     _exact_arithmetic()
     return _last[1]
+
+
+def load_trained(run: Run, model: AVClassifier, *, optional: tuple[str, ...] = ()) -> AVClassifier:
+    """Puts a run's weights into a model that was built from the same settings.
+
+    Args:
+        run: finished.
+        model: takes the weights.
+        optional: prefixes of the weights that may be missing in the checkpoint: what a later stage adds.
+
+    Raises:
+        UserError: the checkpoint is missing or damaged.
+    """
+    try:
+        state = torch.load(run.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+        for name, value in model.state_dict().items():
+            if optional and name.startswith(optional):
+                state.setdefault(name, value)
+        model.load_state_dict(state)
+    except Exception as error:  # torch.load raises many kinds for a damaged file
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"{run.checkpoint}: not a checkpoint of this model ({type(error).__name__}: {reason}); "
+            "train it again with force=true"
+        ) from None
+    return model
 
 
 def _compile(model: AVClassifier) -> None:

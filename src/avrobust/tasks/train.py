@@ -4,189 +4,233 @@ import os
 import shutil
 import sys
 import time
-from typing import Any
 
 import torch
 
-from avrobust.data.layout import SPLITS
+from avrobust.data.batches import TrainingBatches
+from avrobust.data.layout import SPLITS, Split
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import evaluate
-from avrobust.evaluation.metrics import compactness
+from avrobust.evaluation.metrics import Compactness, compactness
 from avrobust.evaluation.summaries import summarize
-from avrobust.experiments.identity import stage_before
-from avrobust.experiments.runs import Run, provenance, run_for
-from avrobust.models.classifier import AVClassifier, embed
-from avrobust.tasks.parts import (
-    Config,
-    EvaluationBatches,
-    Parts,
-    TrainingBatches,
-    build_parts,
-    lease_for,
-    report_overlaps,
-    try_one_clip,
+from avrobust.experiments.build import build, check_trainer
+from avrobust.experiments.listing import choices, settings_tree
+from avrobust.experiments.results import SkippedClip, SplitResult, TrainResult
+from avrobust.experiments.runs import (
+    Run,
+    provenance,
+    run_for,
+    trained_epochs,
+    training_of,
+    training_run,
 )
-from avrobust.tracking.loggers import publish
-from avrobust.training.fit import fit
-from avrobust.training.lightning import LitClassifier
+from avrobust.experiments.settings import Experiment, ModelSettings
+from avrobust.models.classifier import AVClassifier, embed
+from avrobust.tasks.loaded import load_trained
+from avrobust.tasks.setup import Parts, build_parts, lease_for, report_overlaps, try_one_clip
+from avrobust.tracking.loggers import curves, publish
+from avrobust.types import Modality
 from avrobust.utils.console import track
-from avrobust.utils.files import whole
+from avrobust.utils.files import atomic_write
+
+ADDED_BY_A_STAGE = ("restorers.", "extra_modules.")  # weights that the stage before has not
 
 
-def main(config: Config) -> dict[str, Any]:
-    """What `python train.py` does: trains; the accuracies, as in its result.json."""
-    parts = build_parts(config)
+def main(experiment: Experiment) -> TrainResult:
+    """What `python train.py` does: trains; the accuracies of every split."""
+    parts = build_parts(experiment.model, experiment.execution)
     report_overlaps(parts.data)
-    result = trained(config, parts).result()
-    assert result is not None
+    result = trained(experiment, parts).result()
+    assert isinstance(result, TrainResult)
     return result
 
 
-def trained(config: Config, parts: Parts) -> Run:
-    """The finished training run of this config; trains it if there is none, waits if another process is at it.
+def trained(experiment: Experiment, parts: Parts) -> Run:
+    """The finished training run of an experiment's model; trains it if there is none, waits if another process does.
 
-    A run of several stages needs the run of the stage before, which it looks for, and trains, in
-    the same way.
+    A training of several stages needs the run of the stage before, which it looks for, and trains, in the same way.
     """
-    data, earlier = parts.data.fingerprint(), stage_before(config)
-    run = run_for("train", config, data)
-    if rank := int(
-        os.environ.get("LOCAL_RANK", 0)
-    ):  # a process that Lightning's DDP started: its parent has the run
-        before = run_for("train", earlier, data) if earlier else None
-        device = torch.device("cuda", rank) if torch.cuda.is_available() else torch.device("cpu")
-        fit(config, parts, run, _lit(config, parts, before, device), device)
-        sys.exit(0)
-    with run.claim(force=config["force"]) as result:
+    training = training_of(experiment, experiment.model)
+    run = run_for(training, parts.data.fingerprint())
+    if rank := int(os.environ.get("LOCAL_RANK", 0)):
+        _join_training(training, parts, run, rank)
+    with run.claim(force=training.execution.force) as result:
         if result is None:
-            before = _stage(earlier, data) if earlier else None
-            with lease_for(config) as device:
-                _train(config, parts, run, before, device)
-    publish(config, run)
+            check_trainer(training.model)
+            before = _stage_before(training, parts)
+            with lease_for(training.execution) as device:
+                _Training(training, parts, run, before, device).work()
+    publish(training, run)
     return run
 
 
-def _stage(config: Config, data: str) -> Run:
-    """The finished run of an earlier stage.
+def _join_training(training: Experiment, parts: Parts, run: Run, rank: int) -> None:
+    """The part of a process that Lightning's DDP started: its parent has the run."""
+    earlier = training.model.stage_before()
+    fingerprint = parts.data.fingerprint()
+    before = training_run(training, earlier, fingerprint) if earlier else None
+    on_gpu = torch.cuda.is_available()
+    device = torch.device("cuda", rank) if on_gpu else torch.device("cpu")
+    work = _Training(training, parts, run, before, device)
+    work.prepare_model()
+    work.fit()
+    sys.exit(0)
+
+
+def _stage_before(training: Experiment, parts: Parts) -> Run | None:
+    """The finished run of the stage before; None if there is no such stage.
 
     Raises:
-        UserError: it would have to be trained on several devices, as Lightning's DDP starts the
-            whole command again in every process, which then could not tell the stages apart.
+        UserError: it would have to be trained on several devices, as Lightning's DDP starts the whole command again in
+            every process, which then could not tell the stages apart.
     """
-    run = run_for("train", config, data)
-    if run.result() is None and config["trainer"].get("devices") != 1:
-        defense = config["choices"]["defense"]
+    model = training.model.stage_before()
+    if model is None:
+        return None
+    earlier = training_of(training, model).without_force()
+    run = run_for(earlier, parts.data.fingerprint())
+    if run.result() is None and not training.execution.one_device:
         raise UserError(
-            f"on several devices train the stage before first: python train.py defense={defense} ..."
+            "on several devices train the stage before first: "
+            f"python train.py defense={model.defense.name} ..."
         )
-    return trained({**config, "force": False}, build_parts(config))
+    return trained(earlier, build_parts(model, earlier.execution))
 
 
-def load_trained(run: Run, model: AVClassifier, *, but: tuple[str, ...] = ()) -> AVClassifier:
-    """Puts a run's weights into a model that was built from the same config.
+class _Training:
+    """One training: its objects, and the steps from the first weights to result.json."""
 
-    Args:
-        run: finished.
-        model: takes the weights.
-        but: parts of the model that may be missing in the checkpoint: what a later stage adds.
+    def __init__(
+        self,
+        experiment: Experiment,
+        parts: Parts,
+        run: Run,
+        before: Run | None,
+        device: torch.device,
+    ) -> None:
+        self.experiment, self.parts, self.run = experiment, parts, run
+        self.before, self.device = before, device
 
-    Raises:
-        UserError: the checkpoint is missing or damaged.
-    """
-    try:
-        state = torch.load(run.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-        added = (
-            {k: v for k, v in model.state_dict().items() if k.startswith(but) and k not in state}
-            if but
-            else {}
+    @property
+    def settings(self) -> ModelSettings:
+        return self.experiment.model
+
+    def work(self) -> None:
+        """Trains and writes everything that the run leaves, the result last."""
+        started = time.monotonic()
+        data, model, seed = self.parts.data, self.parts.model, self.settings.seed
+        self.run.write_config(self.experiment)
+        self.prepare_model()
+        try_one_clip(model, data.clips("val"))
+        try_one_clip(model, data.clips("train", training=True, seed=seed))
+        state = torch.load(self.fit(), map_location="cpu", weights_only=True)
+        weights = {name.removeprefix("model."): w for name, w in state["state_dict"].items()}
+        model.load_state_dict(weights)
+        self._save_checkpoint(state["epoch"])
+        self.run.write_result(self._result(started, best_epoch=state["epoch"] + 1))
+        shutil.rmtree(self.run.folder / "training")
+
+    def fit(self) -> str:
+        """Trains on Lightning; the path of the best epoch's checkpoint."""
+        from avrobust.training.datamodule import LitData  # Lightning takes long to import
+        from avrobust.training.fit import fit
+        from avrobust.training.module import LitClassifier
+
+        execution, settings = self.experiment.execution, self.settings
+        module = LitClassifier(
+            self.parts.model, settings.training, self.parts.defense, seed=settings.seed
         )
-        model.load_state_dict({**state, **added})
-    except Exception as error:  # torch.load raises many kinds for a damaged file
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(
-            f"{run.checkpoint}: not a checkpoint of this model ({type(error).__name__}: {reason}); "
-            "train it again with force=true"
-        ) from None
-    return model
+        data = LitData(
+            self.parts.data,
+            batch_size=settings.training.batch_size,
+            eval_batch_size=self.parts.batch_size,
+            workers=execution.workers,
+            seed=settings.seed,
+        )
+        leased = self.device if self.device.type == "cuda" and execution.parallel_jobs else None
+        with curves(self.experiment, self.run) as loggers:
+            best = fit(
+                module,
+                data,
+                self.run.folder,
+                build("trainer", settings.trainer),
+                loggers=loggers,
+                one_device=execution.one_device,
+                leased=leased,
+            )
+        return best.best_model_path
 
+    def prepare_model(self) -> None:
+        """Loads the stage before and lets the defense prepare what it added to the model.
 
-def _train(
-    config: Config, parts: Parts, run: Run, before: Run | None, device: torch.device
-) -> None:
-    started = time.monotonic()
-    run.write_config(config)
-    lit = _lit(config, parts, before, device)
-    try_one_clip(parts.model, parts.data.clips("val"))
-    try_one_clip(parts.model, parts.data.clips("train", training=True, seed=config["seed"]))
-    best = fit(config, parts, run, lit, device)
-    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-    lit.load_state_dict(state["state_dict"])
-    _save(run, lit.model, config, parts.data.classes, state["epoch"])
-    earlier = before.result() if before else None
-    run.write_result(
-        {
-            "task": "train",
-            "run_id": run.run_id,
-            "config": dict(config),
-            "dataset": config["choices"]["dataset"],
-            "data": parts.data.fingerprint(),
-            "classes": parts.data.classes,
-            "overlaps": parts.data.overlaps(),
-            **_accuracies(config, parts, lit.model.to(device), device),
-            "compactness": _compactness(config, parts, lit.model),
-            "epochs": parts.recipe.epochs + (earlier["epochs"] if earlier else 0),  # of all stages
-            "stage_before": before.run_id if before else None,
-            "best_epoch": state["epoch"] + 1,
-            "parameters": sum(p.numel() for p in lit.model.parameters()),
-            "seconds": round(time.monotonic() - started, 1),
-            **provenance(),
+        A killed run repeats this; its own state is loaded over it afterwards.
+        """
+        model, defense = self.parts.model, self.parts.defense
+        if self.before:
+            load_trained(self.before, model, optional=ADDED_BY_A_STAGE)
+        batches = TrainingBatches(
+            self.parts.data,
+            batch_size=self.settings.training.batch_size,
+            workers=self.experiment.execution.workers,
+            seed=self.settings.seed,
+            augmented=defense.setup_clips == "augmented",
+        )
+        defense.setup(model.to(self.device), batches)
+        model.to("cpu")
+
+    def _save_checkpoint(self, epoch: int) -> None:
+        """Keeps the best epoch's weights, and what they are of; plain values and tensors alone."""
+        state = {
+            "state_dict": self.parts.model.state_dict(),
+            "choices": choices(self.experiment),
+            "settings": settings_tree(self.experiment),
+            "classes": self.parts.data.classes,
+            "epoch": epoch,
         }
-    )
-    shutil.rmtree(run.folder / "training")
+        with atomic_write(self.run.checkpoint) as temporary:
+            torch.save(state, temporary)
 
-
-def _lit(config: Config, parts: Parts, before: Run | None, device: torch.device) -> LitClassifier:
-    """The module to train, its defense's state prepared; a killed run's own state is loaded over that afterwards."""
-    model, defense = parts.model, parts.defense
-    if before:
-        load_trained(before, model, but=("restorers.", "extra_modules."))
-    batches = TrainingBatches(config, parts, augmented=defense.setup_clips == "augmented")
-    defense.setup(model.to(device), batches)
-    return LitClassifier(model.to("cpu"), parts.recipe, defense, seed=config["seed"])
-
-
-def _accuracies(
-    config: Config, parts: Parts, model: AVClassifier, device: torch.device
-) -> dict[str, Any]:
-    """Accuracy on the center crop of every split, in percent, and the clips that could not be read."""
-    accuracy, skipped, n = {}, [], {}
-    for split in SPLITS:
-        batches = EvaluationBatches(config, parts, split)
-        records = evaluate(
-            model, track(batches, f"accuracy on {split}", len(batches)), device=device
+    def _result(self, started: float, *, best_epoch: int) -> TrainResult:
+        data, before = self.parts.data, self.before
+        model = self.parts.model.to(self.device)
+        splits, skipped = self._splits(model)
+        return TrainResult(
+            run_id=self.run.run_id,
+            experiment=self.experiment,
+            data=data.fingerprint(),
+            classes=tuple(data.classes),
+            overlaps=data.overlaps(),
+            splits=splits,
+            skipped=skipped,
+            compactness=self._compactness(model),
+            epochs=self.settings.training.epochs + (trained_epochs(before) if before else 0),
+            stage_before=before.run_id if before else None,
+            best_epoch=best_epoch,
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            seconds=round(time.monotonic() - started, 1),
+            provenance=provenance(),
         )
-        summary = summarize(records)
-        accuracy[split], n[split] = summary.accuracy["clean"], summary.n
-        skipped += batches.skipped
-    return {"accuracy": accuracy, "n": n, "skipped": skipped}
 
+    def _splits(
+        self, model: AVClassifier
+    ) -> tuple[dict[Split, SplitResult], tuple[SkippedClip, ...]]:
+        """Accuracy on the center crop of every split, and the clips that could not be read."""
+        splits: dict[Split, SplitResult] = {}
+        skipped: list[SkippedClip] = []
+        for split in SPLITS:
+            batches = self.parts.batches(split, self.experiment.execution)
+            shown = track(batches, f"accuracy on {split}", len(batches))
+            summary = summarize(evaluate(model, shown, device=self.device))
+            splits[split] = SplitResult(summary.accuracy["clean"], summary.n)
+            for clip in batches.skipped:
+                skipped.append(SkippedClip(clip.key, clip.reason))
+        return splits, tuple(skipped)
 
-def _compactness(
-    config: Config, parts: Parts, model: AVClassifier
-) -> dict[str, dict[str, float] | None]:
-    """Of each modality's embeddings of the test clips."""
-    features, label = embed(model, EvaluationBatches(config, parts, "test"))
-    arrays = {m: getattr(features, m).cpu().numpy() for m in model.fusion.uses}
-    return {modality: compactness(array, label.cpu().numpy()) for modality, array in arrays.items()}
-
-
-def _save(run: Run, model: AVClassifier, config: Config, classes: list[str], epoch: int) -> None:
-    """Keeps the best epoch's weights, with what is needed to build the model again; plain values and tensors alone."""
-    state = {
-        "state_dict": model.state_dict(),
-        "config": dict(config),
-        "classes": classes,
-        "epoch": epoch,
-    }
-    with whole(run.checkpoint) as aside:
-        torch.save(state, aside)
+    def _compactness(self, model: AVClassifier) -> dict[Modality, Compactness | None]:
+        """Of each modality's embeddings of the test clips."""
+        features, label = embed(model, self.parts.batches("test", self.experiment.execution))
+        by_modality: dict[Modality, Compactness | None] = {}
+        for modality in model.fusion.uses:
+            embeddings = getattr(features, modality).cpu().numpy()
+            by_modality[modality] = compactness(embeddings, label.cpu().numpy())
+        return by_modality

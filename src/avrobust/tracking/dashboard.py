@@ -43,7 +43,7 @@ class Dashboard(NamedTuple):
     report: str
 
 
-def publish(project: str, entity: str | None) -> Dashboard:
+def publish_dashboard(project: str, entity: str | None) -> Dashboard:
     """Makes a new workspace view and a new report of a project.
 
     Args:
@@ -58,7 +58,9 @@ def publish(project: str, entity: str | None) -> Dashboard:
         raise UserError("dashboard: not logged in to W&B; run `wandb login`, then this again")
     with reached():
         owner = entity or default_entity()
-        return Dashboard(workspace(project, owner).save().url, report(project, owner).save().url)
+        return Dashboard(
+            workspace(project, owner).save().url, wandb_report(project, owner).save().url
+        )
 
 
 def workspace(project: str, entity: str) -> Any:
@@ -76,7 +78,7 @@ def workspace(project: str, entity: str) -> Any:
     )
 
 
-def report(project: str, entity: str) -> Any:
+def wandb_report(project: str, entity: str) -> Any:
     """The report, not saved yet: robustness table and plots of attacks and defenses, kept clips, learning curves."""
     wr, _ = _library()
 

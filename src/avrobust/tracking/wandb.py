@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
@@ -21,10 +22,13 @@ from wandb.sdk.wandb_setup import singleton
 
 from avrobust.data.layout import SAMPLE_RATE
 from avrobust.errors import UserError
+from avrobust.experiments.kept_clips import magnification, read_kept, records_of
+from avrobust.experiments.listing import choices, settings_tree
+from avrobust.experiments.results import Result, TrainResult
 from avrobust.experiments.runs import Run
-from avrobust.report.gallery import change, said
-from avrobust.report.media import factor_for
-from avrobust.tracking.loggers import Config, Tracker
+from avrobust.experiments.settings import Experiment
+from avrobust.tracking.loggers import Tracker
+from avrobust.utils.arrays import Array
 from avrobust.utils.console import err, warn
 
 if TYPE_CHECKING:  # a finished run is published without Lightning
@@ -72,13 +76,13 @@ class Wandb(Tracker):
             self.mode = "online" if known else "offline"
 
     @contextmanager
-    def curves(self, run: Run, config: Config) -> "Iterator[Logger]":
+    def curves(self, run: Run, experiment: Experiment) -> "Iterator[Logger]":
         from pytorch_lightning.loggers import WandbLogger
         from pytorch_lightning.utilities import rank_zero_only
 
         try:
             # The processes that Lightning's DDP starts have a logger too, but no run of W&B.
-            tracked = self._opened(run, config) if rank_zero_only.rank == 0 else None  # type: ignore[attr-defined]
+            tracked = self._opened(run, experiment) if rank_zero_only.rank == 0 else None  # type: ignore[attr-defined]
         except wandb.Error as error:
             raise UserError(
                 f"logger=wandb: {_line(error)}; logger.mode=offline needs no network"
@@ -89,12 +93,12 @@ class Wandb(Tracker):
             wandb.finish(exit_code=1)
             raise
 
-    def publish(self, run: Run, config: Config) -> None:
+    def publish(self, run: Run, experiment: Experiment) -> None:
         mark, path = self._mark(run), run.folder / "wandb.json"
         if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == mark:
             return
         try:
-            where = self._publish(run, config)
+            where = self._publish(run, experiment)
         except wandb.Error as error:
             warn(
                 f"{run.run_id} is finished but not on W&B: {_line(error)}; the same command tries that again"
@@ -103,15 +107,16 @@ class Wandb(Tracker):
         run.write("wandb.json", json.dumps(mark, indent=2) + "\n")
         err.print(f"W&B: {where}", markup=False)
 
-    def _publish(self, run: Run, config: Config) -> str:
+    def _publish(self, run: Run, experiment: Experiment) -> str:
+        result = run.result()
+        assert result is not None
         live = wandb.run is not None and wandb.run.name == run.run_id  # its training has just ended
-        tracked: Any = wandb.run if live else self._opened(run, config)
-        for row in () if live else _epochs(run):
-            tracked.log(row)
-        result = run.result() or {}
-        tracked.config.update(
-            {k: result[k] for k in ("run_id", "data", "git")}, allow_val_change=True
-        )
+        tracked: Any = wandb.run if live else self._opened(run, experiment)
+        if not live:
+            for row in _epochs(run):
+                tracked.log(row)
+        facts = {"run_id": result.run_id, "data": result.data, "git": result.provenance.git}
+        tracked.config.update(facts, allow_val_change=True)
         tracked.summary.update(summary(result))
         if rows := list(examples(run)):
             tracked.log({"examples": wandb.Table(columns=list(COLUMNS), data=rows)})
@@ -120,36 +125,31 @@ class Wandb(Tracker):
         tracked.finish()
         return where
 
-    def _opened(self, run: Run, config: Config) -> Any:
+    def _opened(self, run: Run, experiment: Experiment) -> Any:
         """W&B's run for ours, which goes on if it is there already."""
         wandb.finish(exit_code=1)  # one that a failed job left open in this process
-        tracked = wandb.init(**self._described(run, config))
+        tracked = wandb.init(**self._described(run, experiment))
         for name in ("train/*", "val/*"):
             tracked.define_metric(name, step_metric="epoch")
         return tracked
 
-    def _described(self, run: Run, config: Config) -> dict[str, Any]:
+    def _described(self, run: Run, experiment: Experiment) -> dict[str, Any]:
         """A run in W&B's words. The same run has the same id wherever and however often it is made."""
-        choices = {
-            k: v for k, v in config["choices"].items() if k in ("dataset", "fusion", "defense")
-        }
-        if run.task != "train":
-            choices |= {k: config["choices"][k] for k in ("attack", "threat")}
-        tags = [v for k, v in choices.items() if (k, v) != ("defense", "none")]
+        execution = experiment.execution
         return {
             "project": self.project,
             "entity": self.entity,
             "id": _id(run),
             "name": run.run_id,
-            "group": self.group or config["choices"].get("sweep"),
+            "group": self.group or execution.sweep,
             "job_type": run.task,
-            "tags": list(dict.fromkeys([*tags, *config["tags"]])),
-            "notes": config["name"],
-            "config": {k: v for k, v in config.items() if k != "logger"},
+            "tags": _tags(experiment),
+            "notes": execution.name,
+            "config": published_config(experiment),
             "resume": "allow",
             "allow_val_change": True,  # a run that goes on may have another batch size or label
             "mode": self.mode,
-            "dir": _home(config),
+            "dir": _home(experiment),
             "settings": wandb.Settings(silent=True, console="off"),
         }
 
@@ -159,55 +159,85 @@ class Wandb(Tracker):
         return {"entity": self.entity, "project": self.project, "id": _id(run), "result": digest}
 
 
-def summary(result: dict[str, Any]) -> dict[str, Any]:
+def _tags(experiment: Experiment) -> list[str]:
+    """The chosen options and the user's own tags, each once."""
+    model, attack = experiment.model, experiment.attack
+    tags = [model.dataset.name, model.fusion.name]
+    if model.defended:
+        tags.append(model.defense.name)
+    if attack:
+        tags += [attack.attack.name, attack.threat.name]
+    return list(dict.fromkeys([*tags, *experiment.execution.tags]))
+
+
+def published_config(experiment: Experiment) -> dict[str, Any]:
+    """What was chosen, all values, and how the work is done; plain values alone."""
+    execution = asdict(experiment.execution)
+    del execution["logger"]
+    return {"choices": choices(experiment), **settings_tree(experiment), **execution}
+
+
+def summary(result: Result) -> dict[str, Any]:
     """The columns of W&B's table of runs: of an evaluation the row of a robustness table."""
-    row = dict(result["accuracy"])
+    if isinstance(result, TrainResult):
+        return _training_summary(result)
+    row: dict[str, Any] = dict(result.accuracy)
     row |= {
-        k: result[k]
-        for k in ("average", "average_with_clean", "ri", "n", "epochs", "seconds")
-        if k in result
+        "average": result.average,
+        "average_with_clean": result.average_with_clean,
+        "n": result.n,
+        "epochs": result.epochs,
+        "seconds": result.seconds,
+        "bounded": result.attack.bounded,
     }
-    row |= {k: result[k] for k in ("bounded", "best_epoch", "parameters") if k in result}
-    interval = result.get("interval", {})
-    row |= {f"{c}_low": low for c, (low, _) in interval.items()}
-    row |= {f"{c}_high": high for c, (_, high) in interval.items()}
-    if "verdict" in result:
-        row["verdict"] = (
-            "trusted" if result["verdict"]["trusted"] else "; ".join(result["verdict"]["reasons"])
-        )
+    for condition in result.conditions:
+        row[f"{condition.name}_low"] = condition.accuracy.low
+        row[f"{condition.name}_high"] = condition.accuracy.high
+    if result.comparison:
+        row["ri"] = result.comparison.ri
+    if result.verdict:
+        row["verdict"] = "trusted" if result.trusted else "; ".join(result.verdict.reasons)
     return row
+
+
+def _training_summary(result: TrainResult) -> dict[str, Any]:
+    row: dict[str, Any] = {name: split.accuracy for name, split in result.splits.items()}
+    return {
+        **row,
+        "epochs": result.epochs,
+        "seconds": result.seconds,
+        "best_epoch": result.best_epoch,
+        "parameters": result.parameters,
+    }
 
 
 def examples(run: Run) -> Iterator[list[Any]]:
     """The rows of the table of kept clips: each clean, then under each condition."""
-    path = run.folder / "examples.npz"
-    if not path.is_file():
-        return
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
-    for place, key in enumerate(map(str, arrays["keys"])):
-        answers = said(run.folder / "examples.csv", key)
-        audio, frame = arrays["audio"][place] / 32767, arrays["frames"][place] / 255
-        yield _row(key, "clean", answers["clean"], audio, frame, None)
-        for i, condition in enumerate(map(str, arrays["conditions"])):
-            heard, seen = change(arrays, i, place)
-            yield _row(key, condition, answers[condition], audio + heard, frame + seen, seen)
+    for clip in read_kept(run.folder):
+        records = records_of(run.folder, clip.key)
+        clean, *_ = records  # the clean record comes first
+        yield _row(clip.key, clean, records[clean], clip.audio, clip.frame, None)
+        for condition, change in clip.changes.items():
+            audio, frame = clip.audio + change.audio, clip.frame + change.frame
+            yield _row(clip.key, condition, records[condition], audio, frame, change.frame)
 
 
 def _row(
-    key: str, condition: str, answer: dict[str, str], audio: Any, frame: Any, seen: Any
+    key: str,
+    condition: str,
+    record: dict[str, str],
+    audio: Array,
+    frame: Array,
+    change: Array | None,
 ) -> list[Any]:
-    factor = 0.0 if seen is None else factor_for(seen, 0.5)
-    changed = _image(0.5 + factor * seen) if factor else None  # magnified round a middle gray
-    words = [
-        key,
-        condition,
-        answer["label"],
-        answer["prediction"],
-        100 * float(answer["confidence"]),
-    ]
-    sound = wandb.Audio(audio.clip(-1, 1).astype(np.float32), sample_rate=SAMPLE_RATE)
-    return [*words, _image(frame), changed, factor, sound]
+    factor = 0.0 if change is None else magnification(change, 0.5)
+    # Magnified around a middle gray.
+    changed = _image(0.5 + factor * change) if change is not None and factor else None
+    confidence = 100 * float(record["confidence"])
+    samples = audio.clip(-1, 1).astype(np.float32)
+    sound = wandb.Audio(samples, sample_rate=SAMPLE_RATE)
+    answer = [record["label"], record["prediction"], confidence]
+    return [key, condition, *answer, _image(frame), changed, factor, sound]
 
 
 def _image(frame: Any) -> wandb.Image:
@@ -229,9 +259,9 @@ def _id(run: Run) -> str:
     return f"{run.task}-{run.run_id.rpartition('-')[2]}"
 
 
-def _home(config: Config) -> str:
+def _home(experiment: Experiment) -> str:
     """The folder of runs; W&B's caches, which it keeps in the user's home, go there too unless the user says where."""
-    runs = Path(config["runs"]).absolute()
+    runs = Path(experiment.execution.runs).absolute()
     for name in ("data", "cache", "artifact"):
         os.environ.setdefault(f"WANDB_{name.upper()}_DIR", str(runs / "wandb" / name))
     (runs / "wandb").mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,9 @@
 import logging
 import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, final
 
 import pytorch_lightning as pl
@@ -12,23 +13,74 @@ import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import Logger
 
-from avrobust.experiments.config import build
-from avrobust.experiments.runs import Run
-from avrobust.tasks.parts import Config, Parts
-from avrobust.tracking.loggers import curves
-from avrobust.training.lightning import LitClassifier, LitData
+from avrobust.training.datamodule import LitData
 from avrobust.training.metrics_file import MetricsFile
+from avrobust.training.module import LitClassifier
 from avrobust.utils.console import err
+
+Loggers = Sequence[Logger]
 
 
 def fit(
-    config: Config, parts: Parts, run: Run, lit: LitClassifier, device: torch.device
+    module: LitClassifier,
+    data: LitData,
+    folder: Path,
+    trainer: Callable[..., pl.Trainer],
+    *,
+    loggers: Loggers,
+    one_device: bool,
+    leased: torch.device | None = None,
 ) -> ModelCheckpoint:
-    """Trains, or goes on from the last finished epoch of an interrupted run; the best epoch's checkpoint."""
-    folder = run.folder / "training"
-    # Saved when the epoch is over, its metrics included, so that a resumed run repeats whole epochs
-    # alone.
+    """Trains, or goes on from the last finished epoch of an interrupted run.
+
+    Args:
+        module: what is trained.
+        data: the clips.
+        folder: of the run; metrics.csv and the folder `training` with the checkpoints go there.
+        trainer: makes Lightning's trainer from the arguments that are not the user's.
+        loggers: where else the learning curves go.
+        one_device: whether a single device trains.
+        leased: the GPU to train on; None leaves that to `trainer`.
+
+    Returns:
+        The checkpoint of the best epoch by validation accuracy.
+    """
+    checkpoints = folder / "training"
+    best, latest = _checkpoints(checkpoints)
+    show_bar = err.is_terminal
+    callbacks: list[Callback] = [best, latest]
+    if show_bar:
+        callbacks.append(RichProgressBar(leave=False))
+    if one_device:
+        callbacks.append(SigtermAsBefore())
+    last = checkpoints / "last.ckpt"
+    with _quiet_lightning():
+        made = trainer(
+            **_devices(leased),
+            max_epochs=module.recipe.epochs,
+            callbacks=callbacks,
+            plugins=_environment(one_device),
+            logger=[MetricsFile(folder / "metrics.csv"), *loggers],
+            enable_progress_bar=show_bar,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            deterministic="warn",
+            benchmark=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        start = str(last) if last.is_file() else None
+        made.fit(module, data, ckpt_path=start, weights_only=True)
+    return best
+
+
+def _checkpoints(folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    """The best epoch's weights, and the whole state after the latest epoch.
+
+    Both are saved when the epoch is over, its metrics included, so that a resumed run repeats whole epochs alone.
+    """
     best = ModelCheckpoint(
         folder,
         "best",
@@ -37,65 +89,30 @@ def fit(
         save_on_train_epoch_end=True,
         save_weights_only=True,
     )
-    # Not save_last=True of the other: that is saved only when the accuracy is the best so far.
+    # `save_last=True` of the first would save only when the accuracy is the best so far.
     latest = ModelCheckpoint(
         folder, "last", save_on_train_epoch_end=True, enable_version_counter=False
     )
-    bars: list[Callback] = [RichProgressBar(leave=False)] if err.is_terminal else []
-    data = LitData(
-        parts.data,
-        batch_size=parts.recipe.batch_size,
-        eval_batch_size=parts.batch_size,
-        workers=config["workers"],
-        seed=config["seed"],
-    )
-    last = folder / "last.ckpt"
-    with _quiet_lightning(), curves(config, run) as followed:
-        trainer: pl.Trainer = build("trainer", config["trainer"])(
-            **_devices(config, device),
-            max_epochs=parts.recipe.epochs,
-            callbacks=[best, latest, *bars, *_signals(config)],
-            plugins=_environment(config),
-            logger=[MetricsFile(run.folder / "metrics.csv"), *followed],
-            enable_progress_bar=bool(bars),
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            deterministic="warn",
-            benchmark=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,
-        )
-        trainer.fit(lit, data, ckpt_path=str(last) if last.is_file() else None, weights_only=True)
-    return best
+    return best, latest
 
 
-def _devices(config: Config, device: torch.device) -> dict[str, Any]:
+def _devices(leased: torch.device | None) -> dict[str, Any]:
     """A leased GPU in the place of the first one."""
-    leased = device.type == "cuda" and config["side_by_side"]
-    return {"accelerator": "gpu", "devices": [device.index]} if leased else {}
+    return {} if leased is None else {"accelerator": "gpu", "devices": [leased.index]}
 
 
-def _environment(config: Config) -> list[ClusterEnvironment]:
+def _environment(one_device: bool) -> list[ClusterEnvironment]:
     """Hides Slurm from Lightning where one device trains; there is nothing to distribute.
 
-    Lightning would refuse an allocation of several tasks, and answer SIGUSR1 with a checkpoint in
-    the working folder, which any other run that starts there would then go on from. Queueing a job
-    again is submitit's work.
+    Lightning would refuse an allocation of several tasks, and answer SIGUSR1 with a checkpoint in the working folder,
+    which any other run that starts there would then go on from. submitit queues a job again.
     """
-    return [LightningEnvironment()] if _on_one_device(config) else []
-
-
-def _signals(config: Config) -> list[Callback]:
-    return [SigtermAsBefore()] if _on_one_device(config) else []
-
-
-def _on_one_device(config: Config) -> bool:
-    return bool(config["trainer"].get("devices") == 1)
+    return [LightningEnvironment()] if one_device else []
 
 
 @final
 class SigtermAsBefore(Callback):
-    """Keeps Lightning from answering SIGTERM, which it does by ending the process with status 0.
+    """Keeps Lightning from answering SIGTERM by ending the process with status 0.
 
     Slurm warns a job of its preemption by SIGTERM and queues it again after killing it; but a job
     that ends by itself in between counts as completed, and its sweep waits in vain for the result.

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writing of files: a reader sees the old file or the complete new one."""
 
 import os
 from collections.abc import Iterator
@@ -6,9 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+# By hand, as the package `atomicwrites` is no longer maintained.
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yields where to write a file; it takes its place once it is finished, and never if writing it failed."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    yield aside
-    aside.replace(path)
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, which is renamed to `path` when the block ends.
+
+    If the block raises, the temporary file is removed and `path` stays as it was. Each process has
+    a temporary path of its own, so two processes may write the same file; the last one wins. Data
+    is not forced to the disk (no fsync): a power failure may lose it.
+
+    Args:
+        path: The file to write. Its folder must exist.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

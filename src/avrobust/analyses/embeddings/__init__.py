@@ -1,1 +1,1 @@
-"""Where a model puts clips, clean and attacked."""
+"""The embeddings of clips, clean and attacked."""

@@ -1,39 +1,38 @@
-"""Where a model's encoders put clips, clean and attacked: and how t-SNE draws that."""
+"""The embeddings that a model's encoders give clips, clean and attacked, and their t-SNE."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avrobust.analyses.embeddings.outcome import Stage
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective, cross_entropy
-from avrobust.evaluation.evaluate import Known, evaluate
-from avrobust.evaluation.summaries import summarize, worst_case
+from avrobust.evaluation.evaluate import EvaluationCache, evaluate
+from avrobust.evaluation.summaries import by_condition, summarize, worst_case
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
-from avrobust.types import MODALITIES, Batch, Clip, ConditionInfo, Modality
+from avrobust.types import MODALITIES, Batch, Clip, ConditionInfo, Modality, Record
+from avrobust.utils.arrays import Array
 
-Array = NDArray[np.float32]
-Stage = Literal[
-    "encoded", "restored"
-]  # as they leave the encoders; as a defense's denoisers hand them to the fusion
-STAGES: tuple[Stage, Stage] = ("encoded", "restored")
-PERPLEXITY = 30.0  # of t-SNE, where there are clips enough
+PERPLEXITY = 30.0  # of t-SNE, where there are enough clips
 
 
-class Embedded(NamedTuple):
+class ClipEmbeddings(NamedTuple):
     """The embeddings of N clips, clean and under each condition."""
 
     keys: tuple[str, ...]
     label: NDArray[np.int64]  # (N,)
-    values: dict[tuple[Stage, Modality, str], Array]  # (N, D); what the model has not is left out
-    accuracy: dict[str, float]  # of the same clips, in percent, by condition
+    conditions: tuple[ConditionInfo, ...]  # clean first
+    # By stage, modality and the condition's name (N, D); without those that the model lacks.
+    values: dict[tuple[Stage, Modality, str], Array]
+    accuracy: dict[str, float]  # of the same clips, in percent by condition
 
 
-def embedded(
+def embed_clips(
     model: AVClassifier,
     batches: Iterable[Batch],
     attack: Attack,
@@ -42,16 +41,27 @@ def embedded(
     objectives: Sequence[Objective] = (cross_entropy,),
     seed: int = 0,
     device: torch.device | str = "cpu",
-    known: Known | None = None,
-) -> Embedded:
-    """The embeddings of clips as `evaluate` attacks them; the arguments are its own.
+    cache: EvaluationCache | None = None,
+) -> ClipEmbeddings:
+    """The embeddings of clips as `evaluate` attacks them.
 
-    Of several objectives it is, clip by clip, the attack that hurt most, as in the row of a
-    defended model.
+    With several objectives, the embeddings of each clip are those of the attack that harmed the
+    model most, as in the row of a defended model.
+
+    Args:
+        model: in any mode, which it is left in.
+        batches: clips with labels and keys; gone through once for each objective.
+        attack: how the clips are perturbed.
+        suite: the threats by the name of their condition.
+        objectives: what the attack maximizes, one after the other.
+        seed: of the attack's random draws.
+        device: where the model is.
+        cache: as `evaluate` takes it.
     """
-    found, kept = [], []
+    evaluations: list[list[Record]] = []
+    embedders: list[_Embedder] = []
     for objective in objectives:
-        keeper = _Keeper(model)
+        embedder = _Embedder(model)
         records = evaluate(
             model,
             batches,
@@ -60,70 +70,84 @@ def embedded(
             objective=objective,
             seed=seed,
             device=device,
-            watch=keeper.keep,
-            known=known,
+            observe=embedder.observe,
+            cache=cache,
         )
-        found.append(records)
-        kept.append(keeper.found)
-    records = worst_case(found)
-    rows: dict[tuple[Modality, str], list[Tensor]] = {}
-    for record, same in zip(records, zip(*found, strict=True), strict=True):
-        for modality, row in kept[same.index(record)][record.key, record.condition].items():
-            rows.setdefault((modality, record.condition), []).append(row)
-    clean = [record for record in records if record.condition == "clean"]
-    return Embedded(
+        evaluations.append(records)
+        embedders.append(embedder)
+    worst = worst_case(evaluations)
+    conditions = embedders[0].conditions
+    encoded: dict[tuple[Modality, str], list[Tensor]] = {}
+    for place, record in enumerate(worst):
+        # The first of the evaluations that has this record.
+        number = next(i for i, records in enumerate(evaluations) if records[place] == record)
+        for modality, row in embedders[number].rows[record.key, record.condition].items():
+            encoded.setdefault((modality, record.condition), []).append(row)
+    clean = by_condition(worst)[next(iter(conditions))]
+    stacked = {place: torch.stack(rows) for place, rows in encoded.items()}
+    return ClipEmbeddings(
         keys=tuple(record.key for record in clean),
         label=np.array([record.label for record in clean]),
-        values=_staged(model, {place: torch.stack(values) for place, values in rows.items()}),
-        accuracy=summarize(records).accuracy,
+        conditions=tuple(conditions.values()),
+        values=_with_stages(model, stacked, conditions),
+        accuracy=summarize(worst).accuracy,
     )
 
 
 @torch.no_grad()
-def _staged(
-    model: AVClassifier, encoded: Mapping[tuple[Modality, str], Tensor]
+def _with_stages(
+    model: AVClassifier,
+    encoded: Mapping[tuple[Modality, str], Tensor],
+    conditions: Mapping[str, ConditionInfo],
 ) -> dict[tuple[Stage, Modality, str], Array]:
-    """What the encoders gave, and what the model's restorers make of it: (N, D) each."""
-    stages: dict[tuple[Stage, Modality, str], Array] = {}
-    for (modality, condition), values in encoded.items():
-        stages["encoded", modality, condition] = values.cpu().numpy()
-        if modality in model.restorers:
-            same = condition != "clean" and modality not in condition  # the solver takes its time
-            clean = stages.get(("restored", modality, "clean")) if same else None
-            restored = model.restore(modality, values).cpu().numpy() if clean is None else clean
-            stages["restored", modality, condition] = restored
-    return stages
+    """The embeddings of the encoders, and what the model's restorers make of them: (N, D) each."""
+    values: dict[tuple[Stage, Modality, str], Array] = {}
+    unchanged: dict[Modality, Array] = {}  # restored clean embeddings
+    for (modality, name), embeddings in encoded.items():
+        values["encoded", modality, name] = embeddings.cpu().numpy()
+        if modality not in model.restorers:
+            continue
+        # Restoring takes a while, and where the modality is unchanged the outcome is known.
+        changed = modality in conditions[name].modalities
+        if changed or modality not in unchanged:
+            restored = model.restore(modality, embeddings).cpu().numpy()
+        else:
+            restored = unchanged[modality]
+        if not changed:
+            unchanged[modality] = restored
+        values["restored", modality, name] = restored
+    return values
 
 
 @final
-class _Keeper:
-    """A watcher of `evaluate` that embeds what it is shown."""
+class _Embedder:
+    """Embeds what `evaluate` shows its observer."""
 
     def __init__(self, model: AVClassifier) -> None:
         self.model = model
-        self.found: dict[tuple[str, str], dict[Modality, Tensor]] = {}  # (D,) each
+        self.conditions: dict[str, ConditionInfo] = {}  # by name, in the order of evaluation
+        # By key and condition the embeddings (D,) of the modalities that the model uses.
+        self.rows: dict[tuple[str, str], dict[Modality, Tensor]] = {}
 
     @torch.no_grad()
-    def keep(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
-        """Takes a batch's embeddings, of the modalities that the model uses."""
+    def observe(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
+        """Embeds a batch."""
+        self.conditions[condition.name] = condition
         features = self.model.encode(clip).pooled()
-        used = {
-            m: values.float()
-            for m, values in zip(MODALITIES, features, strict=True)
-            if values.shape[1]
-        }
-        for i, key in enumerate(batch.key):
-            self.found[key, condition.name] = {
-                modality: values[i] for modality, values in used.items()
-            }
+        for modality in MODALITIES:
+            embeddings: Tensor = getattr(features, modality)
+            if not embeddings.shape[1]:
+                continue
+            for key, row in zip(batch.key, embeddings.float(), strict=True):
+                self.rows.setdefault((key, condition.name), {})[modality] = row
 
 
 def tsne(groups: Sequence[Array], seed: int) -> list[Array] | None:
-    """Coordinates by t-SNE of several groups together, so that they share their axes. van der Maaten & Hinton 2008.
+    """Coordinates of several groups that share their axes, by t-SNE. van der Maaten & Hinton 2008.
 
     Args:
         groups: (N, D) each, with one D.
-        seed: with it the same groups get the same coordinates.
+        seed: the same groups and seed give the same coordinates.
 
     Returns:
         (N, 2) each; None where there are too few clips to have neighbors.
@@ -134,5 +158,6 @@ def tsne(groups: Sequence[Array], seed: int) -> list[Array] | None:
     if len(together) < 6 or together.shape[1] < 2:
         return None
     perplexity = min(PERPLEXITY, (len(together) - 1) / 3)
-    found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(together)
-    return np.split(found, np.cumsum([len(group) for group in groups])[:-1])
+    method = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
+    ends = np.cumsum([len(group) for group in groups])[:-1]
+    return np.split(method.fit_transform(together), ends)

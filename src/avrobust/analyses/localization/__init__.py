@@ -1,1 +1,1 @@
-"""Where a model takes the sound to come from."""
+"""Where a model takes the sound to come from, clean and attacked."""

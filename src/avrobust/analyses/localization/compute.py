@@ -1,16 +1,18 @@
-"""Where a model takes the sound to come from, clean and under attack, and how well that fits the true place."""
+"""Response maps of a model, clean and attacked, and how well they fit the true places."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from avrobust.analyses.localization.outcome import Baseline
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective, cross_entropy
-from avrobust.data.sampling import middle_of
-from avrobust.evaluation.evaluate import Watcher, evaluate
+from avrobust.data.sampling import center_index
+from avrobust.evaluation.evaluate import Observer, evaluate
+from avrobust.evaluation.summaries import by_condition
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat
 from avrobust.types import Batch, Clip, ConditionInfo, Record
@@ -19,13 +21,11 @@ from avrobust.utils.randomness import generator
 THRESHOLD = 0.5  # of a response scaled to [0, 1], above which a pixel counts as the source
 STEPS = 20  # of the cIoU that AUC is taken over
 
-Baseline = Literal["center", "whole", "random"]
-BASELINES: tuple[Baseline, ...] = ("center", "whole", "random")
-
 
 class Responses(NamedTuple):
-    """What a model said of N clips under one condition and share of the budgets."""
+    """What a model made of N clips under one condition and share of the budgets."""
 
+    condition: ConditionInfo
     maps: Tensor  # (N, h, w), of the frame in the middle
     records: list[Record]  # N
 
@@ -39,21 +39,26 @@ def respond(
     objective: Objective = cross_entropy,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    watch: Watcher | None = None,
+    observe: Observer | None = None,
 ) -> dict[str, Responses]:
-    """The response maps of a model whose fusion has them, clean and under each threat of `suite`.
+    """The response maps of a model, clean and under each threat.
+
+    The attack is on what the model recognizes; what it does to the maps is observed.
 
     Args:
         model: with a MapFusion.
-        batches: as `evaluate` takes them, and all the rest.
-        attack: see `evaluate`; it attacks recognition, and what that does to the maps is looked at.
-        suite: see `evaluate`.
-        objective: see `evaluate`.
-        seed: see `evaluate`.
-        device: see `evaluate`.
-        watch: see `evaluate`.
+        batches: clips with labels and keys.
+        attack: how the clips are perturbed.
+        suite: the threats by the name of their condition.
+        objective: the loss that the attack maximizes.
+        seed: of the attack's random draws.
+        device: where the model is.
+        observe: is called with every batch under every condition.
+
+    Returns:
+        By the name of the condition, clean first.
     """
-    maps = _Maps(model, watch)
+    recorder = _MapRecorder(model, observe)
     records = evaluate(
         model,
         batches,
@@ -62,32 +67,31 @@ def respond(
         objective=objective,
         seed=seed,
         device=device,
-        watch=maps.look,
+        observe=recorder.observe,
     )
-    found: dict[str, Responses] = {}
-    for condition, parts in maps.found.items():
-        found[condition] = Responses(
-            torch.cat(parts), [r for r in records if r.condition == condition]
-        )
-    return found
+    grouped = by_condition(records)
+    responses = {}
+    for condition, maps in recorder.maps.items():
+        responses[condition.name] = Responses(condition, torch.cat(maps), grouped[condition.name])
+    return responses
 
 
 @final
-class _Maps:
-    """A watcher of `evaluate` that asks where the model looks."""
+class _MapRecorder:
+    """Records the response maps of what `evaluate` shows its observer."""
 
-    def __init__(self, model: AVClassifier, watch: Watcher | None) -> None:
-        self.model, self.watch = model, watch
-        self.found: dict[str, list[Tensor]] = {}
+    def __init__(self, model: AVClassifier, observe: Observer | None) -> None:
+        self.model, self._observe = model, observe
+        self.maps: dict[ConditionInfo, list[Tensor]] = {}  # (B, h, w) each
 
     @torch.no_grad()
-    def look(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
+    def observe(self, batch: Batch, condition: ConditionInfo, clip: Clip) -> None:
+        """Records the maps of a batch."""
         response = self.model.response(clip)  # (B, T, h, w)
-        self.found.setdefault(condition.name, []).append(
-            response[:, middle_of(response.shape[1])].float().cpu()
-        )
-        if self.watch:
-            self.watch(batch, condition, clip)
+        middle = response[:, center_index(response.shape[1])]
+        self.maps.setdefault(condition, []).append(middle.float().cpu())
+        if self._observe:
+            self._observe(batch, condition, clip)
 
 
 def scaled(suite: Mapping[str, Threat], share: float) -> dict[str, Threat]:
@@ -96,7 +100,9 @@ def scaled(suite: Mapping[str, Threat], share: float) -> dict[str, Threat]:
 
 
 def pointed(maps: Tensor, boxes: Tensor) -> Tensor:
-    """Whether each map's largest place has its middle in the box: (N,) bool. The pointing game, Zhang et al. 2018.
+    """Whether the middle of each map's peak is in the box, (N,) bool. Zhang et al. 2018.
+
+    This is the pointing game.
 
     Args:
         maps: (N, h, w); of equal places the first counts.
@@ -115,35 +121,36 @@ def peaks(maps: Tensor) -> Tensor:
 
 
 def overlap(maps: Tensor, boxes: Tensor, side: int) -> Tensor:
-    """The cIoU of each map and its box, (N,) in [0, 1]. Senocak et al. 2018 (CVPR), with one annotator.
+    """The cIoU of each map and its box, (N,) in [0, 1]. Senocak et al. 2018 (CVPR).
 
-    The map is enlarged to the picture (bilinear) and scaled to [0, 1]; what lies above 0.5 is the
-    source. With one box the consensus of annotators is the box itself, and cIoU the intersection
-    over the union.
+    The map is enlarged to the picture (bilinear) and scaled to [0, 1]; the pixels above 0.5 are the
+    source. With one annotator the consensus is the box itself, and cIoU is the intersection over
+    the union.
 
     Args:
         maps: (N, h, w).
         boxes: (N, 4), x0, y0, x1, y1 as shares of the picture's sides.
         side: of the picture, in pixels; a pixel is in the box if its middle is.
     """
-    large = F.interpolate(
-        maps.unsqueeze(1), (side, side), mode="bilinear", align_corners=False
-    ).squeeze(1)
-    least, most = (f(large.flatten(1), 1).view(-1, 1, 1) for f in (torch.amin, torch.amax))
-    source = (large - least > THRESHOLD * (most - least)) | (
-        most == least
-    )  # a level map points everywhere
+    size = (side, side)
+    large = F.interpolate(maps.unsqueeze(1), size, mode="bilinear", align_corners=False).squeeze(1)
+    least = large.flatten(1).amin(1).view(-1, 1, 1)
+    most = large.flatten(1).amax(1).view(-1, 1, 1)
+    # A level map points everywhere.
+    source = (large - least > THRESHOLD * (most - least)) | (most == least)
     middles = (torch.arange(side) + 0.5) / side
     x0, y0, x1, y1 = (edge.view(-1, 1) for edge in boxes.unbind(1))
-    across, down = (
-        (low <= middles) & (middles <= high) for low, high in ((x0, x1), (y0, y1))
-    )  # (N, side)
-    true = down.unsqueeze(2) & across.unsqueeze(1)  # (N, side, side)
-    return (source & true).flatten(1).sum(1) / (source | true).flatten(1).sum(1)
+    across = (x0 <= middles) & (middles <= x1)  # (N, side)
+    down = (y0 <= middles) & (middles <= y1)  # (N, side)
+    in_box = down.unsqueeze(2) & across.unsqueeze(1)  # (N, side, side)
+    return (source & in_box).flatten(1).sum(1) / (source | in_box).flatten(1).sum(1)
 
 
 def area_under_curve(ciou: Tensor) -> float:
-    """The area under the share of clips with a cIoU of at least 0, 0.05, ... 1, in [0, 1]. Senocak et al. 2018."""
+    """The area under the share of clips over thresholds of cIoU: [0, 1]. Senocak et al. 2018.
+
+    The thresholds are 0, 0.05, ... 1; a clip counts where its cIoU is at least the threshold.
+    """
     thresholds = torch.arange(STEPS + 1) / STEPS
     success = (ciou.unsqueeze(1) >= thresholds).float().mean(0)
     return float(torch.trapezoid(success, thresholds))
@@ -152,7 +159,7 @@ def area_under_curve(ciou: Tensor) -> float:
 def guess(
     baseline: Baseline, keys: Sequence[str], size: tuple[int, int], side: int, seed: int = 0
 ) -> Tensor:
-    """What one says of the source without looking or listening, as maps (N, ...).
+    """Response maps (N, ...) of a guess that neither looks nor listens.
 
     Args:
         baseline: "center", whose source is a square in the middle of half the side; "whole", the
@@ -163,10 +170,10 @@ def guess(
         seed: of "random".
     """
     if baseline == "random":
-        return torch.stack(
-            [torch.rand(size, generator=generator(seed, "guess", key)) for key in keys]
-        )
+        draws = [torch.rand(size, generator=generator(seed, "guess", key)) for key in keys]
+        return torch.stack(draws)
     if baseline == "whole":
         return torch.ones(len(keys), *size)
-    away = ((torch.arange(side) + 0.5) / side - 0.5).abs()
-    return (1 - torch.maximum(away.unsqueeze(0), away.unsqueeze(1))).expand(len(keys), side, side)
+    distance = ((torch.arange(side) + 0.5) / side - 0.5).abs()
+    largest = torch.maximum(distance.unsqueeze(0), distance.unsqueeze(1))
+    return (1 - largest).expand(len(keys), side, side)

@@ -1,1 +1,1 @@
-"""Is a robust accuracy to be trusted?"""
+"""Whether a robust accuracy is to be trusted, or the attack may have failed."""

@@ -55,6 +55,14 @@ for (const article of all("article.table")) {
   }
 }
 
+// Classes: one run is shown at a time.
+const classesRun = document.getElementById("classes-run");
+if (classesRun) {
+  classesRun.addEventListener("input", () => {
+    all(".classes-run").forEach((run, i) => { run.hidden = i !== Number(classesRun.value); });
+  });
+}
+
 // Runs: a link to a run opens it.
 const findRun = document.getElementById("find-run");
 findRun.addEventListener("input", () => filter(all(".run"), findRun.value, findRun.nextElementSibling));

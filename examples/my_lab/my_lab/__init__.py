@@ -1,0 +1,1 @@
+"""Options for avrobust, kept outside its repository."""

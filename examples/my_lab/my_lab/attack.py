@@ -1,0 +1,36 @@
+"""An iterative attack whose steps become smaller."""
+
+from typing import final
+
+from avrobust.attacks.base import Attack
+from avrobust.attacks.problem import Problem
+from avrobust.types import Clip
+
+
+@final
+class Halving(Attack):
+    """Iterated FGSM with steps of eps, eps / 2, eps / 4, ..., projected on the budget.
+
+    Args:
+        steps: How many.
+
+    Raises:
+        ValueError: `steps` is less than 1.
+    """
+
+    kind = "iterative"
+    supports_targeted = True  # maximizes the given loss and nothing else
+    starts_at_clean = True  # its first gradient is that of the clean clips
+
+    def __init__(self, steps: int = 4) -> None:
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, not {steps}")
+        self.steps = steps
+
+    def perturb(self, problem: Problem) -> Clip:
+        gradient = problem.clean_value_and_grad().gradient
+        clip = problem.step(problem.clip, gradient, 1.0)
+        for step in range(1, self.steps):
+            gradient = problem.value_and_grad(clip).gradient
+            clip = problem.step(clip, gradient, 0.5**step)
+        return clip

@@ -1,0 +1,29 @@
+"""A condition that is no attack: the sound is turned down, or off."""
+
+from typing import final
+
+from avrobust.attacks.base import Outcome
+from avrobust.evaluation.conditions import CleanBatch, Condition
+
+
+@final
+class Quieter(Condition):
+    """The waveform times a factor; the frames stay as they are.
+
+    Args:
+        name: Of the condition, unique in an evaluation.
+        factor: 0 is silence, 1 the clean clip.
+
+    Raises:
+        ValueError: `factor` is not within [0, 1].
+    """
+
+    modalities = ("audio",)
+
+    def __init__(self, name: str = "muted", factor: float = 0.0) -> None:
+        if not 0 <= factor <= 1:
+            raise ValueError(f"factor must be within [0, 1], not {factor}")
+        self.name, self.title, self.factor = name, name, factor
+
+    def apply(self, batch: CleanBatch) -> Outcome:
+        return Outcome(batch.clip._replace(audio=self.factor * batch.clip.audio))

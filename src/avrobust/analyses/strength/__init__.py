@@ -1,1 +1,0 @@
-"""The smallest budgets that fool each clip."""

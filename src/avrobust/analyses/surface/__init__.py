@@ -1,0 +1,1 @@
+"""The smallest budgets that fool each clip, on audio, video and every mixture of both."""

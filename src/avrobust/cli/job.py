@@ -1,0 +1,76 @@
+"""One job of a script: from the composed config to a finished run and its printed row."""
+
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from avrobust.cli.explain import complain, explain
+from avrobust.errors import UserError
+
+if TYPE_CHECKING:  # imported when they are needed, so that --help and completion answer at once
+    from avrobust.experiments.results import Result
+    from avrobust.experiments.settings import Experiment, Task
+
+LAUNCHER = "hydra/launcher"
+
+
+def job(task: "Task", config: DictConfig) -> None:
+    """Runs one task on the composed config, or shows the result of the finished run that the config describes."""
+    hydra = HydraConfig.get()
+    multirun = hydra.mode == RunMode.MULTIRUN
+    work = partial(_work, task, config, hydra, multirun=multirun)
+    if multirun:
+        from avrobust.experiments.sweeps import record
+
+        return record(work, Path(hydra.sweep.dir), int(hydra.job.num), explain)
+    try:
+        result = work()
+    except UserError as error:
+        sys.exit(complain(error))
+    from avrobust.report.row import print_result
+
+    return print_result(result, Path(config.runs))
+
+
+def _work(task: "Task", config: DictConfig, hydra: HydraConf, *, multirun: bool) -> "Result":
+    """The task's result. A finished run is read from disk, without torch."""
+    from avrobust.experiments.config import experiment_from
+    from avrobust.experiments.runs import Run, finished
+    from avrobust.tracking.loggers import publish
+
+    joblib = multirun and hydra.runtime.choices.get(LAUNCHER) == "joblib"
+    experiment = experiment_from(task, config, hydra, joblib=joblib)
+    result = finished(experiment)
+    if result is None:
+        _validate(experiment, multirun=multirun)
+        made: Result = import_module(f"avrobust.tasks.{task}").main(experiment)
+        return made
+    folder = Path(experiment.execution.runs) / task / result.run_id
+    publish(experiment, Run(task, result.run_id, folder))
+    return result
+
+
+def _validate(experiment: "Experiment", *, multirun: bool) -> None:
+    """Refuses what cannot work, before any work.
+
+    Raises:
+        UserError: a value does not fit, the logger cannot be had, or the multirun would start itself again.
+    """
+    from avrobust.experiments.build import check
+    from avrobust.tracking.loggers import build_tracker
+
+    check(experiment)
+    build_tracker(experiment)
+    if multirun and not experiment.execution.one_device:
+        raise UserError(
+            f"trainer.devices={experiment.execution.devices}: a multirun gives each job one device, as "
+            "Lightning's DDP would start the whole multirun again in every process; train this model "
+            "in a plain run first"
+        )

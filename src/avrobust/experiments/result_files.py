@@ -1,0 +1,112 @@
+"""result.json, written and read through the types of `experiments.results`.
+
+A file of another schema version, or a damaged one, is refused with the reason and never read in
+part.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from avrobust.experiments.results import SCHEMA, EvaluationResult, Result, TrainResult
+from avrobust.experiments.settings import Task
+from avrobust.utils.files import atomic_write
+
+FILE = "result.json"
+
+
+class Unreadable(NamedTuple):
+    """A file of a run that cannot be used."""
+
+    path: Path
+    reason: str
+
+
+class ResultError(Exception):
+    """A result.json that cannot be read. The text is the reason in one line."""
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Writes result.json, whole or not at all.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(asdict(result), indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_write(folder / FILE) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_result(folder: Path) -> Result | None:
+    """The result in a run's folder; None if the run is not finished.
+
+    Raises:
+        ResultError: the file is damaged or of another version.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"damaged: {' '.join(str(error).split())}") from None
+    return _parse(content)
+
+
+def read_evaluations(runs: Path) -> tuple[list[EvaluationResult], list[Unreadable]]:
+    """The results of all finished attacks, undefended models first, and the files that cannot be read.
+
+    Args:
+        runs: the folder of all runs.
+    """
+    results: list[EvaluationResult] = []
+    unreadable: list[Unreadable] = []
+    for folder in _folders(runs, "attack", "defend"):
+        try:
+            result = read_result(folder)
+        except ResultError as error:
+            unreadable.append(Unreadable(folder / FILE, str(error)))
+            continue
+        if isinstance(result, EvaluationResult):
+            results.append(result)
+    return results, unreadable
+
+
+def folder_of(runs: Path, task: Task, run_id: str) -> Path:
+    """The folder of a run."""
+    return runs / task / run_id
+
+
+def _folders(runs: Path, *tasks: Task) -> Iterator[Path]:
+    for task in tasks:
+        for path in sorted((runs / task).glob(f"*/{FILE}")):
+            yield path.parent
+
+
+def _parse(content: Any) -> Result:
+    if not isinstance(content, dict):
+        raise ResultError("damaged: not a result")
+    if content.get("schema") != SCHEMA:
+        raise ResultError(
+            f"written by another version of avrobust (schema {content.get('schema')}, not {SCHEMA}); "
+            "run its command again"
+        )
+    kind = TrainResult if content.get("task") == "train" else EvaluationResult
+    try:
+        result: Result = _adapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"damaged: {place}: {first['msg']}") from None
+    return result
+
+
+@cache
+def _adapter(kind: type[Result]) -> TypeAdapter[Any]:
+    """Built once: pydantic takes longer to build a validator than to validate a file."""
+    return TypeAdapter(kind)

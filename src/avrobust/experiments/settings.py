@@ -1,0 +1,160 @@
+"""A checked config as typed values: which model, which attack, and how the work is done.
+
+The three parts differ in what depends on them. `ModelSettings` decides the weights of a model, `AttackSettings` the
+numbers of an evaluation; `Execution` changes no number, so that it is in no run's identity.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal, final
+
+from annotated_types import Ge
+from pydantic import Strict
+
+from avrobust.data.layout import Split
+from avrobust.experiments.options import Option
+from avrobust.training.recipe import Recipe
+from avrobust.types import Target
+
+Task = Literal["train", "attack", "defend"]
+Adaptive = Literal["worst", "paper"]
+Count = Annotated[int, Strict(), Ge(0)]
+Positive = Annotated[int, Strict(), Ge(1)]
+
+UNDEFENDED = "none"  # the option of the group `defense` that every defense is compared with
+
+
+@final
+@dataclass(frozen=True)
+class ModelSettings:
+    """What decides the weights of a trained model."""
+
+    dataset: Option
+    audio: Option
+    visual: Option
+    fusion: Option
+    defense: Option
+    training: Recipe
+    trainer: Option
+    seed: int
+
+    @property
+    def defended(self) -> bool:
+        """Whether the model is trained with a defense."""
+        return self.defense.name != UNDEFENDED
+
+    @property
+    def used_fusion(self) -> Option:
+        """The fusion of the model: a unimodal defense brings its own."""
+        return self.defense.parts.get("fusion", self.fusion)
+
+    def stage_before(self) -> "ModelSettings | None":
+        """The model whose weights the training starts from; None if these are random.
+
+        A defense with a `base` starts from the model that `base` trained. A defense of one stage with `match_epochs`
+        starts from its own trained model, so that both sides of a comparison are trained for as long.
+        """
+        if base := self.defense.parts.get("base"):
+            return replace(self, defense=base)
+        if self.defense.values.get("match_epochs"):
+            return replace(self, defense=self.defense.with_values(match_epochs=False))
+        return None
+
+
+@final
+@dataclass(frozen=True)
+class AttackSettings:
+    """What decides the numbers of an evaluation beside the model."""
+
+    attack: Option
+    threat: Option
+    eps: float  # in the units of the threat
+    split: Split = "test"
+    clips: Positive | None = None  # so many of the split, drawn by their names; None for all
+    target: Target | None = None  # the wrong class that the attacker wants; None for any
+    source: ModelSettings | None = None  # another model that the clips are made on
+    conditions: dict[str, Option] = field(default_factory=dict)  # beside clean and the threat's own
+    amp: bool = False
+    compile: bool = False
+    adaptive: Adaptive = "worst"  # the objectives of an attack on a defended model
+
+    @property
+    def split_name(self) -> str:
+        """The clips that were attacked: "test", or "24 of test" where not all of them were."""
+        return self.split if self.clips is None else f"{self.clips} of {self.split}"
+
+
+@final
+@dataclass(frozen=True)
+class Execution:
+    """How the work is done. Nothing here changes a number."""
+
+    runs: str = "runs"
+    force: bool = False
+    workers: Count = 0
+    batch_size: Positive | Literal["auto"] = 32
+    jobs_per_gpu: Positive = 1
+    examples: Count = 4
+    name: str | None = None
+    tags: tuple[str, ...] = ()
+    logger: Option | None = None
+    experiment: str | None = None
+    sweep: str | None = None
+    overrides: tuple[str, ...] = ()  # as the user typed them
+    config_dirs: tuple[str, ...] = ()  # folders of options that --config-dir added
+    parallel_jobs: bool = False  # whether other jobs of the sweep run on this machine
+    accelerator: str = "auto"  # Lightning's name of the hardware; "cpu" leaves GPUs alone
+    devices: int | str | list[int] = 1  # as Lightning takes it
+
+    @property
+    def one_device(self) -> bool:
+        """Whether a training runs on a single device."""
+        return self.devices == 1
+
+
+@final
+@dataclass(frozen=True)
+class Experiment:
+    """What one command asks for."""
+
+    task: Task
+    model: ModelSettings
+    attack: AttackSettings | None  # None for a training
+    execution: Execution
+
+    @property
+    def evaluation(self) -> AttackSettings:
+        """The attack of an evaluation."""
+        assert self.attack is not None, f"{self.task} attacks nothing"
+        return self.attack
+
+    def without_force(self) -> "Experiment":
+        """The same where finished runs are not done again: what a forced run builds on."""
+        return replace(self, execution=replace(self.execution, force=False))
+
+    def with_model(self, model: ModelSettings) -> "Experiment":
+        """The same for another model."""
+        return replace(self, model=model)
+
+
+def attack_name(model: ModelSettings, attack: AttackSettings) -> str:
+    """The attack as tables call it: "pgd", "pgd amp", "pgd to next" with a target, "pgd from sum" with a source."""
+    words = [attack.attack.name]
+    for shortcut in ("amp", "compile"):
+        if getattr(attack, shortcut):
+            words.append(shortcut)
+    if attack.target:
+        words += ["to", attack.target]
+    if attack.source:
+        words += ["from", _differences(attack.source, model)]
+    return " ".join(words)
+
+
+def _differences(source: ModelSettings, model: ModelSettings) -> str:
+    """In what the source model differs from the attacked one, for example "sum+minsim+s1"."""
+    names = []
+    for part in ("fusion", "defense", "audio", "visual"):
+        if getattr(source, part) != getattr(model, part):
+            names.append(getattr(source, part).name)
+    if source.seed != model.seed:
+        names.append(f"s{source.seed}")
+    return "+".join(names)

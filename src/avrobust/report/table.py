@@ -1,0 +1,94 @@
+"""What a table of the report is: lines of cells, each number formatted once."""
+
+from typing import Any, Literal, NamedTuple
+
+from avrobust.report.load import Labels
+from avrobust.report.rows import Cell
+
+Source = Literal["ours", "paper", "difference"]
+
+
+class Text(NamedTuple):
+    """One cell as people read it."""
+
+    main: str  # a name, or a number
+    detail: str = ""  # what is smaller beside it: deviation and interval
+    number: bool = False
+    run: str = ""  # the id of the run that the number comes from
+
+    @property
+    def plain(self) -> str:
+        """The whole cell in one line."""
+        return f"{self.main} {self.detail}" if self.detail else self.main
+
+
+class Line(NamedTuple):
+    """One line of a table."""
+
+    cells: dict[str, Text]  # by column
+    source: Source = "ours"
+    runs: tuple[str, ...] = ()  # the ids of the runs behind it
+
+
+class Table(NamedTuple):
+    """One table, for people and for programs."""
+
+    name: str
+    title: str
+    columns: list[str]
+    lines: list[Line]
+    tidy: list[dict[str, Any]]  # one row a line and condition
+    footnotes: tuple[str, ...] = ()
+
+
+OUTSIDE = "*"  # a published number outside our 95 % interval
+WEAKER = "†"  # an attack that leaves more clips than the strongest one of the line, outside noise
+
+
+def columns_of(lines: list[Line]) -> list[str]:
+    """The columns of all lines, in the order of the fullest line."""
+    fullest = max(lines, key=lambda line: len(line.cells))
+    columns = dict.fromkeys(fullest.cells)
+    for line in lines:
+        columns |= dict.fromkeys(line.cells)
+    return list(columns)
+
+
+def accuracy_text(cell: Cell, *, mark: str = "", run: str = "") -> Text:
+    """Mean, deviation over seeds if there are several, and interval.
+
+    Args:
+        cell: the accuracy.
+        mark: stands behind the mean.
+        run: that the number leads to.
+    """
+    interval = f"({cell.low:.0f} to {cell.high:.0f})"
+    detail = interval if cell.deviation is None else f"± {cell.deviation:.2f} {interval}"
+    return Text(f"{cell.mean:.2f}{mark}", detail, number=True, run=run)
+
+
+def number_text(
+    value: float, deviation: float | None = None, *, signed: bool = False, run: str = ""
+) -> Text:
+    """A number with two decimals, and its deviation over seeds if there are several."""
+    main = f"{value:+.2f}" if signed else f"{value:.2f}"
+    detail = "" if deviation is None else f"± {deviation:.2f}"
+    return Text(main, detail, number=True, run=run)
+
+
+def label_texts(labels: Labels) -> dict[str, Text]:
+    """The cells that say what a line is about."""
+    texts = {}
+    for name, value in labels._asdict().items():
+        texts[name] = Text(f"{value:g}", number=True) if isinstance(value, float) else Text(value)
+    return texts
+
+
+def line_groups(table: Table) -> list[list[Line]]:
+    """Our lines, each with the paper's and the difference that stand below it."""
+    groups: list[list[Line]] = []
+    for line in table.lines:
+        if line.source == "ours" or not groups:
+            groups.append([])
+        groups[-1].append(line)
+    return groups

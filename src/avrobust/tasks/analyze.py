@@ -1,0 +1,97 @@
+"""Runs an analysis on a finished run_analysis: what `avrobust surface RUN` and its like do."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from avrobust.analyses.base import Analysis, Analyzed, PaperAttack, Subject
+from avrobust.analyses.outcomes import write_outcome
+from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.errors import UserError
+from avrobust.experiments.result_files import ResultError, read_result
+from avrobust.experiments.results import EvaluationResult
+from avrobust.report.row import title
+from avrobust.tasks.defend import declared_objectives
+from avrobust.tasks.evaluation import Evaluation
+from avrobust.tasks.loaded import load_for_evaluation
+from avrobust.tasks.setup import evaluating
+from avrobust.tasks.train import trained
+
+
+def run_analysis(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
+    """Analyzes one finished run_analysis, writes what came out into its folder and prints it.
+
+    Raises:
+        UserError: there is no finished attack in `folder`, or the analysis does not fit it.
+    """
+    result = finished_evaluation(folder)
+    analysis.validate(result, settings)
+    with ExitStack() as stack:
+        subject = _subject(folder, result, stack)
+        outcome = analysis.compute(subject, settings)
+    path = write_outcome(analysis, folder, outcome)
+    analyzed = Analyzed(result, title(result), folder, outcome)
+    for chart in analysis.charts([analyzed]):
+        chart.chart.save(folder, chart.name)
+    for line in analysis.summary(analyzed):
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"written: {path}; avrobust report draws it\n")
+
+
+def finished_evaluation(folder: Path) -> EvaluationResult:
+    """The result of a finished attack or defense, whose folder may have moved since.
+
+    Raises:
+        UserError: there is none in `folder`, or its clips were made on another model.
+    """
+    try:
+        result = read_result(folder)
+    except ResultError as error:
+        raise UserError(f"{folder}: {error}") from None
+    if not isinstance(result, EvaluationResult):
+        raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
+    if result.white_box is not None:
+        raise UserError(
+            f"{folder}: its clips were made on another model; give a run_analysis that attacks the model itself"
+        )
+    return result
+
+
+def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subject:
+    """The finished run's model and attack; the model is trained again if its run_analysis is gone."""
+    runs = str(folder.resolve().parents[1])
+    # Nothing new is to be followed, so that no logger is wanted.
+    execution = replace(result.experiment.execution, runs=runs, force=False, logger=None)
+    experiment = replace(result.experiment, execution=execution)
+    evaluation = Evaluation(experiment)
+    settings = experiment.evaluation
+    attack = evaluation.attack
+    paper_attack = PaperAttack(attack, "cross_entropy", cross_entropy)
+    objectives: Mapping[str, Objective] = {paper_attack.name: cross_entropy}
+    if experiment.task == "defend":
+        defense = evaluation.parts.defense
+        paper_objective = defense.objectives()[defense.paper_objective]
+        paper_attack = PaperAttack(attack, defense.paper_objective, paper_objective)
+        attack, objectives = attack.adaptive_attack(declared_objectives(defense, settings.adaptive))
+    run = trained(experiment, evaluation.parts)
+    batches = evaluation.batches()
+    device = stack.enter_context(evaluating(execution, amp=settings.amp))
+    loaded = load_for_evaluation(
+        run, evaluation.parts.model, batches, device, compiled=settings.compile
+    )
+    return Subject(
+        folder=folder,
+        result=result,
+        model=loaded.model,
+        batches=batches,
+        data=evaluation.parts.data,
+        attack=attack,
+        suite=evaluation.suite,
+        objectives=dict(objectives),
+        paper_attack=paper_attack,
+        device=device,
+        cache=loaded.cache,
+    )

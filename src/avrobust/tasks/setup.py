@@ -1,0 +1,158 @@
+"""The objects that every task builds from an experiment, each refused early and in one line if it does not fit."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+import torch
+
+from avrobust.data.batches import SplitBatches
+from avrobust.data.clips import Clips
+from avrobust.data.layout import Format, Split
+from avrobust.data.prepared import Prepared
+from avrobust.defenses.base import Defense
+from avrobust.errors import UserError
+from avrobust.evaluation.batch_size import choose_batch_size
+from avrobust.experiments.build import build
+from avrobust.experiments.settings import Execution, ModelSettings
+from avrobust.models.classifier import AVClassifier, eval_mode
+from avrobust.models.fusion.base import Fusion
+from avrobust.types import Clip, Sample
+from avrobust.utils.console import warn
+from avrobust.utils.gpus import lease
+from avrobust.utils.randomness import seed_for
+
+
+class Parts(NamedTuple):
+    """Data, untrained model and defense of one experiment, and how many clips it evaluates at once."""
+
+    data: Prepared
+    model: AVClassifier
+    defense: Defense
+    batch_size: int
+
+    def batches(self, split: Split, execution: Execution, count: int | None = None) -> SplitBatches:
+        """The batches of a split, of `count` clips alone if that is given."""
+        return SplitBatches(
+            self.data, split, batch_size=self.batch_size, workers=execution.workers, count=count
+        )
+
+
+def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
+    """Builds what a training needs; the data last, as it may take a while to generate.
+
+    Raises:
+        UserError: something does not fit; nothing has been trained yet.
+    """
+    defense: Defense = build("defense", settings.defense)
+    model = None
+    # Where the classes are known without touching the data, a wrong model is refused at once.
+    if classes := settings.dataset.values.get("classes"):
+        model = build_model(settings, len(classes), defense)
+    data: Prepared = build("dataset", settings.dataset)
+    if model is None:
+        model = build_model(settings, len(data.classes), defense)
+    with _clips_that_fit(data.form):
+        batch_size = choose_batch_size(
+            execution.batch_size, model, data.form, execution.accelerator
+        )
+    return Parts(data, model, defense, batch_size)
+
+
+def build_model(settings: ModelSettings, classes: int, defense: Defense) -> AVClassifier:
+    """The untrained classifier.
+
+    The weights of each part depend on the seed and the part alone, so that two fusions start equal.
+    """
+    with _weights(settings.seed, "audio"):
+        audio = build("audio", settings.audio)
+    with _weights(settings.seed, "visual"):
+        visual = build("visual", settings.visual)
+    with _weights(settings.seed, "head"):
+        factory = defense.fusion or build("fusion", settings.fusion)
+        fusion: Fusion = factory(audio_dim=audio.dim, visual_dim=visual.dim)
+        model = AVClassifier(
+            audio if "audio" in fusion.uses else None,
+            visual if "visual" in fusion.uses else None,
+            fusion,
+            classes=classes,
+            restorers=defense.restorers(fusion),
+            extra_modules=defense.extra_modules(fusion, classes),
+        )
+    defense.validate(model)
+    # The convolutions' fast layout, on CPUs above all; torch types only `to` with more arguments.
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def _weights(seed: int, part: str) -> Iterator[None]:
+    """Seeds the global generator, which torch draws weights from, for a while: no other random draw moves."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "weights", part))
+        yield
+
+
+def lease_for(execution: Execution) -> AbstractContextManager[torch.device]:
+    """The one device that a run computes on: a GPU unless there is none or the trainer says cpu."""
+    return lease(
+        execution.accelerator,
+        shared=execution.parallel_jobs,
+        jobs_per_gpu=execution.jobs_per_gpu,
+    )
+
+
+@contextmanager
+def evaluating(execution: Execution, *, amp: bool = False) -> Iterator[torch.device]:
+    """`lease_for`, in the precision that an evaluation computes in.
+
+    Args:
+        execution: how the work is done.
+        amp: bfloat16 where torch deems it safe.
+    """
+    with (
+        lease_for(execution) as device,
+        torch.autocast(device.type, torch.bfloat16, enabled=amp),
+    ):
+        yield device
+
+
+def report_overlaps(data: Prepared) -> None:
+    """Says which splits share clips; the released AVE lists do."""
+    for pair, count in data.overlaps().items():
+        warn(f"{data.root}: {pair} share {count} clips")
+
+
+def try_one_clip(model: AVClassifier, clips: Clips) -> None:
+    """Runs the first readable clip through the model, so that sizes that do not fit are refused before training.
+
+    Raises:
+        UserError: no clip can be read, or the model cannot take clips of this size.
+    """
+    skipped = []
+    for position in range(len(clips)):
+        sample = clips[0, position]
+        if isinstance(sample, Sample):
+            return _try(model, sample, clips)
+        skipped.append(sample)
+    first = skipped[0]
+    raise UserError(
+        f"{clips.root}: none of {len(skipped)} clips can be read; the first, {first.key}: {first.reason}"
+    )
+
+
+def _try(model: AVClassifier, sample: Sample, clips: Clips) -> None:
+    one = Clip(sample.clip.audio.unsqueeze(0), sample.clip.visual.unsqueeze(0))
+    with _clips_that_fit(clips.form), eval_mode(model), torch.no_grad():
+        model(one)
+
+
+@contextmanager
+def _clips_that_fit(form: Format) -> Iterator[None]:
+    """Turns a model's failure on clips of this size into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise UserError(
+            f"the model cannot take clips of dataset.audio_samples={form.audio_samples} and "
+            f"dataset.image_size={form.image_size}: {' '.join(str(error).split())}"
+        ) from None

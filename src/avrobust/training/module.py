@@ -1,0 +1,80 @@
+"""The LightningModule that trains a classifier as its defense says."""
+
+from typing import Any, final
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from avrobust.data.clips import LoadedBatch
+from avrobust.defenses.base import Defense
+from avrobust.models.classifier import AVClassifier
+from avrobust.training.recipe import Recipe
+from avrobust.utils.randomness import generator
+
+
+@final
+class LitClassifier(pl.LightningModule):
+    """Trains a classifier as its defense says; logs loss and accuracy of train and val once an epoch.
+
+    Args:
+        model: what is trained.
+        recipe: optimizer, learning rates and schedule.
+        defense: gives the loss of a batch.
+        seed: of the defense's random draws.
+    """
+
+    def __init__(self, model: AVClassifier, recipe: Recipe, defense: Defense, *, seed: int) -> None:
+        super().__init__()
+        self.model, self.recipe, self.defense, self.seed = model, recipe, defense, seed
+        classes = model.head.out_features
+        metrics = MetricCollection({"accuracy": MulticlassAccuracy(classes, average="micro")})
+        self.train_metrics = metrics.clone(prefix="train/")
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+
+    def training_step(self, loaded: LoadedBatch, index: int) -> Tensor | None:
+        batch = loaded.batch
+        if len(batch.key) < 2:  # the others could not be read
+            return None
+        generators = [generator(self.seed, "defense", self.current_epoch, key) for key in batch.key]
+        step = self.defense.train(self.model, batch.clip, batch.label, generators)
+        self.train_loss.update(step.loss.detach(), len(batch.key))
+        self.train_metrics.update(step.logits.detach(), batch.label)
+        return step.loss
+
+    def validation_step(self, loaded: LoadedBatch, index: int) -> None:
+        batch = loaded.batch
+        if batch.key:
+            logits = self.model(batch.clip)
+            self.val_loss.update(F.cross_entropy(logits, batch.label), len(batch.key))
+            self.val_metrics.update(logits, batch.label)
+
+    def on_train_epoch_end(self) -> None:
+        self._log("train", self.train_metrics, self.train_loss)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log("val", self.val_metrics, self.val_loss)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        recipe, model = self.recipe, self.model
+        head = [*model.fusion.parameters(), *model.head.parameters()]
+        parts = [(model.audio, recipe.lr_audio), (model.visual, recipe.lr_visual)]
+        groups: list[dict[str, Any]] = [
+            {"params": list(net.parameters()), "lr": lr} for net, lr in parts if net
+        ]
+        groups += [{"params": head, "lr": recipe.lr_head}, *self.defense.param_groups(model)]
+        sgd = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        schedule = torch.optim.lr_scheduler.MultiStepLR(sgd, list(recipe.milestones))
+        return {"optimizer": sgd, "lr_scheduler": schedule}
+
+    def _log(self, split: str, metrics: MetricCollection, loss: MeanMetric) -> None:
+        values = {name: 100 * value for name, value in metrics.compute().items()}
+        # The metrics are of all devices already; sync_dist only tells Lightning so.
+        self.log_dict({**values, f"{split}/loss": loss.compute()}, prog_bar=True, sync_dist=True)
+        metrics.reset()
+        loss.reset()
