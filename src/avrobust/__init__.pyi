@@ -4,6 +4,7 @@ from .analyses.verdict.compute import judge as judge
 from .attacks.apgd import APGD as APGD
 from .attacks.av_auto import AVAuto as AVAuto
 from .attacks.base import Attack as Attack
+from .attacks.base import Outcome as Outcome
 from .attacks.eot import EoT as EoT
 from .attacks.fgsm import FGSM as FGSM
 from .attacks.mim import MIM as MIM
@@ -14,6 +15,9 @@ from .attacks.targeted import Targeted as Targeted
 from .attacks.tma import TMA as TMA
 from .attacks.transfer import Transfer as Transfer
 from .errors import UserError as UserError
+from .evaluation.conditions import Attacked as Attacked
+from .evaluation.conditions import CleanBatch as CleanBatch
+from .evaluation.conditions import Condition as Condition
 from .evaluation.evaluate import evaluate as evaluate
 from .evaluation.summaries import summarize as summarize
 from .threats import Budget as Budget
