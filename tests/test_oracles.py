@@ -302,7 +302,7 @@ def test_apgd_in_l2_equals_autoattack(of_five: AVClassifier) -> None:
 
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
 def test_apgd_on_both_at_once_equals_autoattack(loss: str, of_five: AVClassifier) -> None:
-    # On one vector of both inputs in [0, 1], where the sound's eps is half of what it is in [-1, 1].
+    # On one vector of both inputs in [0, 1], where the sound's eps is half of that in [-1, 1].
     # Mapping the sound to there rounds, which may turn the sign of a gradient that is almost zero:
     # how often depends on where in memory the tensors lie.
     eps = 2 / 255
