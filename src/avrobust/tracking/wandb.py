@@ -1,9 +1,8 @@
 """Weights & Biases: one of its runs for each of ours.
 
-No other module imports wandb, and this one is imported only if it is chosen. The runs of W&B are
-kept in <runs>/wandb, whether they are uploaded or wait for `wandb sync`. A finished run is
-described by its files alone, so that one that was made without W&B, or while it could not be
-reached, can be published later.
+No other module imports wandb, and this one is imported only if it is chosen. The runs of W&B are in
+<runs>/wandb, uploaded or waiting for `wandb sync`. A finished run is described by its files alone:
+one that was made without W&B, or while it could not be reached, can be published later.
 """
 
 import csv
@@ -103,10 +102,8 @@ class Wandb(Tracker):
         try:
             where = self._publish(run, experiment)
         except wandb.Error as error:
-            warn(
-                f"{run.run_id} is finished but not on W&B: {_line(error)}; "
-                "the same command tries that again"
-            )
+            problem = f"{run.run_id} is finished but not on W&B: {_line(error)}"
+            warn(f"{problem}; the same command tries that again")
             return
         run.write("wandb.json", json.dumps(mark, indent=2) + "\n")
         err.print(f"W&B: {where}", markup=False)
@@ -264,10 +261,7 @@ def _id(run: Run) -> str:
 
 
 def _home(experiment: Experiment) -> str:
-    """The folder of runs.
-
-    W&B keeps its caches in the user's home; they go to this folder unless the user says where.
-    """
+    """The folder of runs; W&B's caches go there, not to the home, unless the user says where."""
     runs = Path(experiment.execution.runs).absolute()
     for name in ("data", "cache", "artifact"):
         os.environ.setdefault(f"WANDB_{name.upper()}_DIR", str(runs / "wandb" / name))
