@@ -40,6 +40,14 @@ class Table(NamedTuple):
     tidy: list[dict[str, Any]]  # one row a line and condition
     footnotes: tuple[str, ...] = ()
 
+    @property
+    def number_columns(self) -> set[str]:
+        """The columns that hold numbers, whose headings stand above them on the right."""
+        found = set()
+        for line in self.lines:
+            found |= {name for name, cell in line.cells.items() if cell.number}
+        return found
+
 
 OUTSIDE = "*"  # a published number outside our 95 % interval
 WEAKER = "†"  # an attack that leaves more clips than the strongest one of the line, outside noise

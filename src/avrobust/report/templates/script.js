@@ -45,7 +45,6 @@ async function copy(text, button) {
 for (const article of all("article.table")) {
   const table = article.querySelector("table");
   all("th", table).forEach((th, column) => {
-    th.classList.toggle("num", table.tBodies[0].rows[0].cells[column].classList.contains("num"));
     th.firstElementChild.addEventListener("click", () => sortTable(table, column, th));
   });
   const input = article.querySelector("input"), shown = article.querySelector(".shown");
