@@ -27,7 +27,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def attacked(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs of one tiny model and of FGSM on it, for all tests that need just a run; they must not change it."""
+    """The runs of one tiny model and of FGSM on it, for all tests that need just a run.
+
+    They must not change it.
+    """
     runs = tmp_path_factory.mktemp("attacked")
     done = run_script(*attack(prepared, runs, "attack=fgsm"))
     assert done.returncode == 0, done.stderr

@@ -139,7 +139,10 @@ def run(
 
 @cache
 def _server() -> socket.socket:
-    """The connection to this process' server, which starts when it is first needed and ends with this process."""
+    """The connection to this process' server.
+
+    The server starts when it is first needed and ends with this process.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
         [sys.executable, __file__, str(theirs.fileno()), *LIBRARIES],
@@ -158,7 +161,10 @@ def _server() -> socket.socket:
 
 
 def _serve(connection: socket.socket) -> dict[str, Any]:
-    """Answers requests until the tests are over; comes back in each fork that is to run a program, with its request."""
+    """Answers requests until the tests are over.
+
+    It comes back in each fork that is to run a program, with its request.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is pytest's to handle
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the watchers
     gc.freeze()  # a collection in a fork would copy the pages of all that is loaded
@@ -174,7 +180,10 @@ def _serve(connection: socket.socket) -> dict[str, Any]:
 
 
 def _watched(request: dict[str, Any], stdout: int, stderr: int, status: int) -> dict[str, Any]:
-    """Forks once more: one process comes back to run the program, the other reports its pid and its exit status."""
+    """Forks once more: one process comes back to run the program.
+
+    The other process reports its pid and its exit status.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child:

@@ -1,4 +1,4 @@
-"""What several tests need: composed configs, tiny clips, a prepared data set on disk, and the command line."""
+"""What several tests need: configs, tiny clips, a prepared data set on disk, the command line."""
 
 import copy
 import os
@@ -38,7 +38,7 @@ CLASSES = ("bell", "drum", "horn")
 
 
 def options(group: str) -> list[str]:
-    """Every option of a config group, found on disk, so that a new one is tested the day it appears."""
+    """Every option of a config group, found on disk, so that a new one is tested at once."""
     found = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
     assert found, group
     return found
@@ -79,7 +79,10 @@ def built(group: str, option: str, **more: object) -> Any:
 
 @cache
 def build_short(option: str) -> Attack:
-    """An attack with as few steps and queries as its tests need; attacks hold no state, so one does for all of them."""
+    """An attack with as few steps and queries as its tests need.
+
+    Attacks hold no state, so one does for all tests.
+    """
     chosen = option_for("attack", option)
     shorter = {}
     for name, most in SHORT_ATTACK.items():
@@ -94,7 +97,7 @@ OFFLINE = {"resnet18_imagenet": ("visual.weights=null",)}  # tests have no netwo
 
 
 def model_for(*overrides: str, classes: int = 3, warm: bool = True) -> AVClassifier:
-    """A small model with random weights; `warm` gives its BatchNorm the statistics of random clips."""
+    """A small model of random weights; `warm` gives its BatchNorm statistics of random clips."""
     return copy.deepcopy(_model_for(overrides, classes, warm))
 
 
@@ -132,7 +135,10 @@ def batch_of(count: int, *, seed: int = 0, classes: int = 3) -> Batch:
 def write_prepared(
     root: Path, counts: Sequence[tuple[str, int]] = (("train", 24), ("val", 9), ("test", 9))
 ) -> None:
-    """A data set in the real layout whose classes are learnable: a tone and a colored patch each, and noise."""
+    """A data set in the real layout whose classes are learnable.
+
+    Each class has a tone and a colored patch, and noise.
+    """
     rng = np.random.default_rng(0)
     root.mkdir(parents=True, exist_ok=True)
     # A data set with its description is known to be whole, so that finished runs on it are found.
@@ -169,7 +175,7 @@ SHORT = ("training.epochs=2", "training.milestones=[]", "training.batch_size=8",
 
 
 def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
-    """An attack.py command on a tiny data set that takes seconds, training included; `-m` goes first."""
+    """An attack.py command on tiny data that takes seconds, training included; `-m` goes first."""
     flags, overrides = [m for m in more if m == "-m"], [m for m in more if m != "-m"]
     root = ("dataset=folder", f"dataset.root={prepared}", f"runs={runs}")
     return ("attack.py", *flags, *root, *NARROW, *SHORT, *overrides)
@@ -178,7 +184,7 @@ def attack(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
 def run_script(
     *command: str, cwd: Path = PROJECT, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a script of the project as a user would, in a fork that has the libraries imported already."""
+    """Runs a script of the project as a user would, in a fork that has imported the libraries."""
     script, *arguments = command
     return forking.run(
         str(PROJECT / script), *arguments, cwd=cwd, env=_environment(), timeout=timeout
@@ -194,7 +200,9 @@ def start_script(*command: str, cwd: Path = PROJECT) -> forking.Process:
 def run_in_new_interpreter(
     *command: str, flags: Sequence[str] = (), cwd: Path = PROJECT, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a script, imports included, in a process of its own: for tests of the start itself, as it takes seconds.
+    """Runs a script, imports included, in a process of its own.
+
+    This takes seconds, so it is for tests of the start itself.
 
     Args:
         *command: the script and its arguments.

@@ -48,4 +48,4 @@ def test_leaving_fooled_clips_alone_changes_no_verdict(loss: str) -> None:
 def test_too_few_classes_are_refused(loss: str, classes: int) -> None:
     batch = batch_of(2, classes=classes)
     with pytest.raises(UserError, match=f"needs at least {classes + 1} classes, not {classes}"):
-        APGD(2, loss)(model_for(classes=classes), batch.clip, batch.label, suite(0.1)["audio"])  # type: ignore[arg-type]
+        APGD(2, loss)(model_for(classes=classes), batch.clip, batch.label, suite(0.1)["audio"])

@@ -86,7 +86,7 @@ def test_no_member_alone_fells_a_clip_that_the_ensemble_leaves_standing() -> Non
 
     def stands(attack: object) -> torch.Tensor:
         generators = [generator(0, key) for key in batch.key]
-        x = attack(model, clip, batch.label, suite(0.003)["audiovisual"], generators=generators)  # type: ignore[operator]
+        x = attack(model, clip, batch.label, suite(0.003)["audiovisual"], generators=generators)
         return model(x).argmax(1) == batch.label
 
     together = stands(ENSEMBLE)

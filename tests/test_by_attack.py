@@ -49,7 +49,10 @@ def line(found: Table, under: str, **wanted: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def fooled(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """FGSM and PGD leave far more of the defended model than av_auto does; of the undefended one none is ahead."""
+    """FGSM and PGD leave far more of the defended model than av_auto does.
+
+    Of the undefended model none leaves more.
+    """
     runs = tmp_path_factory.mktemp("fooled")
     for defense in ("defense=none", "defense=pcl"):
         left = 20 if defense.endswith("none") else 60

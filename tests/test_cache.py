@@ -39,7 +39,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "defense"), CASES)
 @pytest.mark.parametrize("threats", [SUITE, TWICE], ids=["same eps", "twice alone"])
-def test_the_records_are_those_of_the_plain_path(name: str, defense: str, threats: dict) -> None:  # type: ignore[type-arg]
+def test_the_records_are_those_of_the_plain_path(name: str, defense: str, threats: dict) -> None:
     model, attack = model_for(f"defense={defense}"), built("attack", name)
     batches = [batch_of(6), batch_of(6, seed=1)]
     ours = evaluate(model, batches, attack, threats)
@@ -86,7 +86,7 @@ def test_other_budgets_share_the_gradient_alone() -> None:
     ("name", "defense"), [("fgsm", "none"), ("fgsm", "exfmem"), ("pgd", "unimodal_audio")]
 )
 def test_what_is_known_from_another_eps_changes_no_record(name: str, defense: str) -> None:
-    model, attack, cache = model_for(f"defense={defense}"), built("attack", name), {}  # type: ignore[var-annotated]
+    model, attack, cache = model_for(f"defense={defense}"), built("attack", name), {}
     batches = [
         batch_of(4),
         Batch(batch_of(3, seed=1).clip, batch_of(3, seed=1).label, ("x", "y", "z")),

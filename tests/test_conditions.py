@@ -1,4 +1,4 @@
-"""Conditions besides attacks: any set of them is evaluated, and what a condition does is checked."""
+"""Conditions besides attacks: any set of them is evaluated; what a condition does is checked."""
 
 from typing import final
 

@@ -26,7 +26,7 @@ def defend(prepared: Path, runs: Path, *more: str) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def defended(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs of MinSim under its worst adaptive attack, and of the undefended model it is compared with."""
+    """The runs of MinSim under its worst adaptive attack, and of the undefended model beside it."""
     runs = tmp_path_factory.mktemp("defended")
     done = run_script(*defend(prepared, runs, "defense=minsim", "threat.visual=20"))
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Embeddings of finished runs: of the clips that the run was scored on; and the report's charts of them."""
+"""Embeddings of the clips that finished runs were scored on; the report's charts of them."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What makes evaluations faster: options that round otherwise, batch sizes from memory, and no waiting for the GPU."""
+"""Faster evaluations: other rounding, batch sizes from memory, and no waiting for the GPU."""
 
 from pathlib import Path
 from types import SimpleNamespace

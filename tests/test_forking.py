@@ -1,4 +1,4 @@
-"""The fork server of the tests: a program in a fork has to look like one in a process of its own."""
+"""The tests' fork server: a program in a fork has to look like one in a process of its own."""
 
 import os
 import signal
@@ -46,7 +46,8 @@ def test_exit_handlers_and_threads_are_waited_for() -> None:
 
 def test_folder_environment_and_modules_stay_in_their_fork(tmp_path: Path) -> None:
     code = (
-        "import os, sys; print(os.getcwd(), os.environ.get('COLOR'), 'this' in sys.modules, sys.argv);"
+        "import os, sys;"
+        "print(os.getcwd(), os.environ.get('COLOR'), 'this' in sys.modules, sys.argv);"
         "os.chdir('/'); os.environ['COLOR'] = 'red'; sys.modules['this'] = sys"
     )
     first = forking.run("-c", code, "a", "b c", cwd=tmp_path, env={"COLOR": "blue"})
@@ -65,7 +66,8 @@ def test_a_script_finds_its_neighbors_and_its_name(tmp_path: Path) -> None:
 
 def test_a_fork_has_the_libraries_but_none_of_our_modules_and_one_thread() -> None:
     code = (
-        "import sys, threading, torch; loaded = set(sys.modules); print({'avrobust', 'tests'} & loaded,"
+        "import sys, threading, torch; loaded = set(sys.modules);"
+        "print({'avrobust', 'tests'} & loaded,"
         "'pytorch_lightning' in loaded, torch.get_num_threads(), threading.active_count())"
     )
     assert forking.run("-c", code).stdout == "set() True 1 1\n"
@@ -105,7 +107,10 @@ def test_a_program_that_takes_too_long_is_killed(tmp_path: Path) -> None:
 
 
 def test_the_server_ends_with_its_client() -> None:
-    program = "import psutil; print(psutil.Process().parents()[1].cmdline()[1:2], psutil.Process().parents()[1].pid)"
+    program = (
+        "import psutil; server = psutil.Process().parents()[1];"
+        "print(server.cmdline()[1:2], server.pid)"
+    )
     code = (
         "import os, sys; from tests import forking; forking.LIBRARIES = ();"
         f"print(forking.run('-c', {program!r}).stdout, flush=True); os._exit(0)"

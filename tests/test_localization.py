@@ -1,4 +1,4 @@
-"""Where a model looks: attention, metrics on maps made by hand, boxes, and the command from a run to the page."""
+"""Where a model looks: attention, metrics on maps made by hand, boxes, from a run to the page."""
 
 import re
 import shutil

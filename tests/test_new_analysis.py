@@ -1,4 +1,4 @@
-"""An analysis that a package of one's own brings: its command, its file, its chart and its section."""
+"""An analysis that a package of one's own brings: its command, file, chart and section."""
 
 import json
 from pathlib import Path

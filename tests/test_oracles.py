@@ -1,7 +1,8 @@
-"""Our attacks against other libraries', on one modality (torchattacks, foolbox) and on both at once: ART, AutoAttack.
+"""Our attacks against other libraries'.
 
-AutoAttack's batches are not what they seem to be (a clip's result depends on the others), so its
-clips come one by one.
+On one modality these are torchattacks and foolbox, on both at once ART and AutoAttack. AutoAttack's
+batches are not what they seem to be (a clip's result depends on the others), so its clips come one
+by one.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,10 @@ def model() -> AVClassifier:
 
 
 class Frames(nn.Module):
-    """The model on pictures alone, as image libraries want it: (N, 3, H, W) in [0, 1], each with its own sound."""
+    """The model on pictures alone, as image libraries want it.
+
+    (N, 3, H, W) in [0, 1], each with its own sound.
+    """
 
     def __init__(self, model: AVClassifier, audio: Tensor) -> None:
         super().__init__()
@@ -53,7 +57,10 @@ class Frames(nn.Module):
 
 
 class Sounds(nn.Module):
-    """The model on sounds alone, folded to pictures in [0, 1]: (N, 1, 64, 64) <- (N, 1, 4096) in [-1, 1]."""
+    """The model on sounds alone, folded to pictures in [0, 1].
+
+    (N, 1, 64, 64) <- (N, 1, 4096) in [-1, 1].
+    """
 
     def __init__(self, model: AVClassifier, visual: Tensor) -> None:
         super().__init__()
@@ -229,7 +236,7 @@ AA_STEPS = 30
 
 
 def one(model: AVClassifier, threat: Threat, i: int) -> Problem:
-    """A clip alone, with the model's own answer as its label: AutoAttack skips what is wrong already."""
+    """A clip alone, labeled with the model's own answer: AutoAttack skips what is wrong already."""
     clip = take(BATCH.clip, torch.tensor([i]))
     ranked = model(clip).argsort(1, descending=True)
     generators = [torch.Generator().manual_seed(7)]
@@ -259,7 +266,10 @@ def official(
 
 
 def highest(problem: Problem) -> Clip:
-    """The iterate with the highest loss of one run of ours: what it fools with has the highest DLR anyhow."""
+    """The iterate with the highest loss of one run of ours.
+
+    What it fools with has the highest DLR anyhow.
+    """
     return APGD(AA_STEPS)._ascend(problem)
 
 
@@ -292,7 +302,7 @@ def test_apgd_in_l2_equals_autoattack(of_five: AVClassifier) -> None:
 
 @pytest.mark.parametrize("loss", ["ce", "dlr"])
 def test_apgd_on_both_at_once_equals_autoattack(loss: str, of_five: AVClassifier) -> None:
-    # On one vector of both inputs in [0, 1], where the sound's eps is half of what it is in [-1, 1].
+    # On one vector of both inputs in [0, 1], where the sound's eps is half of that in [-1, 1].
     # Mapping the sound to there rounds, which may turn the sign of a gradient that is almost zero:
     # how often depends on where in memory the tensors lie.
     eps = 2 / 255

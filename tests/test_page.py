@@ -1,4 +1,4 @@
-"""Findings and the page, from result files, without running anything. In a browser: test_browser.py."""
+"""Findings and the page, from result files, without any run. In a browser: test_browser.py."""
 
 import shlex
 import subprocess

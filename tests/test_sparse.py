@@ -136,7 +136,7 @@ def test_a_step_that_diverges_is_refused(solver: type[ReleasedISTA | SpectralIST
 def restorer(bank: Bank, gradient: str, **settings: float) -> Restorer:
     solver = ADMM(gap=1e-6, max_iterations=3000)
     options = {"weight": WEIGHT, "mixing": 0.5, **settings}
-    made = Restorer("audio", len(bank.atoms), solver, gradient=gradient, **options)  # type: ignore[arg-type]
+    made = Restorer("audio", len(bank.atoms), solver, gradient=gradient, **options)
     made.fill(bank.atoms.T)
     return made
 
@@ -147,7 +147,7 @@ def pulled_back(made: Restorer, features: Tensor, vectors: Tensor) -> Tensor:
 
 
 def test_the_implicit_gradient_is_the_unrolled_one_and_that_of_finite_differences() -> None:
-    """Both in float64 and near convergence, as the unrolled gradient converges more slowly than the code."""
+    """In float64 and near convergence, as the unrolled gradient converges slower than the code."""
     bank, features = problem(clips=5)
     features, rng = features.double(), torch.Generator().manual_seed(2)
     vectors, direction = (torch.randn(features.shape, generator=rng).double() for _ in range(2))

@@ -1,4 +1,4 @@
-"""The smallest budgets that fool: of known models exactly, of real ones as the plain attack finds them."""
+"""The smallest budgets that fool: exactly of known models, of real ones as PGD finds them."""
 
 import csv
 from dataclasses import replace
@@ -35,7 +35,10 @@ def moved(clip: Clip) -> tuple[Tensor, Tensor]:
 
 
 def needs(audio: float, visual: float, *, either: bool = False) -> object:
-    """A model that errs once the changes, each as a share of what it takes, add up to 1, or one of them is 1."""
+    """A model that errs once the changes add up to 1, or, with `either`, once one of them is 1.
+
+    Each change counts as a share of what it takes.
+    """
 
     def model(clip: Clip) -> Tensor:
         a, v = (x / enough for x, enough in zip(moved(clip), (audio, visual), strict=True))
@@ -54,7 +57,7 @@ PGD1 = PGD(1, 1.0)
 
 
 def test_the_smallest_budgets_of_a_model_that_is_known() -> None:
-    found = smallest_budgets(needs(0.2, 0.4), [ZEROS], PGD1, LARGEST, levels=8, grid=4)  # type: ignore[arg-type]
+    found = smallest_budgets(needs(0.2, 0.4), [ZEROS], PGD1, LARGEST, levels=8, grid=4)
     assert found.keys == ("a", "b", "c")
     # In steps of 0.05: 0.2 of the sound, 0.4 of the frames, 0.15 of each (0.75 + 0.375 > 1, 0.1 of
     # each is not enough).
@@ -67,7 +70,7 @@ def test_the_smallest_budgets_of_a_model_that_is_known() -> None:
 
 
 def test_what_no_budget_fools_and_what_errs_already() -> None:
-    out_of_reach = smallest_budgets(needs(9, 9), [ZEROS], PGD1, LARGEST, levels=4, grid=2)  # type: ignore[arg-type]
+    out_of_reach = smallest_budgets(needs(9, 9), [ZEROS], PGD1, LARGEST, levels=4, grid=2)
     assert all((x == 5).all() for x in out_of_reach.first_level.values())
     assert (out_of_reach.frontier == 3).all()
     wrong = smallest_budgets(
@@ -101,7 +104,7 @@ def test_it_agrees_with_the_attack_at_every_budget() -> None:
     found = smallest_budgets(model, [batch], PGD(4, 0.5), largest, levels=4, grid=grid)
     assert found.frontier.unique().numel() > 2
     for i, j in product(range(grid + 1), repeat=2):
-        eps = (largest.audio.eps * i / grid, largest.visual.eps * j / grid)  # type: ignore[union-attr]
+        eps = (largest.audio.eps * i / grid, largest.visual.eps * j / grid)
         threat = Threat(
             *(replace(b, eps=e) if e else None for b, e in zip(largest.budgets, eps, strict=True))
         )  # type: ignore[type-var]

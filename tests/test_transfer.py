@@ -1,4 +1,4 @@
-"""Clips made on one model and shown to another: the attack, the other model's config, and the command."""
+"""Clips made on one model and shown to another: attack, the other model's config, command."""
 
 from dataclasses import replace
 from pathlib import Path

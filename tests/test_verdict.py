@@ -1,4 +1,7 @@
-"""Does the verdict find defenses that only hide their gradients, in either modality, and leave honest models alone?"""
+"""Does the verdict find defenses that only hide their gradients, in either modality?
+
+And does it leave honest models alone?
+"""
 
 import csv
 from collections.abc import Callable
@@ -108,7 +111,7 @@ def test_one_draw_is_the_attack_itself_and_a_loss_of_its_own_is_refused() -> Non
 
 def test_av_auto_breaks_what_only_saturates() -> None:
     model, threats = planted("visual", lambda x: x, saturated), {"visual": BROAD["visual"]}
-    records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)  # type: ignore[arg-type]
+    records = evaluate(model, [BATCH], AVAuto(steps=10, targets=1, queries=1), threats)
     assert summarize(records).accuracy["visual"] <= 25
     assert set(success_by_attack(by_condition(records)["visual"])) == {"apgd_t"}
 
@@ -153,10 +156,10 @@ def record(correct: bool, by: str = "") -> Record:
 def test_a_black_box_or_a_transferred_clip_that_beats_gradients_is_suspicious() -> None:
     model, threats = trained(adversarially=True), {"audio": THREATS["audio"]}
     few = [record(False, "apgd_ce")] * 5 + [record(True)] * 5
-    assert judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 60.0})).trusted  # type: ignore[arg-type]
-    square = judge(model, [BATCH], threats, [record(False, "square")] * 5 + [record(True)] * 5)  # type: ignore[arg-type]
+    assert judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 60.0})).trusted
+    square = judge(model, [BATCH], threats, [record(False, "square")] * 5 + [record(True)] * 5)
     assert square.reasons == ("audio: Square fooled 5 of 10 clips that gradients could not",)
-    transfer = judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 10.0}))  # type: ignore[arg-type]
+    transfer = judge(model, [BATCH], threats, few, context=Context(transfer={"audio": 10.0}))
     assert transfer.reasons == (
         "audio: clips made on another model leave 1 of 10, those made on this one 5",
     )
@@ -166,7 +169,7 @@ def test_optimization_at_inference_wants_an_adaptive_attack() -> None:
     model, threats = trained(adversarially=True), {"audio": THREATS["audio"]}
 
     def verdict(adaptive: bool) -> VerdictResult:
-        return judge(model, [BATCH], threats, context=Context(optimizes=True, adaptive=adaptive))  # type: ignore[arg-type]
+        return judge(model, [BATCH], threats, context=Context(optimizes=True, adaptive=adaptive))
 
     assert verdict(True).trusted
     assert verdict(False).reasons == (

@@ -1,4 +1,4 @@
-"""Tiny models that really recognize something, for tests that ask whether a verdict is right about them."""
+"""Tiny models that really recognize something, to test whether a verdict is right about them."""
 
 from functools import cache
 

@@ -4,7 +4,10 @@ from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """Bad input. The message is one line that names the file or key and says what to do; the exit status is 2."""
+    """Bad input; the exit status is 2.
+
+    The message is one line that names the file or key and says what to do.
+    """
 
 
 def did_you_mean(name: str, choices: list[str]) -> str:

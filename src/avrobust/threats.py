@@ -16,8 +16,7 @@ from avrobust.types import IMAGENET_STD, Clip, Modality
 Units = Literal["imagenet", "pixel"]
 Norm = Literal["linf", "l2"]
 
-# Float32 cannot hold clean + eps exactly: a projected value may be measured this far outside, in
-# input values.
+# Float32 cannot hold clean + eps exactly: a projection may lie this far outside, in input values.
 TOLERANCE = 1e-6
 L2_TOLERANCE = 1e-3  # share of eps; many such rounding errors add up in an L2 norm
 
@@ -55,8 +54,7 @@ class Budget:
 
     def scale(self, x: Tensor) -> Tensor:
         """The size of one unit, broadcastable to audio (B, 1, S) or frames (B, T, 3, H, W)."""
-        # Not torch.tensor(..., device=): a copy from the host would make every step wait for the
-        # GPU.
+        # Not torch.tensor(..., device=): its copy from the host makes every step wait for the GPU.
         scale = torch.stack([x.new_full((), unit) for unit in self.unit])
         return scale if len(self.unit) == 1 else scale[:, None, None]
 
@@ -81,8 +79,7 @@ class Budget:
         Returns:
             Offsets of the shape of `clean`, in input values.
         """
-        # Drawn on the CPU, clip by clip, so that the device and the batch's composition change
-        # nothing.
+        # Drawn on the CPU, clip by clip: neither the device nor the batch's other clips matter.
         draw = torch.rand if self.norm == "linf" else torch.randn
         shape, dtype = clean.shape[1:], clean.dtype
         noise = torch.stack([draw(shape, generator=g, dtype=dtype) for g in generators])

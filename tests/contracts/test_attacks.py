@@ -18,7 +18,10 @@ SOUND = model_for(classes=CLASSES)
 
 
 def _batch() -> Batch:
-    """Six clips of which the model recognizes every other one: attacks treat the two kinds differently."""
+    """Six clips of which the model recognizes every other one.
+
+    Attacks treat the two kinds differently.
+    """
     batch = batch_of(6, seed=3)
     with torch.no_grad():
         said = SOUND(batch.clip).argmax(1)
@@ -44,7 +47,7 @@ def run(
     keys = [BATCH.key[i] for i in torch.arange(6)[which].tolist()]
     clip = Clip(BATCH.clip.audio[which], BATCH.clip.visual[which])
     generators = [generator(0, "test", key) for key in keys]
-    return attack(model, clip, BATCH.label[which], threat, generators=generators)  # type: ignore[arg-type]
+    return attack(model, clip, BATCH.label[which], threat, generators=generators)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

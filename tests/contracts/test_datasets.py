@@ -22,7 +22,10 @@ SIZES = ("dataset.image_size=16", "dataset.audio_samples=1000")
 
 
 def tiny_tree(root: Path, lists: Path, list_name: str, classes: list[str]) -> None:
-    """Two clips a class and split, silent apart from the class's number, and one overlap between train and test."""
+    """Two clips a class and split, silent apart from the class's number.
+
+    Train and test overlap in one clip.
+    """
     for split in SPLITS:
         entries = [Entry(name, f"{split}{i}", 16) for name in classes for i in range(2)]
         for entry in entries:

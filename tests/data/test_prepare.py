@@ -142,7 +142,7 @@ def test_a_crashing_decoder_costs_its_own_clips(videos: Path, tmp_path: Path, mo
 
 
 def row(label: str, stem: str, split: str, status: str) -> ManifestRow:
-    return ManifestRow(f"{label}/{stem}", label, stem, split, 8, 11_025, status, "", 1, 1)  # type: ignore[arg-type]
+    return ManifestRow(f"{label}/{stem}", label, stem, split, 8, 11_025, status, "", 1, 1)
 
 
 def test_a_class_without_train_clips_left_gets_one_back() -> None:

@@ -76,7 +76,10 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_labels_are_read(tmp_path: Path) -> None:
-    text = '\ufeffsplit,path,label,note\nTrain,"a, b/ü.mp4",flute,x\nvalidation,c.webm,tuba,\ntest,./d/e.avi,flute,\n'
+    text = (
+        '\ufeffsplit,path,label,note\nTrain,"a, b/ü.mp4",flute,x\n'
+        "validation,c.webm,tuba,\ntest,./d/e.avi,flute,\n"
+    )
     assert read_labels(write(tmp_path / "labels.csv", text)) == [
         LabelsRow(PurePosixPath("a, b/ü.mp4"), "flute", "train"),
         LabelsRow(PurePosixPath("c.webm"), "tuba", "val"),

@@ -260,7 +260,8 @@ def test_sound_follows_the_score(label: str) -> None:
 def test_a_killed_run_leaves_no_half_clip_and_goes_on(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from avrobust.synthetic.generate import generate; "
-        f"generate(Path({str(tmp_path)!r}), clips={{'train': 400}}, seconds={SECONDS}, size={SIZE}, workers=1)"
+        f"generate(Path({str(tmp_path)!r}), clips={{'train': 400}}, seconds={SECONDS}, "
+        f"size={SIZE}, workers=1)"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as process:
         deadline = time.monotonic() + 60

@@ -1,4 +1,4 @@
-"""Axes of charts: their ticks, their limits, and the logarithmic axis of budgets that begins at 0."""
+"""Axes of charts: ticks, limits, and the logarithmic axis of budgets, which begins at 0."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Files of charts, which are drawn again only if their content or the code that draws them changed."""
+"""Files of charts. A chart is drawn again only if its content or the code behind it changed."""
 
 import hashlib
 import warnings

@@ -36,12 +36,17 @@ def scatter_chart(
         panels: one at least.
         columns: panels side by side on paper.
     """
-    present = sorted({label for panel in panels for label in panel.labels})
-    keys = tuple(Key(classes[label], class_look(label), line=False) for label in present)
-    drawn = [ChartPanel(panel.title, partial(_draw, tuple(classes), panel)) for panel in panels]
-    lines = max(panel.title.count("\n") + 1 for panel in panels)
-    height = PANEL_WIDTH + TITLE_LINE * lines
-    content = (tuple(classes), tuple(panels))
+    names = tuple(classes)
+    present: set[int] = set()
+    drawn = []
+    title_lines = 1
+    for panel in panels:
+        present.update(panel.labels)
+        drawn.append(ChartPanel(panel.title, partial(_draw, names, panel)))
+        title_lines = max(title_lines, panel.title.count("\n") + 1)
+    keys = tuple(Key(names[label], class_look(label), line=False) for label in sorted(present))
+    height = PANEL_WIDTH + TITLE_LINE * title_lines
+    content = (names, tuple(panels))
     return Chart(title, content, drawn, keys, PANEL_WIDTH, height, columns, same_y=False)
 
 
@@ -54,13 +59,22 @@ def _draw(classes: Sequence[str], panel: ScatterPanel, axes: "Axes", notes: Note
         spine.set(visible=True, color=light("rule"))
     if not panel.points:
         axes.text(0.5, 0.5, "none", ha="center", transform=axes.transAxes, color=light("soft"))
+    size = SIZE * float(rcParams["lines.markersize"])
     for label in sorted(set(panel.labels)):
-        chosen = [i for i, other in enumerate(panel.labels) if other == label]
-        across = [panel.points[i][0] for i in chosen]
-        up = [panel.points[i][1] for i in chosen]
+        across, up = _points_of(label, panel)
         style = line_style(class_look(label), line=False)
-        size = SIZE * float(rcParams["lines.markersize"])
+        style["ms"] = size
         # A cross is nothing but edges; the others have a thin one.
-        edge = CROSS_EDGE if style["marker"] == "x" else EDGE
-        drawn = axes.plot(across, up, alpha=0.85, **{**style, "ms": size, "mew": edge})
+        style["mew"] = CROSS_EDGE if style["marker"] == "x" else EDGE
+        drawn = axes.plot(across, up, alpha=0.85, **style)
         notes.add(drawn[0], [Note(classes[label])])
+
+
+def _points_of(label: int, panel: ScatterPanel) -> tuple[list[float], list[float]]:
+    """The points of one class: across and up."""
+    across, up = [], []
+    for point, other in zip(panel.points, panel.labels, strict=True):
+        if other == label:
+            across.append(point[0])
+            up.append(point[1])
+    return across, up

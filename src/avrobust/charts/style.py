@@ -1,4 +1,7 @@
-"""The look of charts: colors that the color-blind can tell apart, markers, sizes; light and dark."""
+"""The look of charts, light and dark: colors, markers and sizes.
+
+The color-blind can tell the colors apart.
+"""
 
 from pathlib import Path
 from typing import Any, Literal, NamedTuple

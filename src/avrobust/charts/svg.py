@@ -47,7 +47,10 @@ def figure_svg(figure: "Figure", notes: Mapping[str, Sequence[Note]], label: str
 
 
 class SvgRenderer(RendererBase):
-    """Collects the elements of an SVG; clipping is ignored, as the charts' limits hold their data."""
+    """Collects the elements of an SVG.
+
+    It ignores clipping, as the charts' limits hold their data.
+    """
 
     def __init__(self, width: float, height: float, notes: Mapping[str, Sequence[Note]]) -> None:
         super().__init__()
@@ -135,7 +138,8 @@ class SvgRenderer(RendererBase):
             # Browsers have other fonts than matplotlib: the text is held where it is aligned.
             x, y = self._anchored(x, y, angle, mtext)
             anchor = ANCHORS[mtext.get_horizontalalignment()]
-        place = f' x="{coordinate(x)}" y="{coordinate(y)}" font-size="{coordinate(prop.get_size_in_points())}"'
+        size = coordinate(prop.get_size_in_points())
+        place = f' x="{coordinate(x)}" y="{coordinate(y)}" font-size="{size}"'
         if angle:
             anchor += f' transform="rotate({coordinate(-angle)} {coordinate(x)} {coordinate(y)})"'
         classes: list[str] = []
@@ -144,7 +148,7 @@ class SvgRenderer(RendererBase):
         self.parts.append(f"<text{place}{anchor}{class_attribute(classes)}{fill}>{content}</text>")
 
     def _anchored(self, x: float, y: float, angle: float, text: "Text") -> tuple[float, float]:
-        """Where a line of text is aligned: its anchor, moved across the line to the line's height."""
+        """Where a text is aligned: its anchor, moved across the line to the line's height."""
         anchor = text.get_transform().transform(text.get_unitless_position())
         turned = np.deg2rad(angle)
         across = np.array([np.sin(turned), np.cos(turned)])

@@ -22,7 +22,10 @@ LAUNCHER = "hydra/launcher"
 
 
 def job(task: "Task", config: DictConfig) -> None:
-    """Runs one task on the composed config, or shows the result of the finished run that the config describes."""
+    """Runs one task on the composed config.
+
+    If the config describes a finished run, its result is shown instead.
+    """
     hydra = HydraConfig.get()
     multirun = hydra.mode == RunMode.MULTIRUN
     work = partial(_work, task, config, hydra, multirun=multirun)
@@ -61,7 +64,8 @@ def _validate(experiment: "Experiment", *, multirun: bool) -> None:
     """Refuses what cannot work, before any work.
 
     Raises:
-        UserError: a value does not fit, the logger cannot be had, or the multirun would start itself again.
+        UserError: a value does not fit, the logger cannot be had, or the multirun would start
+            itself again.
     """
     from avrobust.experiments.build import check
     from avrobust.tracking.loggers import build_tracker
@@ -70,7 +74,7 @@ def _validate(experiment: "Experiment", *, multirun: bool) -> None:
     build_tracker(experiment)
     if multirun and not experiment.execution.one_device:
         raise UserError(
-            f"trainer.devices={experiment.execution.devices}: a multirun gives each job one device, as "
-            "Lightning's DDP would start the whole multirun again in every process; train this model "
-            "in a plain run first"
+            f"trainer.devices={experiment.execution.devices}: a multirun gives each job one "
+            "device, as Lightning's DDP would start the whole multirun again in every process; "
+            "train this model in a plain run first"
         )

@@ -1,4 +1,4 @@
-"""What train.py, attack.py and defend.py share: starting Hydra, and an exit status for everything."""
+"""What train.py, attack.py and defend.py share: Hydra's start, an exit status for every end."""
 
 import os
 import sys

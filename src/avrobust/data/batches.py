@@ -1,4 +1,7 @@
-"""Batches of a prepared data set outside of Lightning: of a split in its order, and of the training clips once."""
+"""Batches of a prepared data set outside of Lightning.
+
+They hold the clips of a split in its order, or the training clips once.
+"""
 
 from collections.abc import Iterator
 from typing import final
@@ -16,7 +19,8 @@ KEPT_BYTES = 2**30  # of a split that is kept in memory
 class SplitBatches:
     """The batches of one split in order, and afterwards the clips that could not be read.
 
-    A split that fits in memory is read once for all passes over it in one process: conditions, objectives, jobs.
+    A split that fits in memory is read once for all passes over it in one process: conditions,
+    objectives, jobs.
 
     Args:
         data: the data set.

@@ -10,8 +10,11 @@ from avrobust.data.layout import Format
 from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.types import Clip
 
-SHARE = 0.5  # of the free memory: other processes, the allocator's gaps and the convolutions' workspace need some too
-COPIES = 12  # of the clips in an iterative attack: clean, adversarial, gradients, momentum, the worst so far, ...
+# Of the free memory: other processes, the allocator's gaps and the convolutions' workspace need
+# some too.
+SHARE = 0.5
+# Of the clips in an iterative attack: clean, adversarial, gradients, momentum, the worst so far ...
+COPIES = 12
 LARGEST = {"cpu": 32, "cuda": 1024}  # more gains nothing
 
 
@@ -35,10 +38,11 @@ def choose_batch_size(
 
 
 def bytes_of_a_clip(model: AVClassifier, form: Format) -> int:
-    """What the gradient of one clip keeps in memory: the activations saved for the backward pass, and the attack's own.
+    """How much memory the gradient of one clip needs.
 
-    Counted in the encoders, on a clip of zeros, on the CPU; the activations' gradients are taken to
-    need as much again.
+    It is the memory of the activations saved for the backward pass, and the attack's own. The
+    activations are counted in the encoders, on a clip of zeros, on the CPU; their gradients are
+    taken to need as much again.
 
     Raises:
         RuntimeError: the model cannot take clips of this size.

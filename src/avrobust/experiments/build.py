@@ -69,7 +69,8 @@ def check_option(path: str, option: Option) -> None:
     """
     target = locate(path, option.target)
     parameters = inspect.signature(target).parameters
-    hints = get_type_hints(target.__init__ if isinstance(target, type) else target)  # type: ignore[misc]
+    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
+    hints = get_type_hints(function)
     for name in (*option.values, *option.parts):
         if name not in parameters:
             raise UserError(f"{path}.{name}: no such key{did_you_mean(name, list(parameters))}")

@@ -1,4 +1,7 @@
-"""From a composed Hydra config to a checked `Experiment`: the one place that looks keys of a config up."""
+"""From a composed Hydra config to a checked `Experiment`.
+
+No other place looks keys of a config up.
+"""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -78,7 +81,8 @@ def number(key: str, value: object) -> float:
 def _resolve(config: DictConfig) -> Node:
     """The config as plain values, interpolations resolved."""
     if "eps" in config:
-        config = OmegaConf.merge(config, {"eps": number("eps", config.eps)})  # type: ignore[assignment]
+        eps = number("eps", config.eps)
+        config = OmegaConf.merge(config, {"eps": eps})  # type: ignore[assignment]
     try:
         node = OmegaConf.to_container(config, resolve=True, throw_on_missing=True, enum_to_str=True)
     except MissingMandatoryValue as error:

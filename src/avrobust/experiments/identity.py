@@ -1,7 +1,7 @@
 """The identity of a run: a readable prefix and a hash of what was chosen and of its values.
 
-The hash knows no import path, so that moving a class moves no run. The data's place is not in it; a fingerprint of the
-data's content takes its place.
+The hash knows no import path, so that moving a class moves no run. The data's place is not in it; a
+fingerprint of the data's content takes its place.
 """
 
 import hashlib
@@ -78,7 +78,10 @@ def run_id(experiment: Experiment, fingerprint: str) -> str:
 
 
 def _defense_identity(defense: Option, task: Task) -> dict[str, Any]:
-    """A defense with a base has two stages anyway: `match_epochs` is then a matter of the comparison alone."""
+    """What of a defense can change a number; `match_epochs` is left out where it cannot.
+
+    A defense with a base has two stages anyway; `match_epochs` then affects the comparison alone.
+    """
     matters = defense.values.get("match_epochs") and (
         "base" not in defense.parts or task == "defend"
     )

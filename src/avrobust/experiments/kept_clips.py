@@ -1,7 +1,8 @@
 """The few clips that a run keeps as they were attacked, to look at and listen to: reading them.
 
 examples.npz  keys (K), conditions (C); frames (K,3,H,W) uint8, the middle frame; audio (K,S) int16;
-    visual_change (C,K,3,H,W) and audio_change (C,K,S) int8, to be multiplied by visual_scale and audio_scale (C,K)
+    visual_change (C,K,3,H,W) and audio_change (C,K,S) int8, to be multiplied by visual_scale and
+    audio_scale (C,K)
 examples.csv  a row a clip and condition: label, prediction, confidence, loss, measured distances
 """
 
@@ -76,7 +77,7 @@ def records_of(folder: Path, key: str) -> dict[str, dict[str, str]]:
 
 
 def read_columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
-    """Some columns, two at least, of an examples.csv. On many small files csv is faster than pandas."""
+    """Two or more columns of an examples.csv. On many small files csv is faster than pandas."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         header = next(rows)
@@ -84,7 +85,7 @@ def read_columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
 
 
 def magnification(change: Array, half: float) -> float:
-    """What a change is multiplied by to reach `half`, rounded down to two digits; 0 if there is no change."""
+    """The factor by which a change reaches `half`, rounded down to two digits; 0 for no change."""
     largest = float(np.abs(change).max())
     if largest == 0:
         return 0.0

@@ -59,10 +59,13 @@ def read_result(folder: Path) -> Result | None:
 
 
 def read_evaluations(runs: Path) -> tuple[list[EvaluationResult], list[Unreadable]]:
-    """The results of all finished attacks, undefended models first, and the files that cannot be read.
+    """Reads the results of all finished attacks.
 
     Args:
         runs: the folder of all runs.
+
+    Returns:
+        The results, undefended models first, and the files that cannot be read.
     """
     results: list[EvaluationResult] = []
     unreadable: list[Unreadable] = []
@@ -93,8 +96,8 @@ def _parse(content: Any) -> Result:
         raise ResultError("damaged: not a result")
     if content.get("schema") != SCHEMA:
         raise ResultError(
-            f"written by another version of avrobust (schema {content.get('schema')}, not {SCHEMA}); "
-            "run its command again"
+            f"written by another version of avrobust (schema {content.get('schema')}, "
+            f"not {SCHEMA}); run its command again"
         )
     kind = TrainResult if content.get("task") == "train" else EvaluationResult
     try:

@@ -1,8 +1,10 @@
 """The folder of a run: its files, and whether it is finished.
 
-    <runs>/<task>/<run_id>/  config.yaml result.json examples.csv metrics.csv checkpoint.ckpt error.txt
+    <runs>/<task>/<run_id>/  config.yaml result.json examples.csv metrics.csv checkpoint.ckpt
+        error.txt
 
-The same experiment has the same folder from a plain run, a multirun or any launcher. result.json is whole or absent.
+The same experiment has the same folder from a plain run, a multirun or any launcher. result.json is
+whole or absent.
 """
 
 import json
@@ -69,9 +71,10 @@ class Run(NamedTuple):
 
     @contextmanager
     def claim(self, *, force: bool) -> Iterator[Result | None]:
-        """Waits until nobody else works on this run, then yields its result, or None if there is work to do.
+        """Waits until nobody else works on this run, then yields its result.
 
-        A failure is written to error.txt and raised again; a success removes that file.
+        It yields None if there is work to do. A failure of that work is written to error.txt and
+        raised again; a success removes that file.
 
         Args:
             force: forget a finished result.
@@ -158,7 +161,7 @@ def _describe(error: Exception) -> str:
 
 
 def _git_state() -> str | None:
-    """The commit of the code, with a "+" if files were changed since; None outside a git checkout."""
+    """The code's commit, with a "+" if files were changed since; None outside a git checkout."""
     package = str(Path(__file__).parent)
     command = ["git", "-C", package, "describe", "--always", "--abbrev=40", "--dirty=+"]
     try:

@@ -1,4 +1,7 @@
-"""The root of the configs: its keys and their types. Imports nothing heavy, so that --help answers at once."""
+"""The root of the configs: its keys and their types.
+
+This module imports nothing heavy, so that --help answers at once.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +14,10 @@ from avrobust.training.recipe import Recipe
 
 @dataclass
 class TrainConfig:
-    """Keys of `python train.py`. Groups are checked against the signature of what they build (see `config`)."""
+    """Keys of `python train.py`.
+
+    Groups are checked against the signature of what they build (see `config`).
+    """
 
     dataset: Any = MISSING
     audio: Any = MISSING

@@ -1,7 +1,8 @@
 """A checked config as typed values: which model, which attack, and how the work is done.
 
-The three parts differ in what depends on them. `ModelSettings` decides the weights of a model, `AttackSettings` the
-numbers of an evaluation; `Execution` changes no number, so that it is in no run's identity.
+The three parts differ in what depends on them. `ModelSettings` decides the weights of a model,
+`AttackSettings` the numbers of an evaluation; `Execution` changes no number, so that it is in no
+run's identity.
 """
 
 from dataclasses import dataclass, field, replace
@@ -50,8 +51,9 @@ class ModelSettings:
     def stage_before(self) -> "ModelSettings | None":
         """The model whose weights the training starts from; None if these are random.
 
-        A defense with a `base` starts from the model that `base` trained. A defense of one stage with `match_epochs`
-        starts from its own trained model, so that both sides of a comparison are trained for as long.
+        A defense with a `base` starts from the model that `base` trained. A defense of one stage
+        with `match_epochs` starts from its own trained model, so that both sides of a comparison
+        are trained for equally long.
         """
         if base := self.defense.parts.get("base"):
             return replace(self, defense=base)
@@ -137,7 +139,10 @@ class Experiment:
 
 
 def attack_name(model: ModelSettings, attack: AttackSettings) -> str:
-    """The attack as tables call it: "pgd", "pgd amp", "pgd to next" with a target, "pgd from sum" with a source."""
+    """The attack as tables call it.
+
+    For example "pgd" or "pgd amp", "pgd to next" with a target, "pgd from sum" with a source.
+    """
     words = [attack.attack.name]
     for shortcut in ("amp", "compile"):
         if getattr(attack, shortcut):

@@ -1,7 +1,9 @@
-"""What a multirun leaves on disk about itself, so that anyone can see what is done, running, failed and left.
+"""What a multirun leaves on disk about itself.
 
-    <runs>/sweeps/<name>-<hash of its jobs>/  sweep.json (its jobs), 0.json, 1.json ... (what became of each),
-        0.txt ... (where a job broke off, if that was not the user's mistake)
+Anyone can see from it what is done, running, failed and left.
+
+    <runs>/sweeps/<name>-<hash of its jobs>/  sweep.json (its jobs), 0.json, 1.json ... (what became
+        of each), 0.txt ... (where a job broke off, if that was not the user's mistake)
 
 The same command has the same folder. The numbers are not here: a job's record names the folder of
 its run.
@@ -106,7 +108,10 @@ current: Sweep | None = None  # the one that this process has begun
 
 @final
 class Records(Callback):
-    """Hydra's callback: writes down what a multirun is made of before its first job, and tells its jobs where."""
+    """Hydra's callback: writes down the jobs of a multirun before the first one starts.
+
+    It also tells the jobs where that is.
+    """
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         global current
@@ -137,7 +142,10 @@ def record(
     number: int,
     explain: Callable[[Exception], str],
 ) -> None:
-    """Runs one job of a multirun and writes down what became of it; its failure is kept there and stops no other."""
+    """Runs one job of a multirun and writes down what became of it.
+
+    A failure of the job is written down as well and stops no other job.
+    """
     sweep = read_sweep(folder)
     job = sweep.fresh(number)._replace(state="running", started=time.time())
     job = job._replace(host=socket.gethostname(), pid=os.getpid())

@@ -1,6 +1,8 @@
-"""Robust accuracy by attack: who was fooled by whom, what the strongest attacks together leave, and what each costs.
+"""Robust accuracy by attack.
 
-An attack declares how strong it is meant to be (`Attack.kind`); a table needs a strong one.
+A table shows which attack fools which model, what the strongest attacks together leave, and what
+each attack costs. An attack declares how strong it is meant to be (`Attack.kind`); a table needs a
+strong one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,17 +22,18 @@ STRONG = ("strong", "black_box", "ensemble")
 WORST = "worst of all"  # a clip stands if it withstands every attack of the line
 COSTS = ("gradients", "queries", "seconds")
 FOOTNOTE = (
-    f"{WEAKER} more clips stand than under the strongest attack of the line, outside noise: this attack "
-    "overestimates robustness. Gradients and queries are the mean over the attacked conditions, seconds those of "
-    "the whole run."
+    f"{WEAKER} more clips stand than under the strongest attack of the line, outside noise: this "
+    "attack overestimates robustness. Gradients and queries are the mean over the attacked "
+    "conditions, seconds those of the whole run."
 )
 
 
 def by_attack(entries: Sequence[RunEntry], scores: Scores) -> Table | None:
-    """One line for each model and attacked condition, and what each attack costs; None without a strong attack.
+    """The table of robust accuracy by attack; None without a strong attack.
 
-    The attacks on models trained alike on the same data, under one threat, stand side by side, for the seeds that all
-    of them have.
+    It has one line for each model and attacked condition, and says what each attack costs. The
+    attacks on models trained alike on the same data, under one threat, stand side by side, for the
+    seeds that all of them have.
     """
     subjects: dict[str, list[RunEntry]] = {}
     for entry in entries:
@@ -194,7 +197,11 @@ class _Block:
         return "trusted"
 
     def cost(self, row: Row, name: str) -> float | None:
-        """Gradients or queries a clip, mean over the attacked conditions; or seconds a clip, of the whole run."""
+        """Gradients, queries or seconds a clip.
+
+        Gradients and queries are the mean over the attacked conditions, seconds those of the whole
+        run.
+        """
         values = []
         for entry in row.entries:
             if name == "seconds":

@@ -55,7 +55,7 @@ def command(result: EvaluationResult) -> str:
 
 
 def _values_set(experiment: Experiment, task: str) -> list[str]:
-    """The overrides of single values, without those that belong to a defense that this run has not."""
+    """The overrides of single values; without those of a defense if this run has none."""
     defended = experiment.model.defended
     foreign = ["hydra", "logger"]
     if not defended:

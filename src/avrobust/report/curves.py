@@ -49,7 +49,10 @@ class StrengthFigure(NamedTuple):
 
 
 def strength_figures(entries: Sequence[RunEntry]) -> list[StrengthFigure]:
-    """One for each data set, threat, attack and settings with a model that was attacked at two eps at least."""
+    """One figure for each data set, threat, attack and settings.
+
+    It needs a model that was attacked at two eps at least.
+    """
     groups: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in _strength_rows(entries):
         labels = row.labels

@@ -24,7 +24,7 @@ TICK_DISTANCE = 0.1  # share of the axis that ticks are apart at least
 
 
 def write_figures(entries: Sequence[RunEntry], folder: Path) -> None:
-    """Writes every chart that the runs are enough for; one that is there already and would be the same stays."""
+    """Writes every chart that the runs are enough for; a chart that would be the same stays."""
     charts = [*strength_charts(entries), *bar_charts(entries)]
     for analyzed in analyzed_runs(entries):
         charts += analyzed.analysis.charts(analyzed.runs)
@@ -33,7 +33,7 @@ def write_figures(entries: Sequence[RunEntry], folder: Path) -> None:
 
 
 def strength_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:
-    """Accuracy over eps: a chart for each data set, threat and attack, a panel for each condition."""
+    """Accuracy over eps: a chart for each data set, threat and attack; a panel a condition."""
     charts = []
     for figure in strength_figures(entries):
         charts.append(NamedChart(figure.name, _strength_chart(figure)))
@@ -41,7 +41,7 @@ def strength_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:
 
 
 def bar_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:
-    """Fusions and defenses: a group of bars for each row of a table, for each data set and threat."""
+    """Fusions and defenses, by data set and threat: a group of bars for each row of a table."""
     charts = []
     for layout in (TABLE2, TABLE3):
         charts += list(_bar_charts(layout, entries))
@@ -82,7 +82,7 @@ def _line_point(curve: Curve, place: int, grid: Sequence[float]) -> LinePoint:
 
 
 def _eps_axis(grid: Sequence[float]) -> Axis:
-    """A logarithmic axis of eps from 0 to 1; eps 0 stands at its left end, a step before the least eps."""
+    """A logarithmic axis of eps from 0 to 1; eps 0 is at its left end, a step before the others."""
     ticks = [Tick(0.0, "0")]
     for eps in grid:
         position = _position(eps, grid)

@@ -40,7 +40,10 @@ class Finding(NamedTuple):
 
 
 def findings(runs: Runs, scores: Scores) -> list[Finding]:
-    """The seven findings on these runs; unbounded and untrusted attacks are left out, and all but the test split."""
+    """The seven findings on these runs.
+
+    Unbounded attacks, untrusted attacks and all splits but the test split are left out.
+    """
     usable = []
     for entry in runs.entries:
         result = entry.result
@@ -136,7 +139,8 @@ RULES = (
     ),
     _Rule(
         "An attacked modality can pull the joint model below the other modality's own model",
-        "Concat with one modality attacked against the model that has only the other one. One attack is enough.",
+        "Concat with one modality attacked against the model that has only the other one. "
+        "One attack is enough.",
         _weakens,
         one_is_enough=True,
     ),
@@ -148,7 +152,8 @@ RULES = (
     ),
     _Rule(
         "MIM leaves no more than PGD, and PGD no more than FGSM",
-        "Avg over xA, xV, xAV of concat. Here MIM is bounded by eps (attack=mim); the paper's was not.",
+        "Avg over xA, xV, xAV of concat. Here MIM is bounded by eps (attack=mim); "
+        "the paper's was not.",
         _order,
     ),
     _Rule(
@@ -158,19 +163,24 @@ RULES = (
     ),
     _Rule(
         "MinSim and MinSim+ExFMem have RI > 0, and MinSim+ExFMem the highest",
-        "Clean accuracy + Avg of each against its undefended model's; of MinSim+ExFMem also against every other's.",
+        "Clean accuracy + Avg of each against its undefended model's; "
+        "of MinSim+ExFMem also against every other's.",
         _defenses,
     ),
     _Rule(
         "A unimodal model is safe where the attack misses it and collapses where it does not",
-        "Missed: against concat under the same attack. Hit: its clean accuracy against what is left.",
+        "Missed: against concat under the same attack. "
+        "Hit: its clean accuracy against what is left.",
         _unimodal_models,
     ),
 )
 
 
 def _one_model_each(entries: Sequence[RunEntry]) -> list[RunEntry]:
-    """The runs on one model for each name and seed, the one with the most runs: no attack is compared across two."""
+    """The runs on one model for each name and seed: the model with the most runs.
+
+    So no attack is compared across two models.
+    """
     models: dict[tuple[str, str, str, int], Counter[str]] = {}
     for entry in entries:
         models.setdefault(_model_key(entry), Counter())[entry.result.model] += 1
@@ -216,7 +226,10 @@ def _try(
 def _deciding(
     comparisons: Sequence[PairedTest], verdict: FindingVerdict, one_is_enough: bool
 ) -> PairedTest | None:
-    """Of those that say the same as the verdict the surest, if one alone is enough for it, or else the least sure."""
+    """The comparison that decides, of those that say the same as the verdict.
+
+    It is the surest one if one alone is enough for the verdict, or else the least sure one.
+    """
     same = [one for one in comparisons if one.verdict == verdict] or comparisons
     if verdict == "holds":
         alone = one_is_enough

@@ -1,4 +1,4 @@
-"""The lines of tables: our numbers, how far they are from the published ones, and what a reader has to know."""
+"""Lines of tables: our numbers, the differences from the published ones, and notes on them."""
 
 from collections.abc import Sequence
 
@@ -59,7 +59,7 @@ def _gain_texts(row: Row) -> dict[str, Text]:
 def difference_line(
     labels: dict[str, Text], row: Row, published: Published, conditions: Sequence[ConditionInfo]
 ) -> Line:
-    """Ours minus the published numbers, with a mark where a published number is outside our interval."""
+    """Ours minus the published numbers; a mark shows a published number outside our interval."""
     cells = {**labels, "source": Text("difference")}
     for condition in conditions:
         value = published.accuracy.get(condition.name)

@@ -66,7 +66,7 @@ class RunEntry:
 
     @property
     def single_modality_factor(self) -> float:
-        """How much larger the budget is where one modality is attacked alone; 1 if that cannot be told."""
+        """The factor on the budget where one modality is attacked alone; 1 if it cannot be told."""
         attacked = self.result.attacked
         joint = _with_modalities(attacked, 2)
         for condition in _with_modalities(attacked, 1):
@@ -77,7 +77,7 @@ class RunEntry:
 
     @property
     def attack_overrides(self) -> str:
-        """The settings of the attack that the command named, for example "queries=500, steps=50"."""
+        """The attack's settings that the command named, for example "queries=500, steps=50"."""
         named = []
         for override in self.result.experiment.execution.overrides:
             text = override.lstrip("+")
@@ -150,7 +150,7 @@ def _subject(result: EvaluationResult) -> str:
 
 
 def _with_settings(entries: list[RunEntry]) -> list[RunEntry]:
-    """The entries; those with the same labels are told apart by the settings in which they differ."""
+    """The entries; those with the same labels are told apart by the settings that differ."""
     by_labels: dict[Labels, list[RunEntry]] = {}
     for entry in entries:
         by_labels.setdefault(entry.labels, []).append(entry)
@@ -162,7 +162,7 @@ def _with_settings(entries: list[RunEntry]) -> list[RunEntry]:
 
 
 def _differences(entries: Sequence[RunEntry]) -> list[str]:
-    """Of each entry the settings that are not the same in all of them, for example "attack.steps=20"."""
+    """The settings of each entry that are not the same in all, for example "attack.steps=20"."""
     every = [_flat_settings(entry.result) for entry in entries]
     keys: dict[str, None] = {}
     for settings in every:
@@ -175,7 +175,7 @@ def _differences(entries: Sequence[RunEntry]) -> list[str]:
 
 
 def _flat_settings(result: EvaluationResult) -> dict[str, str]:
-    """What can tell apart two runs with the same labels; the seed cannot, as seeds are put together."""
+    """What can tell apart two runs with the same labels; not the seed, as seeds are joined."""
     settings = {}
     for key, value in flat(identity(result.experiment)):
         settings[key.removesuffix(".option")] = value

@@ -1,4 +1,4 @@
-"""Sound and pictures of one clip as small files that a browser shows, and what can be measured of their change."""
+"""Sound and pictures of one clip as small files for a browser, and measures of their change."""
 
 import io
 import math
@@ -39,7 +39,10 @@ def sound(audio: Array) -> str:
 
 
 def wave_factor(clean: Array, change: Array) -> float:
-    """1, 10, 100 and so on: what a change of a waveform is multiplied by to be seen beside it; 0 if there is none."""
+    """What a change of a waveform is multiplied by to be seen beside the waveform.
+
+    It is 1, 10, 100 and so on; 0 if there is no change.
+    """
     most, peak = float(np.abs(change).max()), float(np.abs(clean).max())
     return (
         0.0 if most == 0 else max(1.0, 10.0 ** math.ceil(math.log10(max(0.05 * peak, 1e-9) / most)))
@@ -59,7 +62,7 @@ def outline(audio: Array) -> str:
 
 
 def mel_change(before: Array, after: Array) -> str:
-    """How `mel` changes, on a log scale: orange for more energy, blue for less, clear for the same."""
+    """How `mel` changes, on a log scale: orange is more energy, blue less, clear the same."""
     floor = 1e-7 * max(before.max(), 1e-12)
     change = 10 * np.log10(np.maximum(after, floor) / np.maximum(before, floor)) / DECIBELS
     pixels = np.empty((*change.shape, 4), np.uint8)

@@ -39,7 +39,10 @@ def _comparison(result: EvaluationResult) -> list[str]:
 
 
 def _targeted(result: EvaluationResult) -> list[str]:
-    """How many clips a targeted attack brought to the wanted class, which is less than that the model errs."""
+    """How many clips a targeted attack brought to the wanted class.
+
+    These are fewer than the clips on which the model errs.
+    """
     shares = []
     for condition in result.conditions:
         success = condition.targeted_success
@@ -52,7 +55,10 @@ def _targeted(result: EvaluationResult) -> list[str]:
 
 
 def _transfer(result: EvaluationResult) -> list[str]:
-    """What clips made on the attacked model itself leave, for a row whose clips were made on another."""
+    """What clips made on the attacked model itself leave.
+
+    This is for a row whose clips were made on another model.
+    """
     own = result.white_box
     if own is None:
         return []

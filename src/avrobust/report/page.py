@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing else: no request leaves it, and it opens from disk."""
+"""The report as one HTML file that needs nothing else: it opens from disk and sends no request."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

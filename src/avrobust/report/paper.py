@@ -1,4 +1,4 @@
-"""The numbers that the paper published (Tian & Xu, CVPR 2021, Tables 1 to 3), each once, in paper.csv."""
+"""The paper's numbers (Tian & Xu, CVPR 2021, Tables 1 to 3), each once, in paper.csv."""
 
 import csv
 from functools import cache

@@ -1,4 +1,4 @@
-"""The runs of one data set under one threat at one eps, and the comparisons that are made among them."""
+"""The runs of one data set under one threat at one eps, and the comparisons among them."""
 
 from collections.abc import Callable, Sequence
 from typing import final
@@ -16,7 +16,8 @@ class Place:
 
     Args:
         entries: of one data set, threat and eps.
-        every: all usable runs; the undefended side of a comparison may have been trained for longer.
+        every: all usable runs; the undefended side of a comparison may have been trained for
+            longer.
         scores: of the runs.
     """
 
@@ -76,7 +77,10 @@ class Place:
         return self._side(f"{defense}, {_title(attack, measure)}", names, measure)
 
     def undefended(self, defended: Side | None) -> Side | None:
-        """What a defended model was compared with when it was attacked: it may have been trained for longer."""
+        """The undefended model that a defended one was compared with when it was attacked.
+
+        The undefended model may have been trained for longer.
+        """
         if defended is None:
             return None
         runs = set()

@@ -14,7 +14,7 @@ from avrobust.utils.console import out
 
 
 def print_result(result: Result, runs: Path) -> None:
-    """Prints what a run found, and the folder where all of it lies, which may have moved since the run was made."""
+    """Prints what a run found, and its folder, which may have moved since the run was made."""
     if isinstance(result, TrainResult):
         _print_training(result)
     else:

@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone, put together: mean, deviation and interval of each condition."""
+"""Runs that differ in their seed alone: mean, deviation and interval of each condition."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ class Row:
 
     @property
     def gain(self) -> Gain | None:
-        """The robustness improvement over the undefended model; None where a run was not compared with it."""
+        """The robustness improvement over the undefended model; None if a run has no comparison."""
         gains = []
         for entry in self.entries:
             if entry.result.comparison is None:
@@ -117,7 +117,10 @@ class Row:
         return Gain(fmean(gains), deviation(gains))
 
     def mcnemar(self, condition: ConditionInfo) -> float:
-        """The p-value of the defended and the undefended model being equally good, over the clips of all seeds."""
+        """The p-value of the defended and the undefended model being equally good.
+
+        It is taken over the clips of all seeds.
+        """
         only_defended, only_undefended = 0, 0
         for entry in self.entries:
             comparison = entry.result.comparison

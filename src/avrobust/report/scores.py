@@ -1,4 +1,7 @@
-"""Which clips each run recognizes, and how sure a difference between two sets of runs on the same clips is."""
+"""Which clips each run recognizes, and how sure the difference of two sets of runs is.
+
+Both sets are scored on the same clips.
+"""
 
 import sys
 from collections.abc import Sequence
@@ -106,7 +109,9 @@ class Scores:
 def paired_test(
     scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
 ) -> PairedTest | None:
-    """The sign test over clips, with each clip's mean over the seeds that both sides have; with one seed, McNemar's.
+    """The sign test over clips; with one seed it is McNemar's.
+
+    It takes each clip's mean over the seeds that both sides have.
 
     Args:
         scores: of the runs.
@@ -148,7 +153,8 @@ def verdict_of_all(
     Args:
         comparisons: of the finding.
         missing: a run that the finding speaks of is not there.
-        one_is_enough: the finding says that something can happen, so that one comparison that holds is enough.
+        one_is_enough: the finding says that something can happen, so that one comparison that holds
+            is enough.
     """
     sure = {one.verdict for one in comparisons if one.p * len(comparisons) <= LEVEL}
     if one_is_enough and "holds" in sure:

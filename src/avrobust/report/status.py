@@ -31,7 +31,10 @@ def describe(job: Job) -> str:
 
 
 def _ending(jobs: list[Job]) -> str:
-    """An estimate from the jobs that took time so far, at the number that runs now; none where nothing runs."""
+    """An estimate of the time left; empty where nothing runs.
+
+    It takes the mean time of the jobs done so far, and as many jobs at once as run now.
+    """
     took = [job.seconds for job in jobs if job.state == "done"]
     running = sum(job.state == "running" for job in jobs)
     if not took or not running:

@@ -11,7 +11,11 @@ from avrobust.utils.console import err, out
 
 
 def conclude() -> int:
-    """Prints what the sweep of this process came to, if it began one. 1 if any job is not done, else 0."""
+    """Prints what the sweep of this process came to, if it began one.
+
+    Returns:
+        1 if any job is not done, else 0.
+    """
     if sweeps.current is None:
         return 0
     sweep = sweeps.current

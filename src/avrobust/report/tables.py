@@ -1,7 +1,7 @@
 """The paper's tables and its strength figure, filled with whatever is finished.
 
-What a table holds follows from what ran and from paper.csv: a fusion, a defense or an attack of one's own gets a line
-without being named here.
+What a table holds follows from what ran and from paper.csv: a fusion, a defense or an attack of
+one's own gets a line without being named here.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,7 +82,8 @@ class Layout:
 
 TABLE1 = Layout(
     "table1",
-    "Table 1: attacks on a joint model (Avg over xA, xV, xAV; only A, only V: unimodal models, clean)",
+    "Table 1: attacks on a joint model "
+    "(Avg over xA, xV, xAV; only A, only V: unimodal models, clean)",
     1,
     "attack",
     single_modality_factor=2.0,
@@ -97,7 +98,8 @@ TABLE2 = Layout(
 )
 TABLE3 = Layout(
     "table3",
-    "Table 3: defenses under adaptive {} (Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
+    "Table 3: defenses under adaptive {} "
+    "(Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
     3,
     "defense",
     attack=published_names(3, "attack")[0],
@@ -105,7 +107,7 @@ TABLE3 = Layout(
 
 
 def layouts(entries: Sequence[RunEntry]) -> list[Layout]:
-    """The paper's tables; that of defenses once more for every other attack that defended models had."""
+    """The paper's tables; that of defenses once more for every other attack on defended models."""
     attacks = {entry.labels.attack for entry in entries if entry.result.comparison}
     more = []
     for attack in sorted(attacks - {TABLE3.attack}):
@@ -115,7 +117,7 @@ def layouts(entries: Sequence[RunEntry]) -> list[Layout]:
 
 
 def tables(runs: Runs, scores: Scores) -> list[Table]:
-    """The paper's tables and that of strong attacks, as far as these runs fill them; empty ones are left out."""
+    """The paper's tables and that of strong attacks, filled from these runs; no empty ones."""
     found = [paper_table(layout, runs.entries) for layout in layouts(runs.entries)]
     found += [strength_table(runs.entries), by_attack(runs.entries, scores)]
     return [table for table in found if table is not None]
@@ -204,7 +206,7 @@ class _Block:
         self.unimodal_paper = unimodal_published(self.dataset) if layout.number == 1 else {}
 
     def lines(self) -> list[Line]:
-        """Ours, the paper's and the difference; a published row that nobody ran is marked as missing."""
+        """Ours, the paper's and the difference; a published row without a run is marked missing."""
         lines: list[Line] = []
         names = [_axis_name(row, self.layout.axis) for row in self.rows]
         for name in dict.fromkeys([*_names_in_paper(self.layout), *names]):

@@ -33,7 +33,7 @@ def csv_text(table: Table) -> str:
 
 
 def write_tables(tables: list[Table], runs: Runs, folder: Path) -> None:
-    """Writes `tables/<name>.md`, `.tex` and `.csv`, and `results.csv` with every run, under a folder."""
+    """Writes `tables/<name>.md`, `.tex`, `.csv`, and `results.csv` of every run, under a folder."""
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(tidy_runs(runs.entries)).to_csv(folder / "results.csv", index=False)
     for table in tables:

@@ -55,13 +55,14 @@ def finished_evaluation(folder: Path) -> EvaluationResult:
         raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
     if result.white_box is not None:
         raise UserError(
-            f"{folder}: its clips were made on another model; give a run_analysis that attacks the model itself"
+            f"{folder}: its clips were made on another model; "
+            "give a run_analysis that attacks the model itself"
         )
     return result
 
 
 def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subject:
-    """The finished run's model and attack; the model is trained again if its run_analysis is gone."""
+    """The finished run's model and attack; the model is trained again if its run is gone."""
     runs = str(folder.resolve().parents[1])
     # Nothing new is to be followed, so that no logger is wanted.
     execution = replace(result.experiment.execution, runs=runs, force=False, logger=None)

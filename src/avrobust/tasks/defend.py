@@ -27,9 +27,10 @@ from avrobust.types import Record
 
 
 def main(experiment: Experiment) -> EvaluationResult:
-    """What `python defend.py` does: the defended model's row under the adaptive attack, with RI and McNemar's test.
+    """What `python defend.py` does: the row of the defended model under the adaptive attack.
 
-    Both are against the undefended model of the same settings, which is trained and attacked first if it is not there.
+    The row has RI and McNemar's test. Both are against the undefended model of the same settings,
+    which is trained and attacked first if it is not there.
     """
     _validate(experiment)
     evaluation = Evaluation(experiment)
@@ -53,7 +54,8 @@ def _validate(experiment: Experiment) -> None:
         )
     if settings.target:
         raise UserError(
-            "target: what a defense declares leads to no class; python attack.py attacks it with a target"
+            "target: what a defense declares leads to no class; "
+            "python attack.py attacks it with a target"
         )
 
 
@@ -96,7 +98,8 @@ def declared_objectives(defense: Defense, adaptive: Adaptive) -> Mapping[str, Ob
 
     Args:
         defense: of the attacked model.
-        adaptive: "worst" is all that the defense declares, "paper" the one that the paper would take.
+        adaptive: "worst" is all that the defense declares, "paper" the one that the paper would
+            take.
     """
     objectives = defense.objectives()
     if adaptive == "paper":
@@ -105,7 +108,10 @@ def declared_objectives(defense: Defense, adaptive: Adaptive) -> Mapping[str, Ob
 
 
 def undefended_experiment(experiment: Experiment) -> Experiment:
-    """The attack on the same model without a defense, trained twice as well if the defense's settings say so."""
+    """The attack on the same model without a defense.
+
+    This model too is trained twice if the defense's settings say so.
+    """
     none = Option(
         UNDEFENDED,
         f"{Undefended.__module__}.{Undefended.__qualname__}",

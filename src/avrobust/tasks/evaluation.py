@@ -1,4 +1,4 @@
-"""One evaluation of a trained model: the attack and the conditions of an experiment, and the result they give."""
+"""One evaluation of a trained model: an experiment's attack and conditions, and their result."""
 
 from collections.abc import Sequence
 from typing import Any, final
@@ -36,7 +36,7 @@ class Evaluation:
         experiment: with an attack.
 
     Raises:
-        UserError: the attack, the threat, the conditions, the model and the data do not fit each other.
+        UserError: attack, threat, conditions, model and data do not fit each other.
     """
 
     def __init__(self, experiment: Experiment) -> None:

@@ -1,6 +1,6 @@
-"""Keeps the few clips of a run as they were attacked, to look at and listen to; no number depends on them.
+"""Keeps the few clips of a run as they were attacked, to look at and listen to.
 
-For the file see `avrobust.experiments.kept_clips`.
+No number depends on them. For the file see `avrobust.experiments.kept_clips`.
 """
 
 import hashlib
@@ -87,7 +87,9 @@ class Examples:
 def worst_examples(
     kept: Sequence[Examples], evaluations: Sequence[list[Record]], records: Sequence[Record]
 ) -> Examples:
-    """Of one model's evaluations under several objectives, the clips that the worst records are about.
+    """The clips that the worst records are about, of one model's evaluations.
+
+    Each evaluation is under an objective of its own.
 
     Args:
         kept: the clips of each evaluation.
@@ -108,7 +110,10 @@ def worst_examples(
 
 
 def _coded(name: str, change: Array) -> dict[str, Any]:
-    """A change (C, K, ...) as eight bits of its own range: it may be far below one level of a picture."""
+    """A change (C, K, ...) as eight bits of its own range.
+
+    It may be far below one level of a picture.
+    """
     axes = tuple(range(2, change.ndim))
     scale = np.abs(change).max(axis=axes, keepdims=True) / 127
     coded = (change / np.where(scale > 0, scale, 1)).round().astype(np.int8)

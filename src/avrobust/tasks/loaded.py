@@ -30,7 +30,9 @@ def load_for_evaluation(
     *,
     compiled: bool = False,
 ) -> Loaded:
-    """The model of a finished training on a device; the same object as last time if nothing about it has changed.
+    """The model of a finished training on a device.
+
+    It is the same object as last time if nothing about it has changed.
 
     Args:
         run: whose weights.
@@ -61,7 +63,8 @@ def load_trained(run: Run, model: AVClassifier, *, optional: tuple[str, ...] = (
     Args:
         run: finished.
         model: takes the weights.
-        optional: prefixes of the weights that may be missing in the checkpoint: what a later stage adds.
+        optional: prefixes of the weights that may be missing in the checkpoint: what a later stage
+            adds.
 
     Raises:
         UserError: the checkpoint is missing or damaged.

@@ -1,4 +1,4 @@
-"""Records of an evaluation as a result keeps them: a summary for each condition, and a CSV file of all."""
+"""Records of an evaluation as a result keeps them: a summary a condition, a CSV file of all."""
 
 import csv
 import io
@@ -71,7 +71,7 @@ def _budgets(condition: Condition) -> dict[Modality, float]:
 
 
 def _targeted_success(records: Sequence[Record]) -> Share | None:
-    """The clips that ended in the class the attack wanted; None for attacks that want no certain class."""
+    """The share of clips that ended in the wanted class; None if the attack wants no class."""
     targeted = [record for record in records if record.target is not None]
     if not targeted:
         return None

@@ -1,4 +1,7 @@
-"""The objects that every task builds from an experiment, each refused early and in one line if it does not fit."""
+"""The objects that every task builds from an experiment.
+
+Each is refused early and in one line if it does not fit.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -24,7 +27,7 @@ from avrobust.utils.randomness import seed_for
 
 
 class Parts(NamedTuple):
-    """Data, untrained model and defense of one experiment, and how many clips it evaluates at once."""
+    """Data, untrained model, defense, and how many clips the experiment evaluates at once."""
 
     data: Prepared
     model: AVClassifier
@@ -86,7 +89,10 @@ def build_model(settings: ModelSettings, classes: int, defense: Defense) -> AVCl
 
 @contextmanager
 def _weights(seed: int, part: str) -> Iterator[None]:
-    """Seeds the global generator, which torch draws weights from, for a while: no other random draw moves."""
+    """Seeds for a while the global generator, from which torch draws weights.
+
+    No other random draw changes.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "weights", part))
         yield
@@ -123,7 +129,9 @@ def report_overlaps(data: Prepared) -> None:
 
 
 def try_one_clip(model: AVClassifier, clips: Clips) -> None:
-    """Runs the first readable clip through the model, so that sizes that do not fit are refused before training.
+    """Runs the first readable clip through the model.
+
+    So sizes that do not fit are refused before training.
 
     Raises:
         UserError: no clip can be read, or the model cannot take clips of this size.
@@ -136,7 +144,8 @@ def try_one_clip(model: AVClassifier, clips: Clips) -> None:
         skipped.append(sample)
     first = skipped[0]
     raise UserError(
-        f"{clips.root}: none of {len(skipped)} clips can be read; the first, {first.key}: {first.reason}"
+        f"{clips.root}: none of {len(skipped)} clips can be read; "
+        f"the first, {first.key}: {first.reason}"
     )
 
 

@@ -46,9 +46,10 @@ def main(experiment: Experiment) -> TrainResult:
 
 
 def trained(experiment: Experiment, parts: Parts) -> Run:
-    """The finished training run of an experiment's model; trains it if there is none, waits if another process does.
+    """The finished training run of an experiment's model.
 
-    A training of several stages needs the run of the stage before, which it looks for, and trains, in the same way.
+    It trains the model if there is no such run, and waits if another process trains it. A training
+    of several stages needs the run of the stage before, which it finds or makes in the same way.
     """
     training = training_of(experiment, experiment.model)
     run = run_for(training, parts.data.fingerprint())
@@ -81,8 +82,8 @@ def _stage_before(training: Experiment, parts: Parts) -> Run | None:
     """The finished run of the stage before; None if there is no such stage.
 
     Raises:
-        UserError: it would have to be trained on several devices, as Lightning's DDP starts the whole command again in
-            every process, which then could not tell the stages apart.
+        UserError: it would have to be trained on several devices. Lightning's DDP starts the whole
+            command again in every process, which then could not tell the stages apart.
     """
     model = training.model.stage_before()
     if model is None:

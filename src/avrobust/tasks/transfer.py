@@ -1,4 +1,7 @@
-"""Another model that the clips of an attack are made on, and what that says about the attack on the model itself."""
+"""Another model that the clips of an attack are made on.
+
+The module also says what these clips tell about the attack on the model itself.
+"""
 
 from collections.abc import Sequence
 
@@ -15,7 +18,7 @@ from avrobust.types import Record
 
 
 def source_model(experiment: Experiment) -> tuple[Run, AVClassifier]:
-    """The training run of an experiment's model, made if it is not there, and the model as it is attacked."""
+    """The training run of a model, made if it is not there, and the model as it is attacked."""
     parts = build_parts(experiment.model, experiment.execution)
     run = trained(experiment, parts)
     return run, folded(load_trained(run, parts.model))

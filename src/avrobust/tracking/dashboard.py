@@ -1,6 +1,7 @@
-"""A W&B workspace and a W&B report of what `logger=wandb` publishes: what is on them, as data, and how they are made.
+"""A W&B workspace and a W&B report of what `logger=wandb` publishes.
 
-The package that makes them, wandb-workspaces, is an extra and is imported when it is needed.
+What is on them is written as data, apart from how they are made. The package that makes them,
+wandb-workspaces, is an extra and is imported when it is needed.
 """
 
 from types import ModuleType
@@ -64,7 +65,7 @@ def publish_dashboard(project: str, entity: str | None) -> Dashboard:
 
 
 def workspace(project: str, entity: str) -> Any:
-    """The workspace, not saved yet: the table of runs, and a section each of robustness and of trainings."""
+    """The workspace, not saved yet: the table of runs, sections of robustness and of trainings."""
     wr, ws = _library()
     return ws.Workspace(
         entity=entity,
@@ -79,7 +80,10 @@ def workspace(project: str, entity: str) -> Any:
 
 
 def wandb_report(project: str, entity: str) -> Any:
-    """The report, not saved yet: robustness table and plots of attacks and defenses, kept clips, learning curves."""
+    """The report, not saved yet.
+
+    It has a robustness table and plots of attacks and defenses, kept clips, and learning curves.
+    """
     wr, _ = _library()
 
     def grid(name: str, filters: str, panels: list[Any], columns: list[str]) -> Any:
@@ -91,12 +95,16 @@ def wandb_report(project: str, entity: str) -> Any:
         entity=entity,
         project=project,
         title=TITLE,
-        description="How robust audio-visual classifiers are when audio, video or both are attacked; made by avrobust.",
+        description=(
+            "How robust audio-visual classifiers are when audio, video or both are attacked; "
+            "made by avrobust."
+        ),
         width="fluid",
         blocks=[
             wr.H1("Robustness"),
             wr.P(
-                "Accuracy in percent: clean, and with the audio (xA), the video (xV) or both (xAV) attacked."
+                "Accuracy in percent: clean, and with the audio (xA), the video (xV) "
+                "or both (xAV) attacked."
             ),
             grid("attacks and defenses", ATTACKS, _robustness(wr), list(COLUMNS)),
             wr.H1("Clips, clean and attacked"),
@@ -108,7 +116,11 @@ def wandb_report(project: str, entity: str) -> Any:
 
 
 def _robustness(wr: ModuleType) -> list[Any]:
-    """Parallel coordinates from the choices to the scores; accuracy over eps; each fusion and defense on average."""
+    """The plots of robustness.
+
+    Parallel coordinates from the choices to the scores; accuracy over eps; each fusion and defense
+    on average.
+    """
     axes = [
         *(wr.Config(name) for name in CHOICES.values()),
         *(wr.SummaryMetric(name) for name in SCORES.values()),

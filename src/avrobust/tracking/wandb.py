@@ -1,8 +1,8 @@
-"""Weights & Biases: one of its runs for each of ours. The only importer of wandb; itself imported if it is chosen.
+"""Weights & Biases: one of its runs for each of ours.
 
-Its runs are kept in <runs>/wandb, whether they are uploaded or wait for `wandb sync`. A finished
-run is described by its files alone, so that one that was made without W&B, or while it could not be
-reached, can be published later.
+No other module imports wandb, and this one is imported only if it is chosen. The runs of W&B are in
+<runs>/wandb, uploaded or waiting for `wandb sync`. A finished run is described by its files alone:
+one that was made without W&B, or while it could not be reached, can be published later.
 """
 
 import csv
@@ -71,7 +71,8 @@ class Wandb(Tracker):
             known = logged_in()
             if self.mode == "online" and not known:
                 raise UserError(
-                    "logger.mode=online: not logged in; run `wandb login`, or choose logger.mode=offline"
+                    "logger.mode=online: not logged in; "
+                    "run `wandb login`, or choose logger.mode=offline"
                 )
             self.mode = "online" if known else "offline"
 
@@ -82,7 +83,8 @@ class Wandb(Tracker):
 
         try:
             # The processes that Lightning's DDP starts have a logger too, but no run of W&B.
-            tracked = self._opened(run, experiment) if rank_zero_only.rank == 0 else None  # type: ignore[attr-defined]
+            first = rank_zero_only.rank == 0  # type: ignore[attr-defined]
+            tracked = self._opened(run, experiment) if first else None
         except wandb.Error as error:
             raise UserError(
                 f"logger=wandb: {_line(error)}; logger.mode=offline needs no network"
@@ -100,9 +102,8 @@ class Wandb(Tracker):
         try:
             where = self._publish(run, experiment)
         except wandb.Error as error:
-            warn(
-                f"{run.run_id} is finished but not on W&B: {_line(error)}; the same command tries that again"
-            )
+            problem = f"{run.run_id} is finished but not on W&B: {_line(error)}"
+            warn(f"{problem}; the same command tries that again")
             return
         run.write("wandb.json", json.dumps(mark, indent=2) + "\n")
         err.print(f"W&B: {where}", markup=False)
@@ -134,7 +135,7 @@ class Wandb(Tracker):
         return tracked
 
     def _described(self, run: Run, experiment: Experiment) -> dict[str, Any]:
-        """A run in W&B's words. The same run has the same id wherever and however often it is made."""
+        """A run in W&B's words. It has the same id wherever and however often it is made."""
         execution = experiment.execution
         return {
             "project": self.project,
@@ -260,7 +261,7 @@ def _id(run: Run) -> str:
 
 
 def _home(experiment: Experiment) -> str:
-    """The folder of runs; W&B's caches, which it keeps in the user's home, go there too unless the user says where."""
+    """The folder of runs; W&B's caches go there, not to the home, unless the user says where."""
     runs = Path(experiment.execution.runs).absolute()
     for name in ("data", "cache", "artifact"):
         os.environ.setdefault(f"WANDB_{name.upper()}_DIR", str(runs / "wandb" / name))

@@ -12,7 +12,10 @@ from avrobust.data.prepared import Prepared
 
 @final
 class LitData(pl.LightningDataModule):
-    """The loaders of a prepared data set. `batch_size` is that of the whole step, divided among the devices."""
+    """The loaders of a prepared data set.
+
+    `batch_size` is that of the whole step, divided among the devices.
+    """
 
     def __init__(
         self, data: Prepared, *, batch_size: int, eval_batch_size: int, workers: int, seed: int

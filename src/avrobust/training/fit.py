@@ -1,4 +1,4 @@
-"""Lightning's trainer, set up so that a run can be killed, queued again and gone on with anywhere."""
+"""Lightning's trainer, set up so that a run can be killed, queued again and resumed anywhere."""
 
 import logging
 import signal
@@ -79,7 +79,8 @@ def fit(
 def _checkpoints(folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     """The best epoch's weights, and the whole state after the latest epoch.
 
-    Both are saved when the epoch is over, its metrics included, so that a resumed run repeats whole epochs alone.
+    Both are saved when the epoch is over, its metrics included, so that a resumed run repeats whole
+    epochs alone.
     """
     best = ModelCheckpoint(
         folder,
@@ -104,8 +105,9 @@ def _devices(leased: torch.device | None) -> dict[str, Any]:
 def _environment(one_device: bool) -> list[ClusterEnvironment]:
     """Hides Slurm from Lightning where one device trains; there is nothing to distribute.
 
-    Lightning would refuse an allocation of several tasks, and answer SIGUSR1 with a checkpoint in the working folder,
-    which any other run that starts there would then go on from. submitit queues a job again.
+    Lightning would refuse an allocation of several tasks, and answer SIGUSR1 with a checkpoint in
+    the working folder, which any other run that starts there would then go on from. submitit queues
+    a job again.
     """
     return [LightningEnvironment()] if one_device else []
 

@@ -19,7 +19,7 @@ from avrobust.utils.randomness import generator
 
 @final
 class LitClassifier(pl.LightningModule):
-    """Trains a classifier as its defense says; logs loss and accuracy of train and val once an epoch.
+    """Trains a classifier as its defense says; logs train and val loss and accuracy every epoch.
 
     Args:
         model: what is trained.

@@ -1,4 +1,4 @@
-"""How a classifier is trained: the settings, as they stand in the config and as the code takes them."""
+"""How a classifier is trained: the settings, as the config has them and the code takes them."""
 
 from dataclasses import dataclass
 

@@ -20,7 +20,10 @@ err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
 def progress_bar() -> Progress:
-    """A bar with what is running and an estimate, on standard error; silent where that is not a terminal."""
+    """A bar with what is running and an estimate, on standard error.
+
+    It is silent where that is not a terminal.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(
         *columns,

@@ -1,4 +1,7 @@
-"""GPUs shared among the jobs of a sweep: each job computes on one that is free, not on the one its number says."""
+"""GPUs shared among the jobs of a sweep.
+
+Each job computes on a GPU that is free, not on the one that its number says.
+"""
 
 import tempfile
 import time
@@ -16,7 +19,7 @@ POLL = 0.5  # seconds between two looks for a free GPU
 
 @contextmanager
 def lease(accelerator: str, *, shared: bool, jobs_per_gpu: int = 1) -> Iterator[torch.device]:
-    """The device to compute on: the CPU, the first GPU, or, where jobs share the GPUs, one that is free now.
+    """The device to compute on: the CPU, the first GPU, or a free one where jobs share the GPUs.
 
     A lease is a lock in the temporary folder, which the kernel gives back when its process dies.
 

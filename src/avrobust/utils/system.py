@@ -1,4 +1,7 @@
-"""What the machine is told and asked without torch: how many jobs run side by side, and who keeps freed memory."""
+"""What the machine is told and asked without torch.
+
+It is asked how many jobs can run side by side, and told who keeps freed memory.
+"""
 
 import ctypes
 import os
@@ -18,11 +21,11 @@ def side_by_side(per_gpu: int) -> int:
 
 
 def keep_freed_memory() -> None:
-    """Lets the C library keep the memory of freed tensors for the next ones, in this process from now on.
+    """Lets the C library keep the memory of freed tensors for the next ones.
 
-    By default glibc gives every large tensor back to the system, which then fills the next one with
-    zeros page by page: a tenth of the time of an attack on a CPU. Other C libraries are left as
-    they are.
+    This holds in this process from now on. By default glibc gives every large tensor back to the
+    system, which then fills the next one with zeros page by page: a tenth of the time of an attack
+    on a CPU. Other C libraries are left as they are.
     """
     no_mmap, trim_threshold = -4, -1  # M_MMAP_MAX, M_TRIM_THRESHOLD of malloc.h
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
