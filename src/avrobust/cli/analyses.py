@@ -24,8 +24,8 @@ def _command(analysis: Analysis[Any, Any]) -> Callable[..., None]:
     def several(runs: Annotated[list[Path], RUN], /, *, settings: Any) -> None:
         _analyze(analysis, runs, settings)
 
-    def one(run_analysis: Annotated[Path, RUN], /, *, settings: Any) -> None:
-        _analyze(analysis, [run_analysis], settings)
+    def one(run: Annotated[Path, RUN], /, *, settings: Any) -> None:
+        _analyze(analysis, [run], settings)
 
     command = several if analysis.several else one
     defaults = analysis.settings()

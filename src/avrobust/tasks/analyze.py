@@ -1,4 +1,4 @@
-"""Runs an analysis on a finished run_analysis: what `avrobust surface RUN` and its like do."""
+"""Runs an analysis on a finished run: what `avrobust surface RUN` and its like do."""
 
 import sys
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from avrobust.tasks.train import trained
 
 
 def run_analysis(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
-    """Analyzes one finished run_analysis, writes what came out into its folder and prints it.
+    """Analyzes one finished run, writes what came out into its folder and prints it.
 
     Raises:
         UserError: there is no finished attack in `folder`, or the analysis does not fit it.
@@ -56,7 +56,7 @@ def finished_evaluation(folder: Path) -> EvaluationResult:
     if result.white_box is not None:
         raise UserError(
             f"{folder}: its clips were made on another model; "
-            "give a run_analysis that attacks the model itself"
+            "give a run that attacks the model itself"
         )
     return result
 
