@@ -169,3 +169,20 @@ def test_an_attack_without_a_suite_is_no_clean_evaluation() -> None:
 def test_two_conditions_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two conditions have the name 'audio_muted'"):
         evaluate(MODEL, [BATCH], conditions=[AudioMuted(), AudioMuted()])
+
+
+class InPlace(Condition):
+    """Darkens the frames that it was given, though it declares the sound alone."""
+
+    name, title, modalities = "in place", "in place", ("audio",)
+
+    def apply(self, batch: CleanBatch) -> Outcome:
+        batch.clip.visual.mul_(0.5)
+        return Outcome(batch.clip)
+
+
+def test_a_condition_that_works_in_place_is_measured_against_the_clean_clips() -> None:
+    before = BATCH.clip.visual.clone()
+    with pytest.raises(InvalidConditionError, match="changed the visual"):
+        evaluate(MODEL, [BATCH], conditions=[InPlace()])
+    assert torch.equal(BATCH.clip.visual, before)

@@ -88,9 +88,11 @@ def message(task: str, *overrides: str) -> str:
         (["threat.units=inches"], "threat.units=inches: Input should be 'imagenet' or 'pixel'"),
         (["sweep=tabel1"], "sweep=tabel1: no such option; choices: "),
         (["fusions=concat"], "fusions"),
+        (["+conditions.x=5"], "conditions.x: not a condition; choose one by +condition@"),
+        (["+conditions.x.a=5"], "conditions.x: not a condition; choose one by +condition@"),
         (
             ["visual._target_=avrobust.models.encoders.nowhere.Net"],
-            "visual._target_=avrobust.models.encoders.nowhere.Net: cannot be",
+            "visual._target_: cannot be set on the command line",
         ),
     ],
 )

@@ -94,7 +94,7 @@ def test_the_rows_are_in_the_table_and_on_the_page(
 
 def test_the_page_shows_the_condition(swept: Swept) -> None:
     page = (swept.runs / "report" / "index.html").read_text()
-    assert '<th scope="col"><button type="button">muted</button></th>' in page
+    assert '<th scope="col" class="num"><button type="button">muted</button></th>' in page
     classes = page.split('id="classes"')[1].split("</section>")[0]
     assert '<th class="num">muted</th>' in classes
 

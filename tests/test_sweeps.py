@@ -120,10 +120,10 @@ def test_status_tells_the_same_afterwards(failing: Failing) -> None:
 
 def test_the_same_command_has_the_same_records(failing: Failing, prepared: Path) -> None:
     runs, _ = failing
-    (before,) = read_sweeps(runs)
+    ((before,), _) = read_sweeps(runs)
     done = run_script(*attack(prepared, runs, *FAILS, "batch_size=7"))
     assert done.returncode == 1
-    (after,) = read_sweeps(runs)
+    ((after,), _) = read_sweeps(runs)
     assert after.folder == before.folder
     assert [job.state for job in after.progress()] == ["failed", "done"]
 
@@ -230,3 +230,20 @@ def test_a_job_is_composed_once_before_the_first_and_kept_for_its_own() -> None:
     assert len(composed) == 2
     loader.load_sweep_config(sweeper.config, ["a=1"])  # not of this sweep any more
     assert len(composed) == 3
+
+
+def test_damaged_records_of_a_sweep_are_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "sweeps" / "two-1234"
+    folder.mkdir(parents=True)
+    content = {"name": "two", "command": "python attack.py", "jobs": [["a=1"], ["a=2"]]}
+    (folder / "sweep.json").write_text(json.dumps(content))
+    for damage in ("[", "[1]", '{"number": 0}', '{"number": 0, "overrides": [], "state": "x"}'):
+        (folder / "0.json").write_text(damage)
+        (sweep,), _ = read_sweeps(tmp_path)
+        first, second = sweep.progress()
+        assert (first.state, second.state) == ("interrupted", "left")
+        assert "is damaged" in first.reason
+    (folder / "sweep.json").write_text("[1]")
+    sweeps, damaged = read_sweeps(tmp_path)
+    assert sweeps == []
+    assert damaged[0].endswith("sweep.json: damaged; start the sweep again to write it anew")

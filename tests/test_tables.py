@@ -1,5 +1,6 @@
 """Result files to tables, without running anything."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from avrobust.report.scores import Scores
 from avrobust.report.table import Table, Text
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
-from tests.results import comparison_with, evaluation_result, put, write
+from tests.results import comparison_with, evaluation_result, put, put_clips, write
 from tests.support import experiment_for
 
 
@@ -201,3 +202,61 @@ def test_results_that_cannot_be_read_are_listed_and_skipped(tmp_path: Path) -> N
     assert reasons[damaged.run_id].startswith("damaged: ")
     assert "another version of avrobust (schema 0, not 1)" in reasons[older.run_id]
     assert reasons[nonsense.run_id].startswith("damaged: seconds: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ('"percent": 50.0', '"percent": NaN', "damaged: NaN is not a finite number"),
+        ('"percent": 50.0', '"percent": 1e999', "damaged: 1e999 is not a finite number"),
+        ('"percent": 50.0', '"percent": 9999.0', "damaged: conditions.clean: no accuracy"),
+        ('"n": 104', '"n": 0', "damaged: conditions.clean: no accuracy"),
+        ('"run_id": "', '"run_id": "other-', "damaged: the result of another run, other-"),
+    ],
+)
+def test_values_that_no_evaluation_gives_are_damage(
+    old: str, new: str, reason: str, tmp_path: Path
+) -> None:
+    put(tmp_path, (52, 26, 26, 0), "attack=fgsm")
+    damaged = put(tmp_path, (52, 26, 26, 0), "attack=pgd")
+    path = tmp_path / "attack" / damaged.run_id / "result.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    runs = load(tmp_path)
+    assert [entry.labels.attack for entry in runs.entries] == ["fgsm"]
+    assert [file.reason[: len(reason)] for file in runs.unreadable] == [reason]
+
+
+def test_a_result_without_conditions_or_attack_is_damaged(tmp_path: Path) -> None:
+    put(tmp_path, (52, 26, 26, 0), "attack=fgsm")
+    for name, key in (("pgd", "conditions"), ("mim", "experiment")):
+        damaged = put(tmp_path, (52, 26, 26, 0), f"attack={name}")
+        path = tmp_path / "attack" / damaged.run_id / "result.json"
+        content = json.loads(path.read_text())
+        if key == "conditions":
+            content["conditions"] = []
+        else:
+            content["experiment"]["attack"] = None
+        path.write_text(json.dumps(content))
+    reasons = sorted(file.reason for file in load(tmp_path).unreadable)
+    assert reasons == [
+        "damaged: conditions: not a clean one and attacks",
+        "damaged: experiment.attack: missing",
+    ]
+
+
+def test_a_run_whose_records_or_clips_were_cut_off_is_listed(tmp_path: Path) -> None:
+    put(tmp_path, (52, 26, 26, 0), "attack=fgsm")
+    cut = put_clips(tmp_path, [range(52), range(26), range(26), []], "attack=pgd")
+    path = tmp_path / "attack" / cut.run_id / "examples.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:100]))
+    other = put(tmp_path, (52, 26, 26, 0), "attack=mim")
+    (tmp_path / "attack" / other.run_id / "examples.npz").write_bytes(b"PK")
+    runs = load(tmp_path)
+    assert [entry.labels.attack for entry in runs.entries] == ["fgsm"]
+    reasons = {file.path.name: file.reason for file in runs.unreadable}
+    assert reasons == {
+        "examples.csv": "damaged: 99 rows, not 416",
+        "examples.npz": "damaged: not a whole file",
+    }

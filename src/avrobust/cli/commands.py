@@ -118,7 +118,10 @@ def status_command(sweep: str | None = None, /, *, runs: Path = Path("runs")) ->
     from avrobust.experiments.sweeps import read_sweeps
     from avrobust.report.status import lines
 
-    sweeps = [s for s in read_sweeps(runs) if s.folder.name.startswith(sweep or "")]
+    found, damaged = read_sweeps(runs)
+    for line in damaged:
+        sys.stderr.write(f"skipped {line}\n")
+    sweeps = [each for each in found if each.folder.name.startswith(sweep or "")]
     if not sweeps:
         wanted = f" named {sweep}" if sweep else ""
         raise UserError(

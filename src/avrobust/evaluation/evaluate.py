@@ -149,8 +149,10 @@ class _Evaluation:
         for condition in self.conditions:
             generators = [generator(self.seed, "attack", condition.name, k) for k in batch.key]
             counters = [QueryCounter() for _ in batch.key]
+            # A copy: whoever changes the clips in place must not change what they are measured by.
+            copied = Clip(clip.audio.clone(), clip.visual.clone())
             outcome = condition.apply(
-                CleanBatch(self.model, clip, label, generators, counters, cache)
+                CleanBatch(self.model, copied, label, generators, counters, cache)
             )
             distances = condition.distances(outcome.clip, clip)
             check_outcome(condition, outcome.clip, clip, distances, batch.key)

@@ -3,7 +3,7 @@
 No other place looks keys of a config up.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -55,6 +55,7 @@ def experiment_from(
     Raises:
         UserError: a value is missing, cannot be resolved or makes no sense.
     """
+    _refuse_targets(hydra.overrides.task)
     node = _resolve(config)
     chosen = _choices(hydra)
     model = _model(node, chosen)
@@ -129,9 +130,30 @@ def _recipe(node: Node) -> Recipe:
         raise UserError(f"training: {error}") from None
 
 
+def _refuse_targets(overrides: Iterable[str]) -> None:
+    """Refuses import paths on the command line.
+
+    A run's identity holds names and values, so such a run would pass for one of the option.
+
+    Raises:
+        UserError: an override sets `_target_`.
+    """
+    for override in overrides:
+        key, equals, _ = override.partition("=")
+        if equals and key.endswith("_target_"):
+            raise UserError(
+                f"{key}: cannot be set on the command line; a class of your own needs an option "
+                "of its own: see docs/own_project.md"
+            )
+
+
 def _attack(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> AttackSettings:
     conditions: dict[str, Option] = {}
     for name, condition in (node.get("conditions") or {}).items():
+        if not isinstance(condition, Mapping) or "_target_" not in condition:
+            raise UserError(
+                f"conditions.{name}: not a condition; choose one by +condition@conditions.NAME=NAME"
+            )
         conditions[name] = option_from(condition, f"conditions.{name}", chosen)
     values = {key: node[key] for key in ATTACK_KEYS if key in node}
     return _checked(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -82,6 +83,24 @@ def read_columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
         rows = csv.reader(file)
         header = next(rows)
         yield from map(itemgetter(*[header.index(name) for name in names]), rows)
+
+
+def unreadable_file(folder: Path, rows: int) -> tuple[Path, str] | None:
+    """A file beside a result that was cut off, with the reason; None if there is none.
+
+    Args:
+        folder: of a finished run.
+        rows: that its examples.csv has to hold.
+    """
+    records, clips = folder / RECORDS_FILE, folder / CLIPS_FILE
+    if records.is_file():
+        with records.open(newline="", encoding="utf-8") as file:
+            found = sum(1 for _ in csv.reader(file)) - 1
+        if found != rows:
+            return records, f"damaged: {found} rows, not {rows}"
+    if clips.is_file() and not is_zipfile(clips):
+        return clips, "damaged: not a whole file"
+    return None
 
 
 def magnification(change: Array, half: float) -> float:

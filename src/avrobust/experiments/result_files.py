@@ -5,6 +5,7 @@ part.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
@@ -52,10 +53,14 @@ def read_result(folder: Path) -> Result | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError) as error:
         raise ResultError(f"damaged: {' '.join(str(error).split())}") from None
-    return _parse(content)
+    result = _parse(content)
+    if result.run_id != folder.name:
+        raise ResultError(f"damaged: the result of another run, {result.run_id}")
+    return result
 
 
 def read_evaluations(runs: Path) -> tuple[list[EvaluationResult], list[Unreadable]]:
@@ -91,6 +96,13 @@ def _folders(runs: Path, *tasks: Task) -> Iterator[Path]:
             yield path.parent
 
 
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is not a finite number")
+    return value
+
+
 def _parse(content: Any) -> Result:
     if not isinstance(content, dict):
         raise ResultError("damaged: not a result")
@@ -106,7 +118,21 @@ def _parse(content: Any) -> Result:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"damaged: {place}: {first['msg']}") from None
+    if isinstance(result, EvaluationResult):
+        _check_numbers(result)
     return result
+
+
+def _check_numbers(result: EvaluationResult) -> None:
+    """Refuses what has the right types and yet cannot come from an evaluation."""
+    if result.experiment.attack is None:
+        raise ResultError("damaged: experiment.attack: missing")
+    if not result.conditions or not result.conditions[0].clean or not result.attacked:
+        raise ResultError("damaged: conditions: not a clean one and attacks")
+    for condition in result.conditions:
+        accuracy = condition.accuracy
+        if accuracy.n < 1 or not 0 <= accuracy.low <= accuracy.percent <= accuracy.high <= 100:
+            raise ResultError(f"damaged: conditions.{condition.name}: no accuracy")
 
 
 @cache

@@ -20,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final, get_args
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -84,23 +84,48 @@ class Sweep(NamedTuple):
         job, path = self.fresh(number), self.folder / f"{number}.json"
         if not path.is_file():
             return job
-        job = Job(**{**json.loads(path.read_text(encoding="utf-8")), "overrides": job.overrides})
+        try:
+            job = _job_from(path)._replace(overrides=job.overrides)
+        except (ValueError, TypeError, KeyError):
+            return job._replace(state="interrupted", reason=f"{path} is damaged")
         return (
             job._replace(state="interrupted") if job.state == "running" and not _alive(job) else job
         )
 
 
 def read_sweep(folder: Path) -> Sweep:
-    """The sweep whose records lie in a folder."""
-    content = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-    jobs = tuple(tuple(overrides) for overrides in content["jobs"])
-    return Sweep(folder, content["name"], content["command"], jobs)
+    """The sweep whose records lie in a folder.
+
+    Raises:
+        UserError: its sweep.json is damaged.
+    """
+    path = folder / "sweep.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        jobs = tuple(tuple(map(str, overrides)) for overrides in content["jobs"])
+        return Sweep(folder, str(content["name"]), str(content["command"]), jobs)
+    except (ValueError, TypeError, KeyError):
+        raise UserError(f"{path}: damaged; start the sweep again to write it anew") from None
 
 
-def read_sweeps(runs: Path) -> list[Sweep]:
-    """All sweeps under a folder of runs, the one begun last at the end."""
+def read_sweeps(runs: Path) -> tuple[list[Sweep], list[str]]:
+    """All sweeps under a folder of runs, the one begun last at the end, and what is damaged."""
     found = sorted((runs / "sweeps").glob("*/sweep.json"), key=lambda path: path.stat().st_mtime)
-    return [read_sweep(path.parent) for path in found]
+    sweeps, damaged = [], []
+    for path in found:
+        try:
+            sweeps.append(read_sweep(path.parent))
+        except UserError as error:
+            damaged.append(str(error))
+    return sweeps, damaged
+
+
+def _job_from(path: Path) -> Job:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    job = Job(**content)
+    if job.state not in get_args(State) or not isinstance(job.seconds, int | float):
+        raise ValueError("not a job")
+    return job
 
 
 current: Sweep | None = None  # the one that this process has begun

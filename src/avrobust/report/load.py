@@ -9,6 +9,7 @@ from typing import NamedTuple, final
 
 from avrobust.errors import UserError
 from avrobust.experiments.identity import identity
+from avrobust.experiments.kept_clips import unreadable_file
 from avrobust.experiments.listing import flat
 from avrobust.experiments.result_files import Unreadable, folder_of, read_evaluations
 from avrobust.experiments.results import ConditionResult, EvaluationResult
@@ -108,7 +109,15 @@ def load(root: Path) -> Runs:
     Raises:
         UserError: there is no finished attack.
     """
-    results, unreadable = read_evaluations(root)
+    found, unreadable = read_evaluations(root)
+    results = []
+    for result in found:
+        folder = folder_of(root, result.task, result.run_id)
+        damage = unreadable_file(folder, result.n * len(result.conditions))
+        if damage:
+            unreadable.append(Unreadable(*damage))
+        else:
+            results.append(result)
     if not results:
         reason = f"; {unreadable[0].path}: {unreadable[0].reason}" if unreadable else ""
         raise UserError(

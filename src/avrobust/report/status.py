@@ -2,7 +2,9 @@
 
 from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 
+from avrobust.experiments.result_files import FILE, ResultError, read_result
 from avrobust.experiments.sweeps import Job, State, Sweep
 
 SHOWN: tuple[State, ...] = ("done", "running", "failed", "interrupted", "left")
@@ -10,7 +12,7 @@ SHOWN: tuple[State, ...] = ("done", "running", "failed", "interrupted", "left")
 
 def lines(sweep: Sweep) -> list[str]:
     """What of a sweep is done, running, failed (with the reason) and left, and when it will end."""
-    jobs = sweep.progress()
+    jobs = [_checked(job) for job in sweep.progress()]
     count = Counter(job.state for job in jobs)
     states = ", ".join(f"{count[state]} {state}" for state in SHOWN if count[state])
     head = f"{sweep.folder.name}: {len(jobs)} jobs, {states}{_ending(jobs)}"
@@ -28,6 +30,17 @@ def describe(job: Job) -> str:
     """One line on a job that is not done."""
     reason = f": {job.reason}" if job.reason else ""
     return f"job {job.number + 1} {job.state} ({' '.join(job.overrides)}){reason}"
+
+
+def _checked(job: Job) -> Job:
+    """The job; failed if the result of its run has been damaged since."""
+    if job.state != "done":
+        return job
+    try:
+        read_result(Path(job.folder))
+    except ResultError as error:
+        return job._replace(state="failed", reason=f"{job.folder}/{FILE}: {error}")
+    return job
 
 
 def _ending(jobs: list[Job]) -> str:

@@ -12,6 +12,7 @@ from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.targeted import Targeted
 from avrobust.data.batches import SplitBatches
 from avrobust.data.clips import Skipped
+from avrobust.errors import UserError
 from avrobust.evaluation.conditions import Condition
 from avrobust.evaluation.evaluate import all_conditions, evaluate
 from avrobust.experiments.build import build
@@ -51,16 +52,21 @@ class Evaluation:
         self.extra_conditions: list[Condition] = []
         for name, option in settings.conditions.items():
             self.extra_conditions.append(build(f"conditions.{name}", option))
+        self.conditions = self._all_conditions()
         self.parts = build_parts(experiment.model, experiment.execution)
         self.attack.validate(self.parts.model.head.out_features)
         report_overlaps(self.parts.data)
         self.run = run_for(experiment, self.parts.data.fingerprint())
         self._skipped: list[Skipped] = []
 
-    @property
-    def conditions(self) -> list[Condition]:
+    def _all_conditions(self) -> list[Condition]:
         """All conditions, clean first."""
-        return all_conditions(self.attack, self.suite, self.extra_conditions)
+        try:
+            conditions = all_conditions(self.attack, self.suite, self.extra_conditions)
+        except ValueError as error:
+            raise UserError(f"conditions: {error}") from None
+        _check_titles(conditions)
+        return conditions
 
     def batches(self) -> SplitBatches:
         """The clips to attack."""
@@ -181,3 +187,18 @@ class Evaluation:
 def _attack_facts(attack: Attack) -> AttackFacts:
     """What the attack declares that tables need to know."""
     return AttackFacts(attack.bounded, attack.kind, attack.paper_name)
+
+
+def _check_titles(conditions: Sequence[Condition]) -> None:
+    """Refuses conditions that tables could not tell apart.
+
+    Raises:
+        UserError: two conditions have one title.
+    """
+    names: dict[str, str] = {}
+    for condition in conditions:
+        other = names.setdefault(condition.title, condition.name)
+        if other != condition.name:
+            raise UserError(
+                f"conditions: {other} and {condition.name} have the same title, {condition.title!r}"
+            )
