@@ -408,9 +408,9 @@ def test_without_boxes_there_are_pictures_and_what_moved(
 def test_a_model_without_a_map_is_refused(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "attack" / "other"
-    folder.mkdir(parents=True)
     result = analyzed(finished).result
+    folder = tmp_path / "attack" / result.run_id
+    folder.mkdir(parents=True)
     fusion = experiment_for("attack", "fusion=concat").model.fusion
     model = replace(result.experiment.model, fusion=fusion)
     experiment = replace(result.experiment, model=model)

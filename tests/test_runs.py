@@ -133,7 +133,7 @@ def test_a_class_of_the_same_values_in_another_option_is_another_run() -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run("train", "x", tmp_path / "train" / "x")
+    return Run("attack", RESULT.run_id, tmp_path / "attack" / RESULT.run_id)
 
 
 def test_a_result_is_whole_or_absent(run: Run) -> None:
