@@ -15,15 +15,11 @@ def lines(sweep: Sweep) -> list[str]:
     jobs = [_checked(job) for job in sweep.progress()]
     count = Counter(job.state for job in jobs)
     states = ", ".join(f"{count[state]} {state}" for state in SHOWN if count[state])
-    head = f"{sweep.folder.name}: {len(jobs)} jobs, {states}{_ending(jobs)}"
-    return [
-        head,
-        *(
-            f"  {describe(job)}"
-            for job in jobs
-            if job.state in ("running", "failed", "interrupted")
-        ),
-    ]
+    found = [f"{sweep.folder.name}: {len(jobs)} jobs, {states}{_ending(jobs)}"]
+    for job in jobs:
+        if job.state in ("running", "failed", "interrupted"):
+            found.append(f"  {describe(job)}")
+    return found
 
 
 def describe(job: Job) -> str:
