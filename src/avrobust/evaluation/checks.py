@@ -65,7 +65,8 @@ def check_outcome(
             raise InvalidConditionError(
                 f"{cause} changed the {modality}, which {condition.name} declares untouched"
             )
-    for modality, key in _out_of_range(changed, keys):
+    # An untouched modality is equal to that of the clean clips, which were checked.
+    for modality, key in _out_of_range(changed, keys, condition.modalities):
         budget = RANGES[modality]
         raise InvalidConditionError(
             f"{cause} made the {modality} of clip {key} not finite "
@@ -97,9 +98,11 @@ def check_budget(
         raise BudgetExceededError(f"{name} left its budget on clip {key}: {budgets}")
 
 
-def _out_of_range(clip: Clip, keys: Sequence[str]) -> list[tuple[Modality, str]]:
+def _out_of_range(
+    clip: Clip, keys: Sequence[str], modalities: Sequence[Modality] = MODALITIES
+) -> list[tuple[Modality, str]]:
     invalid: list[tuple[Modality, str]] = []
-    for modality in MODALITIES:
+    for modality in modalities:
         marked = _marked(keys, ~RANGES[modality].valid(getattr(clip, modality)))
         invalid += [(modality, key) for key in marked]
     return invalid

@@ -154,6 +154,7 @@ class _Evaluation:
             outcome = condition.apply(
                 CleanBatch(self.model, copied, label, generators, counters, cache)
             )
+            outcome = outcome._replace(clip=_unchanged_shared(outcome.clip, clip))
             distances = condition.distances(outcome.clip, clip)
             check_outcome(condition, outcome.clip, clip, distances, batch.key)
             predict = cache.logits if cache else self.model
@@ -174,6 +175,19 @@ class _Evaluation:
             objective = next(filter(None, objectives), None)
             caches[batch.key] = EmbeddingCache(self.model, clip, label, objective)
         return caches[batch.key]
+
+
+def _unchanged_shared(changed: Clip, clean: Clip) -> Clip:
+    """The outcome, with the clean tensor itself for a modality that is equal to it.
+
+    What is done with an outcome recognizes the clean tensor without a pass over its values.
+    """
+    same_audio = torch.equal(changed.audio, clean.audio)
+    same_visual = torch.equal(changed.visual, clean.visual)
+    return Clip(
+        clean.audio if same_audio else changed.audio,
+        clean.visual if same_visual else changed.visual,
+    )
 
 
 def _part(batch: Batch, part: slice) -> Batch:
