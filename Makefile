@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 FLAGS ?=
 
-.PHONY: setup demo test test-slow test-gpu bench lint format lock clean
+.PHONY: setup demo test test-slow test-gpu bench docs-numbers lint format lock clean
 
 setup: $(READY)
 
@@ -35,6 +35,10 @@ test-gpu: $(READY)
 # Evaluations at the paper's size against a plain loop, on this machine; ten minutes on two cores.
 bench: $(READY)
 	$(BIN)/python benchmarks
+
+# The tables of README.md and docs/; docs/numbers.yaml says what each costs. ONLY=demo makes one of them.
+docs-numbers: $(READY)
+	$(BIN)/python docs/numbers.py $(ONLY)
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -70,7 +70,7 @@ def evaluation_result(
         skipped=(),
         unsupported=(),
         seconds=52.0,
-        provenance=Provenance({"python": "3"}, None),
+        provenance=Provenance({"avrobust": "0.2.0"}, None),
     )
     return replace(result, **more)
 
