@@ -47,7 +47,12 @@ def options(group: str) -> list[str]:
 @cache
 def experiment_for(task: Task, *overrides: str) -> Experiment:
     """The checked experiment that a script would get for these overrides."""
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONFIGS)):
+    return experiment_with(CONFIGS, task, *overrides)
+
+
+def experiment_with(configs: Path, task: Task, *overrides: str) -> Experiment:
+    """The checked experiment that a script with this folder of configs would get."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(configs)):
         config = compose(task, list(overrides), return_hydra_config=True)
     hydra = config.hydra
     with open_dict(config):

@@ -94,6 +94,18 @@ def message(task: str, *overrides: str) -> str:
             ["visual._target_=avrobust.models.encoders.nowhere.Net"],
             "visual._target_: cannot be set on the command line",
         ),
+        (
+            ["defense=adversarial", "defense.attack={_target_: avrobust.attacks.fgsm.FGSM}"],
+            "defense.attack._target_: cannot be set on the command line",
+        ),
+        (
+            ["+attack.revision=1"],
+            "attack.revision: cannot be set on the command line; it stands in the option's YAML",
+        ),
+        (
+            ["defense=minsim_exfmem", "+defense.base={revision: 2}"],
+            "defense.base.revision: cannot be set on the command line",
+        ),
     ],
 )
 def test_mistakes_are_named(overrides: list[str], expected: str) -> None:

@@ -19,6 +19,10 @@ from avrobust.utils.files import atomic_write
 FRAME_RATE = 8  # frames a second
 SAMPLE_RATE = 11_025  # audio samples a second
 
+# Goes up when the code that reads clips takes other samples from the same files. It is in the
+# fingerprint of every data set.
+SAMPLING_REVISION = 0
+
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

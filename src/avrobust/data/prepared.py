@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from avrobust.data.layout import SPLITS, Entry, Format, Split, read_list
+from avrobust.data.fingerprint import contents
+from avrobust.data.layout import SAMPLING_REVISION, SPLITS, Entry, Format, Split, read_list
 from avrobust.errors import UserError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Prepared:
         self._list_name = list_name
         self.entries = self._read()
         self.classes = self._check_classes(classes)
+        self._fingerprint: str | None = None
 
     def clips(self, split: Split, *, training: bool = False, seed: int = 0) -> "Clips":
         """The clips of one split, augmented if they are for training."""
@@ -78,14 +80,19 @@ class Prepared:
         return overlaps
 
     def fingerprint(self) -> str:
-        """Hash of the split lists, the classes and the settings the data was made with.
+        """Hash of the classes, the split lists and the content of their clips.
 
-        The place of the data set does not enter the hash, nor does the content of its clips.
+        The content is what `avrobust prepare` hashed; without its hashes it is the sizes of files
+        and the times of their last changes (see `contents`). The place of the data set does not
+        enter the hash. It is computed once: a data set must not change while it is used.
         """
-        files = [self.root / name for name in ("prepare.json", "synthetic.json")]
-        settings = [file.read_text() for file in files if file.is_file()]
-        content = [self.classes, [self.entries[split] for split in SPLITS], settings]
-        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+        if self._fingerprint is None:
+            lists = [self.entries[split] for split in SPLITS]
+            clips = contents(self.root, chain.from_iterable(lists))
+            content = [self.classes, lists, clips, SAMPLING_REVISION]
+            digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+            self._fingerprint = digest.hexdigest()[:16]
+        return self._fingerprint
 
     def _read(self) -> dict[Split, list[Entry]]:
         for folder in (self.root, self.root / "audio", self.root / "frames"):

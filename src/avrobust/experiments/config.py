@@ -3,17 +3,19 @@
 No other place looks keys of a config up.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, TypeVar
 
 from hydra.conf import HydraConf
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
 from avrobust.errors import UserError
-from avrobust.experiments.options import Node, Option, option_from
+from avrobust.evaluation.metrics import EVALUATION_REVISION
+from avrobust.experiments.options import REVISION, Node, Option, option_from
 from avrobust.experiments.settings import (
     AttackSettings,
     Execution,
@@ -21,7 +23,7 @@ from avrobust.experiments.settings import (
     ModelSettings,
     Task,
 )
-from avrobust.training.recipe import Recipe
+from avrobust.training.recipe import TRAINING_REVISION, Recipe
 
 T = TypeVar("T")
 
@@ -40,6 +42,12 @@ EXECUTION_KEYS = (
     "tags",
 )
 
+# Keys of an option that its YAML file alone sets, and why.
+FIXED = {
+    "_target_": "a class of your own needs an option of its own",
+    REVISION: "it stands in the option's YAML file",
+}
+
 
 def experiment_from(
     task: Task, config: DictConfig, hydra: HydraConf, *, joblib: bool = False
@@ -55,7 +63,7 @@ def experiment_from(
     Raises:
         UserError: a value is missing, cannot be resolved or makes no sense.
     """
-    _refuse_targets(hydra.overrides.task)
+    _refuse_identities(hydra.overrides.task)
     node = _resolve(config)
     chosen = _choices(hydra)
     model = _model(node, chosen)
@@ -111,7 +119,10 @@ def _model(node: Node, chosen: Mapping[str, str]) -> ModelSettings:
     options: dict[str, Option] = {}
     for group in MODEL_GROUPS:
         options[group] = _option(node, group, chosen)
-    return ModelSettings(**options, training=_recipe(node["training"]), seed=node["seed"])
+    recipe = _recipe(node["training"])
+    return ModelSettings(
+        **options, training=recipe, seed=node["seed"], training_revision=TRAINING_REVISION
+    )
 
 
 def _option(node: Node, group: str, chosen: Mapping[str, str]) -> Option:
@@ -130,21 +141,29 @@ def _recipe(node: Node) -> Recipe:
         raise UserError(f"training: {error}") from None
 
 
-def _refuse_targets(overrides: Iterable[str]) -> None:
-    """Refuses import paths on the command line.
+def _refuse_identities(overrides: Iterable[str]) -> None:
+    """Refuses import paths and revisions on the command line.
 
-    A run's identity holds names and values, so such a run would pass for one of the option.
+    A run's identity holds names, values and revisions. With another import path, or with the
+    revision of other code, a run would pass for one of the option.
 
     Raises:
-        UserError: an override sets `_target_`.
+        UserError: an override sets or deletes `_target_` or `revision`.
     """
-    for override in overrides:
-        key, equals, _ = override.partition("=")
-        if equals and key.endswith("_target_"):
-            raise UserError(
-                f"{key}: cannot be set on the command line; a class of your own needs an option "
-                "of its own: see docs/own_project.md"
-            )
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        for path in _paths(override.key_or_group, override.value()):
+            if reason := FIXED.get(path.rpartition(".")[2]):
+                raise UserError(
+                    f"{path}: cannot be set on the command line; {reason}: see docs/own_project.md"
+                )
+
+
+def _paths(path: str, value: object) -> Iterator[str]:
+    """The paths of a value and of all that it holds, for example "defense.attack.steps"."""
+    yield path
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _paths(f"{path}.{key}", item)
 
 
 def _attack(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> AttackSettings:
@@ -164,6 +183,7 @@ def _attack(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> Atta
             "eps": node["eps"],
             "source": _source(node["source"], chosen, model),
             "conditions": conditions,
+            "evaluation_revision": EVALUATION_REVISION,
             **values,
         },
     )

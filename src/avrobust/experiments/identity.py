@@ -1,14 +1,15 @@
 """The identity of a run: a readable prefix and a hash of what was chosen and of its values.
 
-The hash knows no import path, so that moving a class moves no run. The data's place is not in it; a
-fingerprint of the data's content takes its place.
+The hash knows no import path, so that moving a class moves no run. Code enters it by revisions: of
+each option, of training and of evaluation. Whoever changes numbers raises one of them. The data's
+place is not in it; a fingerprint of the data's content takes its place.
 """
 
 import hashlib
 import json
 from typing import Any
 
-from avrobust.experiments.options import Option
+from avrobust.experiments.options import REVISION, Option
 from avrobust.experiments.settings import (
     AttackSettings,
     Experiment,
@@ -28,13 +29,16 @@ def model_identity(model: ModelSettings, task: Task = "train") -> dict[str, Any]
     del trainer[
         "option"
     ]  # an option of this group names hardware; what else it sets is in its values
+    training = dict(vars(model.training))
+    if model.training_revision:
+        training[REVISION] = model.training_revision
     return {
         "dataset": model.dataset.identity(without=LOCATION),
         "audio": model.audio.identity(),
         "visual": model.visual.identity(),
         "fusion": model.fusion.identity(),
         "defense": _defense_identity(model.defense, task),
-        "training": vars(model.training),
+        "training": training,
         "trainer": trainer,
         "seed": model.seed,
     }
@@ -53,6 +57,7 @@ def attack_identity(attack: AttackSettings, task: Task) -> dict[str, Any]:
         "conditions": {name: option.identity() for name, option in attack.conditions.items()},
         "source": model_identity(attack.source) if attack.source else None,
         "adaptive": attack.adaptive if task == "defend" else None,
+        REVISION: attack.evaluation_revision,
     }
     return {key: value for key, value in content.items() if value}
 

@@ -1,11 +1,14 @@
 """What was chosen: one option of a config group, with the values it was given."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
+
+from avrobust.errors import UserError
 
 Node = dict[str, Any]  # a config node as plain values
 DIRECTIVES = ("_target_", "_partial_", "_convert_", "_recursive_")  # Hydra's own keys of a node
+REVISION = "revision"  # our own key of a node: it counts the changes of the option's numbers
 
 
 @final
@@ -19,6 +22,7 @@ class Option:
         values: its plain arguments.
         parts: its arguments that are options themselves, such as the solver of a feature memory.
         partial: it builds a function that takes the remaining arguments.
+        revision: how often the numbers of the option have changed: `revision` of its YAML file.
     """
 
     name: str
@@ -26,6 +30,7 @@ class Option:
     values: dict[str, Any] = field(default_factory=dict)
     parts: "dict[str, Option]" = field(default_factory=dict)
     partial: bool = False
+    revision: int = 0
 
     def node(self) -> Node:
         """The config node that Hydra instantiates."""
@@ -37,14 +42,17 @@ class Option:
         return node
 
     def settings(self) -> Node:
-        """The arguments as one tree of plain values."""
+        """The arguments as one tree of plain values, with the revisions that are not 0."""
         tree = dict(self.values)
         for key, part in self.parts.items():
             tree[key] = part.settings()
-        return tree
+        return {**tree, **self._revision()}
 
     def identity(self, without: tuple[str, ...] = ()) -> Node:
-        """What tells this choice apart from others: names and values, no import path.
+        """What tells this choice apart from others: name, values and revision, no import path.
+
+        A revision of 0 is left out, so that an option without one keeps the identity that it had
+        before there were revisions.
 
         Args:
             without: arguments that change no number.
@@ -52,11 +60,14 @@ class Option:
         values = {key: _identity_of(value) for key, value in self.values.items()}
         parts = {key: part.identity() for key, part in self.parts.items()}
         kept = {key: value for key, value in {**values, **parts}.items() if key not in without}
-        return {"option": self.name, **kept}
+        return {"option": self.name, **kept, **self._revision()}
 
     def with_values(self, **values: object) -> "Option":
         """The same option with other values of some arguments."""
-        return Option(self.name, self.target, {**self.values, **values}, self.parts, self.partial)
+        return replace(self, values={**self.values, **values})
+
+    def _revision(self) -> Node:
+        return {REVISION: self.revision} if self.revision else {}
 
 
 def _identity_of(value: Any) -> Any:
@@ -83,16 +94,27 @@ def option_from(node: Mapping[str, Any], path: str, chosen: Mapping[str, str]) -
         node: with `_target_`.
         path: of the node, for example "defense.base".
         chosen: Hydra's choices: the name of the option by the path it was put at.
+
+    Raises:
+        UserError: a revision is no integer of at least 0.
     """
     target = str(node["_target_"])
     values: Node = {}
     parts: dict[str, Option] = {}
     for key, value in node.items():
-        if key in DIRECTIVES:
+        if key in DIRECTIVES or key == REVISION:
             continue
         if isinstance(value, Mapping) and "_target_" in value:
             parts[str(key)] = option_from(value, f"{path}.{key}", chosen)
         else:
             values[str(key)] = value
     name = chosen.get(path, class_name(target))
-    return Option(name, target, values, parts, bool(node.get("_partial_", False)))
+    partial = bool(node.get("_partial_", False))
+    return Option(name, target, values, parts, partial, _revision_of(node, path))
+
+
+def _revision_of(node: Mapping[str, Any], path: str) -> int:
+    value = node.get(REVISION, 0)
+    if type(value) is not int or value < 0:  # True is an int as well
+        raise UserError(f"{path}.{REVISION}={value}: must be an integer of at least 0")
+    return value

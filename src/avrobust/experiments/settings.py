@@ -37,6 +37,7 @@ class ModelSettings:
     training: Recipe
     trainer: Option
     seed: int
+    training_revision: int = 0  # TRAINING_REVISION of the code that trained it
 
     @property
     def defended(self) -> bool:
@@ -78,6 +79,7 @@ class AttackSettings:
     amp: bool = False
     compile: bool = False
     adaptive: Adaptive = "worst"  # the objectives of an attack on a defended model
+    evaluation_revision: int = 0  # EVALUATION_REVISION of the code that evaluated it
 
     @property
     def split_name(self) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import soundfile
 from PIL import Image
 
+from avrobust.data.fingerprint import content_hash
 from avrobust.data.layout import SAMPLE_RATE, Entry
 from avrobust.preparation.frames import Decoder, read_frames
 from avrobust.preparation.media import UnusableClip
@@ -35,6 +36,7 @@ class ExtractionResult(NamedTuple):
     frames: int  # 0 if the clip was skipped
     samples: int
     note: str  # what a user should know about the clip, or why it was skipped
+    content: str = ""  # hash of the clip's files; empty if the clip was skipped
 
 
 def extract_clip(job: ExtractionJob) -> ExtractionResult:
@@ -67,9 +69,10 @@ def _extract(job: ExtractionJob) -> ExtractionResult:
     audio = read_audio(job.video, timeline)
     job.scratch.mkdir(parents=True)
     _write(job, timeline, audio)
+    content = content_hash(job.scratch / "audio.wav", job.scratch / "frames")
     _publish(job, Entry(job.label, job.stem, timeline.frames))
     note = "; ".join(timeline.notes + audio.notes)
-    return ExtractionResult(timeline.frames, len(audio.waveform), note)
+    return ExtractionResult(timeline.frames, len(audio.waveform), note, content)
 
 
 def _write(job: ExtractionJob, timeline: Timeline, audio: ClipAudio) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from avrobust.data.fingerprint import content_hash
 from avrobust.data.layout import Entry
 from avrobust.errors import UserError
 from avrobust.preparation.manifest import ManifestRow, read_manifest, write_manifest
@@ -47,9 +48,17 @@ def keep_finished(videos: Path, root: Path, sources: list[SourceVideo]) -> set[t
     for source in sources:
         row_before = rows.get(source.key)
         if row_before is not None and _is_finished(videos, root, source, row_before):
-            finished[source.key] = row_before
+            finished[source.key] = _with_content(root, row_before)
     write_manifest(manifest, finished.values())
     return set(finished)
+
+
+def _with_content(root: Path, row: ManifestRow) -> ManifestRow:
+    """The row with the hash of the clip's files, which older versions did not keep."""
+    if row.content:
+        return row
+    entry = Entry(row.label, row.stem, row.frames)
+    return row._replace(content=content_hash(entry.audio_path(root), entry.frames_path(root)))
 
 
 def _is_finished(videos: Path, root: Path, source: SourceVideo, row: ManifestRow) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from avrobust.data.fingerprint import CONTENT, HASH_LENGTH
 from avrobust.utils.files import atomic_write
 
 Status = Literal["ok", "skipped"]
@@ -26,6 +27,7 @@ class ManifestRow(NamedTuple):
     note: str  # what a user should know about the clip, or why it was skipped
     size: int  # of the source in bytes
     modified: int  # time of the source's last change in nanoseconds
+    content: str = ""  # hash of the clip's files; empty for a clip that was skipped
 
 
 HEADER = (
@@ -39,7 +41,9 @@ HEADER = (
     "note",
     "bytes",
     "modified",
+    CONTENT,
 )
+OLDER_HEADER = HEADER[:-1]  # of versions that kept no hash of a clip's files
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:
@@ -63,12 +67,14 @@ def read_manifest(path: Path) -> list[ManifestRow]:
 
 def _parse_row(fields: list[str]) -> ManifestRow | None:
     """Parses one row; None if it is incomplete or the header."""
+    if len(fields) == len(OLDER_HEADER):
+        fields = [*fields, ""]
     try:
-        source, label, stem, split, frames, samples, status, note, size, modified = fields
+        source, label, stem, split, frames, samples, status, note, size, modified, content = fields
         numbers = int(frames), int(samples), int(size), int(modified)
     except ValueError:
         return None
-    if status not in ("ok", "skipped"):
+    if status not in ("ok", "skipped") or len(content) not in (0, HASH_LENGTH):
         return None
     return ManifestRow(
         source=source,
@@ -81,6 +87,7 @@ def _parse_row(fields: list[str]) -> ManifestRow | None:
         note=note,
         size=numbers[2],
         modified=numbers[3],
+        content=content,
     )
 
 

@@ -169,7 +169,12 @@ def _extract_all(
     for job, result in results:
         if isinstance(result, WorkerFailure):
             result = ExtractionResult(0, 0, result.reason)
-        row = jobs[job]._replace(frames=result.frames, samples=result.samples, note=result.note)
+        row = jobs[job]._replace(
+            frames=result.frames,
+            samples=result.samples,
+            note=result.note,
+            content=result.content,
+        )
         if result.frames:
             row = row._replace(status="ok")
             usable += 1

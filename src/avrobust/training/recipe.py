@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+# Goes up when the code of training gives another model for the same settings: optimizer, schedule,
+# order of the clips, choice of the best epoch. It is in the identity of every run.
+TRAINING_REVISION = 0
+
 
 @dataclass  # not frozen: Hydra takes a frozen class as a read-only config
 class Recipe:
