@@ -77,7 +77,7 @@ class PlainMemory(nn.Module):
         code = features.new_zeros(len(features), bank.shape[1])
         for _ in range(MOST):
             before = code
-            code = F.softshrink(code + 2 * step * (features - code @ bank.T) @ bank, step * WEIGHT)
+            code = F.softshrink(code + step * (features - code @ bank.T) @ bank, step * WEIGHT)
             if (code - before).norm() < self.tolerance:
                 break
         return code
