@@ -116,7 +116,7 @@ def test_the_released_iteration_ends_in_the_minimizer_for_twice_the_weight() -> 
     """Its gradient is that of half the squared error, and its threshold has the whole lambda."""
     bank, features = problem(atoms=12, clips=2)
     exact, features = Bank.of(bank.atoms.double()), features.double()
-    step = 1 / float(exact.singular[0].square())  # the largest that is accepted
+    step = 0.5 / float(exact.singular[0].square())
     solver = ReleasedISTA(step, tolerance=1e-12, max_iterations=20_000)
     code = solver.solve(exact, features, 5.0, "audio").code
     torch.testing.assert_close(code, lasso(exact, features, 10.0), rtol=1e-6, atol=1e-8)

@@ -14,7 +14,7 @@ TINY = 1e-12
 
 # Embeddings as the fusion gets them, or as the encoders return them. They differ only in a model
 # whose defense restores embeddings.
-Stage = Literal["restored", "raw"]
+Compared = Literal["restored", "raw"]
 
 
 def margin(logits: Tensor, label: Tensor) -> Tensor:
@@ -76,26 +76,26 @@ class WithCosine:
 
     Attributes:
         weight: of the cosine.
-        stage: which embeddings are compared. In the released code a model with a feature memory
+        compared: which embeddings are compared. In the released code a model with a feature memory
             returns its restored embeddings, and the attack compares those.
     """
 
     weight: float
-    stage: Stage = "restored"
+    compared: Compared = "restored"
 
     def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
-        logits, similarity = logits_and_cosine(model, clip, self.stage)
+        logits, similarity = logits_and_cosine(model, clip, self.compared)
         return F.cross_entropy(logits, label, reduction="none") + self.weight * similarity
 
 
-def logits_and_cosine(model: Any, clip: Clip, stage: Stage) -> tuple[Tensor, Tensor]:
+def logits_and_cosine(model: Any, clip: Clip, compared: Compared) -> tuple[Tensor, Tensor]:
     """The logits, (B, C), and the cosine of the two embeddings, (B,), of one pass.
 
     Args:
         model: a model with embeddings.
         clip: what it classifies.
-        stage: which embeddings are compared.
+        compared: which embeddings are compared.
     """
     features = model.encode(clip)
     restored = model.restore_all(features)
-    return model.fuse(restored), cosine(restored if stage == "restored" else features)
+    return model.fuse(restored), cosine(restored if compared == "restored" else features)

@@ -7,7 +7,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.gradients import Objective
-from avrobust.attacks.losses import Stage, WithCosine, logits_and_cosine
+from avrobust.attacks.losses import Compared, WithCosine, logits_and_cosine
 from avrobust.defenses.base import Defense, StepOutput
 from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier
@@ -37,12 +37,12 @@ class Similarity(Defense):
         goal: Literal["min", "max"],
         weight: float = 1.0,
         attack_weight: float = 1.0,
-        cosine: Stage = "restored",
+        cosine: Compared = "restored",
         match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
         self.goal, self.weight, self.attack_weight = goal, weight, attack_weight
-        self.cosine: Stage = cosine
+        self.cosine: Compared = cosine
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
