@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from sparse_coding import WEIGHT, augmented, trained_model
+from sparse_coding import WEIGHT, accepted_step, augmented, trained_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,7 +37,6 @@ from avrobust.threats import suite
 from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 
 EPS, MIXING, TOLERANCE, MOST = 0.006, 0.5, 8e-4, 2000
-STEPS: dict[Modality, float] = {"audio": 1e-6, "visual": 6e-6}  # the released ones for MUSIC
 CONDITIONS = ((False, False), (True, False), (False, True), (True, True))
 
 
@@ -54,10 +53,10 @@ class PlainMemory(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.banks, self.eigen, self.tolerance = model, banks, eigen, tolerance
-        self.steps = {
-            m: min(STEPS[m], 0.9 / float(torch.linalg.matrix_norm(banks[m], 2) ** 2))
-            for m in MODALITIES
-        }
+        self.steps: dict[Modality, float] = {}
+        for modality in MODALITIES:
+            eigenvalue = float(torch.linalg.matrix_norm(banks[modality], 2) ** 2)
+            self.steps[modality] = accepted_step(modality, eigenvalue)
 
     def forward(self, clip: Clip) -> Tensor:
         features = self.model.encode(clip)
@@ -77,7 +76,7 @@ class PlainMemory(nn.Module):
         code = features.new_zeros(len(features), bank.shape[1])
         for _ in range(MOST):
             before = code
-            code = F.softshrink(code + 2 * step * (features - code @ bank.T) @ bank, step * WEIGHT)
+            code = F.softshrink(code + step * (features - code @ bank.T) @ bank, step * WEIGHT)
             if (code - before).norm() < self.tolerance:
                 break
         return code

@@ -36,6 +36,7 @@ from avrobust.tasks.train import trained
 from avrobust.types import MODALITIES, Modality
 
 WEIGHT = 0.1
+RELEASED_STEPS: dict[Modality, float] = {"audio": 1e-6, "visual": 6e-6}  # for MUSIC
 warnings.filterwarnings("ignore", module="sklearn")
 
 
@@ -85,12 +86,20 @@ def augmented(parts: Parts, model: AVClassifier, count: int) -> dict[Modality, T
     return {"audio": features.audio, "visual": features.visual}
 
 
+def accepted_step(modality: Modality, eigenvalue: float) -> float:
+    """The released step size, or the largest that the released code accepts.
+
+    Args:
+        modality: whose bank it is.
+        eigenvalue: the largest one of the bank's Mt M.
+    """
+    return min(RELEASED_STEPS[modality], 0.999 / eigenvalue)
+
+
 def compare(
     modality: Modality, bank: Bank, features: Tensor, repeats: int
 ) -> list[dict[str, object]]:
-    stable = 0.9 / float(bank.singular[0].square())
-    released = {"audio": 1e-6, "visual": 6e-6}[modality]
-    step = min(released, stable)
+    step = accepted_step(modality, float(bank.singular[0].square()))
     ista = ReleasedISTA(step, step)
     closed = SpectralISTA(step, step)
     plain: dict[str, tuple[Solver, str]] = {

@@ -49,7 +49,7 @@ def test_members_are_those_that_fit_the_model() -> None:
 
 
 def test_who_knows_a_defense_tries_all_that_it_declares_once() -> None:
-    objectives = built("defense", "minsim_exfmem").objectives()
+    objectives = built("defense", "minsim_exfmem").objectives(model_for("defense=minsim_exfmem"))
     adaptive = ENSEMBLE.adaptive_attack(objectives).attack
     assert isinstance(adaptive, AVAuto)
     members = {m.name: m.objective for m in adaptive.members(model_for(), 11)}

@@ -1,5 +1,6 @@
 """Sparse coding against scikit-learn, its duality gap, and the gradients through it."""
 
+import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Lasso
@@ -20,9 +21,9 @@ def problem(dim: int = 24, atoms: int = 40, clips: int = 6, seed: int = 0) -> tu
     return bank, (shared.T + torch.randn(clips, dim, generator=rng)).relu()
 
 
-def lasso(bank: Bank, features: Tensor) -> Tensor:
+def lasso(bank: Bank, features: Tensor, weight: float = WEIGHT) -> Tensor:
     atoms = bank.atoms.double().numpy()
-    model = Lasso(alpha=WEIGHT / 2 / len(atoms), fit_intercept=False, tol=1e-12, max_iter=2_000_000)
+    model = Lasso(alpha=weight / 2 / len(atoms), fit_intercept=False, tol=1e-12, max_iter=2_000_000)
     return torch.stack(
         [torch.from_numpy(model.fit(atoms, f).coef_.copy()) for f in features.double().numpy()]
     )
@@ -81,37 +82,61 @@ def test_a_large_weight_gives_zeros() -> None:
     assert not ADMM().solve(bank, features, 1e6, "visual").code.any()
 
 
-def test_the_released_iteration_is_proximal_gradient_descent() -> None:
-    bank, features = problem(clips=1)
-    step, code = 2e-4, torch.zeros(1, bank.atoms.shape[1])
-    iterations, change = 0, 1.0
-    while change >= 8e-4:
-        residual = features - code @ bank.atoms.T
-        moved = code + 2 * step * residual @ bank.atoms
-        before, code = code, moved.sign() * (moved.abs() - step * WEIGHT).clamp(min=0)
-        iterations, change = iterations + 1, float((code - before).norm())
-    found = ReleasedISTA(step_visual=step).solve(bank, features, WEIGHT, "visual")
-    torch.testing.assert_close(found.code, code)
-    assert found.iterations.tolist() == [iterations]
+def released(
+    atoms: np.ndarray, feature: np.ndarray, step: float, weight: float, most: int
+) -> tuple[np.ndarray, int]:
+    """The code and the number of iterations of one clip, written from the released facts alone."""
+    code, change, iterations = np.zeros(atoms.shape[1]), np.inf, 0
+    while change >= 8e-4 and iterations < most:
+        moved = code + step * atoms.T @ (feature - atoms @ code)
+        shrunk = np.sign(moved) * np.maximum(np.abs(moved) - step * weight, 0)
+        change = np.linalg.norm(shrunk - code)
+        code, iterations = shrunk, iterations + 1
+    return code, iterations
 
 
-@pytest.mark.parametrize(("step", "most"), [(2e-4, 2000), (2e-5, 2000), (2e-5, 40)])
+@pytest.mark.parametrize("atoms", [40, 12])
+@pytest.mark.parametrize("weight", [0.1, 20.0])  # the paper's, and one that empties coefficients
+@pytest.mark.parametrize(("step", "most"), [(2e-4, 2000), (2e-4, 15), (5e-5, 2000)])
+def test_the_released_iteration_is_the_released_codes(
+    atoms: int, weight: float, step: float, most: int
+) -> None:
+    bank, features = problem(atoms=atoms, clips=3)
+    exact = Bank.of(bank.atoms.double())
+    solver = ReleasedISTA(step_visual=step, max_iterations=most)
+    solution = solver.solve(exact, features.double(), weight, "visual")
+    for clip, feature in enumerate(features.double().numpy()):
+        code, iterations = released(exact.atoms.numpy(), feature, step, weight, most)
+        np.testing.assert_allclose(solution.code[clip].numpy(), code, rtol=1e-9, atol=1e-12)
+        assert int(solution.iterations[clip]) == iterations
+    assert weight < 1 or (solution.code == 0).any()
+
+
+def test_the_released_iteration_ends_in_the_minimizer_for_twice_the_weight() -> None:
+    """Its gradient is that of half the squared error, and its threshold has the whole lambda."""
+    bank, features = problem(atoms=12, clips=2)
+    exact, features = Bank.of(bank.atoms.double()), features.double()
+    step = 0.5 / float(exact.singular[0].square())
+    solver = ReleasedISTA(step, tolerance=1e-12, max_iterations=20_000)
+    code = solver.solve(exact, features, 5.0, "audio").code
+    torch.testing.assert_close(code, lasso(exact, features, 10.0), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("step", "most"), [(2e-4, 2000), (4e-5, 2000), (4e-5, 40)])
 @pytest.mark.parametrize("atoms", [40, 12])
 def test_the_closed_form_is_within_its_bound_of_the_released_iteration(
     step: float, most: int, atoms: int
 ) -> None:
     bank, features = problem(atoms=atoms)
-    theirs = ReleasedISTA(step_audio=step, max_iterations=most).solve(
-        bank, features, WEIGHT, "audio"
-    )
-    ours = SpectralISTA(step_audio=step, max_iterations=most).solve(bank, features, WEIGHT, "audio")
-    apart = (ours.iterations - theirs.iterations).abs()
-    bound = (
-        torch.maximum(ours.iterations, theirs.iterations) * step * WEIGHT * atoms**0.5
-        + apart * 8e-4
-    )
-    assert ((ours.code - theirs.code).norm(dim=1) <= bound + 1e-5).all()
-    assert (bound < theirs.code.norm(dim=1) / 5).all()  # it says something
+    exact, features = Bank.of(bank.atoms.double()), features.double()
+    solver = SpectralISTA(step_audio=step, max_iterations=most)
+    solution = solver.solve(exact, features, WEIGHT, "audio")
+    for clip, feature in enumerate(features.numpy()):
+        code, theirs = released(exact.atoms.numpy(), feature, step, WEIGHT, most)
+        ours = int(solution.iterations[clip])
+        bound = max(ours, theirs) * step * WEIGHT * atoms**0.5 + abs(ours - theirs) * 8e-4
+        assert np.linalg.norm(solution.code[clip].numpy() - code) <= bound
+        assert bound < np.linalg.norm(code) / 5  # it says something
 
 
 def test_the_closed_form_takes_the_steps_that_its_own_iteration_takes() -> None:
@@ -125,12 +150,15 @@ def test_the_closed_form_takes_the_steps_that_its_own_iteration_takes() -> None:
 
 
 @pytest.mark.parametrize("solver", [ReleasedISTA, SpectralISTA])
-def test_a_step_that_diverges_is_refused(solver: type[ReleasedISTA | SpectralISTA]) -> None:
+def test_a_step_that_the_released_code_refuses_is_refused(
+    solver: type[ReleasedISTA | SpectralISTA],
+) -> None:
     bank, features = problem()
-    with pytest.raises(
-        UserError, match=r"step_audio=1 diverges on this bank; it has to be below 0\.\d+"
-    ):
-        solver(step_audio=1).solve(bank, features, WEIGHT, "audio")
+    limit = 1 / float(torch.linalg.eigvalsh(bank.atoms.double().T @ bank.atoms.double())[-1])
+    solver(step_audio=0.999 * limit).solve(bank, features, WEIGHT, "audio")
+    message = r"step_audio=[\d.e-]+ is too large for this bank.*; it has to be at most 0\.\d+"
+    with pytest.raises(UserError, match=message):
+        solver(step_audio=1.001 * limit).solve(bank, features, WEIGHT, "audio")
 
 
 def restorer(bank: Bank, gradient: str, **settings: float) -> Restorer:

@@ -2,18 +2,22 @@
 
 import copy
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor
 
 from avrobust.attacks.cache import EmbeddingCache
+from avrobust.attacks.gradients import cross_entropy
 from avrobust.attacks.losses import cosine
 from avrobust.defenses.base import Defense
 from avrobust.defenses.prototypes import Centers
 from avrobust.errors import UserError
 from avrobust.evaluation.summaries import worst_case
+from avrobust.experiments.settings import Adaptive
 from avrobust.models.classifier import AVClassifier
+from avrobust.tasks.defend import declared_objectives
 from avrobust.types import Clip, Features, Record
 from avrobust.utils.randomness import generator
 from tests.support import batch_of, built, model_for, options
@@ -83,7 +87,7 @@ def test_every_objective_is_a_loss_of_each_clip_with_gradient_to_the_inputs(
 ) -> None:
     batch, attacked = batch_of(4), model(name).eval()
     clip = Clip(*(x.requires_grad_() for x in batch.clip))
-    for objective in defense.objectives().values():
+    for objective in defense.objectives(attacked).values():
         losses = objective(attacked, clip, batch.label)
         assert losses.shape == (4,)
         assert torch.autograd.grad(losses.sum(), clip, allow_unused=True) != (None, None)
@@ -120,8 +124,63 @@ def test_a_held_modality_is_restored_as_well(name: str) -> None:
         torch.testing.assert_close(held(batch.clip), attacked(batch.clip))
 
 
-def test_the_papers_objective_is_one_of_them(defense: Defense) -> None:
-    assert defense.paper_objective in defense.objectives()
+def test_the_paper_adds_the_cosine_wherever_there_is_one(defense: Defense, name: str) -> None:
+    """As the released script does, which does not look at the defense."""
+    attacked, batch = model(name).eval(), batch_of(4)
+    ((objective, loss),) = declared_objectives(defense, attacked, "paper").items()
+    with torch.no_grad():
+        added = loss(attacked, *batch[:2]) - cross_entropy(attacked, *batch[:2])
+        if len(attacked.fusion.uses) == 1:
+            assert objective == "cross_entropy"
+            assert not added.any()
+        else:
+            assert objective == "plus_cosine"
+            restored = attacked.restore_all(attacked.encode(batch.clip))
+            torch.testing.assert_close(added, cosine(restored), rtol=1e-4, atol=1e-5)
+
+
+def test_embeddings_of_two_sizes_have_no_cosine_to_add() -> None:
+    attacked = model_for("audio.widths=[8,8,8,8]")
+    for adaptive in get_args(Adaptive):
+        objectives = declared_objectives(built("defense", "none"), attacked, adaptive)
+        assert objectives == {"cross_entropy": cross_entropy}
+
+
+def test_the_worst_attack_tries_what_the_paper_does(defense: Defense, name: str) -> None:
+    attacked = model(name)
+    worst = declared_objectives(defense, attacked, "worst")
+    assert declared_objectives(defense, attacked, "paper").items() <= worst.items()
+    assert worst["cross_entropy"] is cross_entropy
+
+
+def test_a_memory_compares_restored_embeddings_in_training_and_attack() -> None:
+    trained, batch = model("minsim_exfmem").eval(), batch_of(6)
+    features = trained.encode(batch.clip)
+    restored = Features(
+        trained.restorers["audio"](features.audio), trained.restorers["visual"](features.visual)
+    )
+    plain = cross_entropy(trained, batch.clip, batch.label)
+    assert (cosine(restored) - cosine(features)).abs().max() > 1e-3
+    expected = {"restored": cosine(restored), "raw": cosine(features)}
+    for stage, similarity in expected.items():
+        base = built("defense", "minsim", cosine=stage)
+        # The released one is the default.
+        settings = {} if stage == "restored" else {"base": base}
+        defense = built("defense", "minsim_exfmem", **settings)
+        torch.testing.assert_close(step(defense, trained), plain.mean() + similarity.mean())
+        objectives = defense.objectives(trained)
+        for name, sign in (("plus_cosine", 1), ("minus_cosine", -1)):
+            for twin in ("", "_bpda"):
+                loss = objectives[name + twin](trained, batch.clip, batch.label)
+                torch.testing.assert_close(loss, plain + sign * similarity)
+
+
+def test_without_a_memory_there_is_one_cosine() -> None:
+    trained = model("minsim")
+    losses = []
+    for stage in ("restored", "raw"):
+        losses.append(step(built("defense", "minsim", cosine=stage), copy.deepcopy(trained)))
+    assert torch.equal(*losses)
 
 
 def test_minsim_lowers_the_cosine_and_maxsim_raises_it() -> None:
@@ -146,7 +205,7 @@ def test_the_cosine_is_signed_and_of_each_clip() -> None:
 
 def test_the_adaptive_objectives_are_cross_entropy_and_both_signs_of_the_cosine() -> None:
     batch, attacked = batch_of(4), model("minsim").eval()
-    objectives = built("defense", "minsim").objectives()
+    objectives = built("defense", "minsim").objectives(attacked)
     plain, plus, minus = (objectives[n](attacked, batch.clip, batch.label) for n in objectives)
     torch.testing.assert_close(plus - plain, cosine(attacked.encode(batch.clip)))
     torch.testing.assert_close(plain - minus, plus - plain)
@@ -201,12 +260,11 @@ def banks(trained: AVClassifier, source: str) -> Tensor:
 
 
 def test_the_memory_has_the_objectives_of_its_base_and_their_straight_through_twins() -> None:
-    names = list(built("defense", "minsim_exfmem").objectives())
+    names = list(built("defense", "minsim_exfmem").objectives(model("minsim_exfmem")))
     assert names == [
         *(base := ["cross_entropy", "plus_cosine", "minus_cosine"]),
         *(f"{n}_bpda" for n in base),
     ]
-    assert built("defense", "minsim_exfmem").paper_objective == "plus_cosine"
 
 
 def test_settings_of_the_memory_that_make_no_sense() -> None:

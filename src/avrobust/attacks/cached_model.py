@@ -72,11 +72,19 @@ class CachedModel:
         """Embeddings, as `encode` returns them, to logits (B, classes)."""
         if not isinstance(self._model, AVClassifier):
             return self._record(self._model.classify(features))
+        return self.fuse(self.restore_all(features))
+
+    def restore_all(self, features: Features) -> Features:
+        """The embeddings of both modalities as the fusion gets them."""
         restored = Features(
             self._restore("audio", features.audio), self._restore("visual", features.visual)
         )
         if self._keep_embeddings:
             self.classified = Features(*_detached(features)), Features(*_detached(restored))
+        return restored
+
+    def fuse(self, restored: Features) -> Tensor:
+        """Restored embeddings to logits (B, classes)."""
         return self._record(self._model.fuse(restored))
 
     def __call__(self, clip: Clip) -> Tensor:

@@ -1,7 +1,7 @@
 """Losses that attackers maximize besides cross-entropy: of logits and of embeddings."""
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
@@ -11,6 +11,10 @@ from avrobust.attacks.cached_model import has_embeddings
 from avrobust.types import Classifier, Clip, Features
 
 TINY = 1e-12
+
+# Embeddings as the fusion gets them, or as the encoders return them. They differ only in a model
+# whose defense restores embeddings.
+Compared = Literal["restored", "raw"]
 
 
 def margin(logits: Tensor, label: Tensor) -> Tensor:
@@ -68,11 +72,30 @@ def cosine(features: Features) -> Tensor:
 @final
 @dataclass(frozen=True)
 class WithCosine:
-    """The attacker's loss of each clip, cross-entropy + weight * cosine: (B,). Tian & Xu 2021."""
+    """The attacker's loss of each clip, cross-entropy + weight * cosine: (B,). Tian & Xu 2021.
+
+    Attributes:
+        weight: of the cosine.
+        compared: which embeddings are compared. In the released code a model with a feature memory
+            returns its restored embeddings, and the attack compares those.
+    """
 
     weight: float
+    compared: Compared = "restored"
 
     def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
-        features = model.encode(clip)
-        loss = F.cross_entropy(model.classify(features), label, reduction="none")
-        return loss + self.weight * cosine(features)
+        logits, similarity = logits_and_cosine(model, clip, self.compared)
+        return F.cross_entropy(logits, label, reduction="none") + self.weight * similarity
+
+
+def logits_and_cosine(model: Any, clip: Clip, compared: Compared) -> tuple[Tensor, Tensor]:
+    """The logits, (B, C), and the cosine of the two embeddings, (B,), of one pass.
+
+    Args:
+        model: a model with embeddings.
+        clip: what it classifies.
+        compared: which embeddings are compared.
+    """
+    features = model.encode(clip)
+    restored = model.restore_all(features)
+    return model.fuse(restored), cosine(restored if compared == "restored" else features)

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from torch import Generator, Tensor, nn
 
 from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.fusion.base import Fusion
 from avrobust.types import Batch, Clip
@@ -30,7 +31,6 @@ class Defense(ABC):
         fusion: takes the place of the config's fusion, for defenses that are another model
             altogether (unimodal).
         optimizes: the defended model solves an optimization problem for every prediction.
-        paper_objective: the objective that the paper would attack it with, one of `objectives()`.
         setup_clips: which training clips `setup` sees.
 
     Args:
@@ -40,7 +40,6 @@ class Defense(ABC):
 
     fusion: Callable[..., Fusion] | None = None
     optimizes: bool = False
-    paper_objective: str = "cross_entropy"
     setup_clips: Literal["clean", "augmented"] = "clean"
 
     def __init__(self, *, match_epochs: bool = False) -> None:
@@ -59,12 +58,29 @@ class Defense(ABC):
             generators: one a clip, for defenses that draw at random.
         """
 
-    def objectives(self) -> dict[str, Objective]:
+    def paper_objective(self, model: AVClassifier) -> dict[str, Objective]:
+        """What the released script maximizes, with its name, whatever the defense is.
+
+        That is cross-entropy plus the cosine of the two embeddings (Tian & Xu 2021), weighted 1.
+        A model of one modality, or with embeddings of two sizes, has no cosine: cross-entropy.
+
+        Args:
+            model: the attacked one.
+        """
+        if comparable_embeddings(model):
+            return {"plus_cosine": WithCosine(1.0)}
+        return {"cross_entropy": cross_entropy}
+
+    def objectives(self, model: AVClassifier) -> dict[str, Objective]:
         """What an adaptive attacker maximizes, by name.
 
-        A clip counts as robust if it withstands the attack on each of them.
+        A clip counts as robust if it withstands the attack on each of them. The paper's objective
+        is one of them, so that no row is better than under the paper's attack.
+
+        Args:
+            model: the attacked one.
         """
-        return {"cross_entropy": cross_entropy}
+        return {"cross_entropy": cross_entropy, **self.paper_objective(model)}
 
     def validate(self, model: AVClassifier) -> None:  # noqa: B027 -- most defenses fit every model
         """Checks that the defense makes sense for this model.

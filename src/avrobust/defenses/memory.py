@@ -68,19 +68,22 @@ class FeatureMemory(Defense):
             )
         self.base, self.solver, self.size, self.setup_clips = base, solver, size, source
         self.weight, self.mixing, self.gradient = weight, mixing, gradient
-        self.fusion, self.paper_objective = base.fusion, base.paper_objective
+        self.fusion = base.fusion
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
     ) -> StepOutput:
         return self.base.train(model, clip, label, generators)
 
-    def objectives(self) -> dict[str, Objective]:
+    def paper_objective(self, model: AVClassifier) -> dict[str, Objective]:
+        return self.base.paper_objective(model)
+
+    def objectives(self, model: AVClassifier) -> dict[str, Objective]:
         """Those of `base`, and each once more with straight-through gradients.
 
         BPDA, Athalye et al. 2018.
         """
-        plain = self.base.objectives()
+        plain = self.base.objectives(model)
         bpda = {f"{name}_bpda": StraightThrough(loss) for name, loss in plain.items()}
         return {**plain, **bpda}
 

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.attacks.gradients import Objective
 from avrobust.defenses.base import Defense, StepOutput
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.models.fusion.base import Fusion
@@ -78,15 +78,12 @@ class Prototypes(Defense):
         penalty = conformity(model, features, label).mean()
         return StepOutput(F.cross_entropy(logits, label) + self.weight * penalty, logits)
 
-    def objectives(self) -> dict[str, Objective]:
-        """Cross-entropy, and cross-entropy plus the conformity loss.
+    def objectives(self, model: AVClassifier) -> dict[str, Objective]:
+        """Those of every defense, and cross-entropy plus the conformity loss.
 
         The latter leads away from the own center and towards others.
         """
-        return {
-            "cross_entropy": cross_entropy,
-            "plus_conformity": WithConformity(self.attack_weight),
-        }
+        return {**super().objectives(model), "plus_conformity": WithConformity(self.attack_weight)}
 
     def validate(self, model: AVClassifier) -> None:
         self.base.validate(model)

@@ -6,8 +6,8 @@ from typing import Literal, final
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from avrobust.attacks.gradients import Objective, cross_entropy
-from avrobust.attacks.losses import WithCosine, cosine
+from avrobust.attacks.gradients import Objective
+from avrobust.attacks.losses import Compared, WithCosine, logits_and_cosine
 from avrobust.defenses.base import Defense, StepOutput
 from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier
@@ -26,37 +26,39 @@ class Similarity(Defense):
         weight: of the cosine; 1 in the paper.
         attack_weight: of the cosine in the adaptive attacker's objective; 1 in the paper, 0.8 for
             Kinetics-Sounds.
+        cosine: whose cosine it is, in training and in the adaptive attacker's objective. It differs
+            with a feature memory alone: "restored" embeddings are those that the memory returns, as
+            in the released code; "raw" ones are those that the encoders return.
         match_epochs: train a second stage from the model of the first.
     """
-
-    paper_objective = "plus_cosine"
 
     def __init__(
         self,
         goal: Literal["min", "max"],
         weight: float = 1.0,
         attack_weight: float = 1.0,
+        cosine: Compared = "restored",
         match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
         self.goal, self.weight, self.attack_weight = goal, weight, attack_weight
+        self.cosine: Compared = cosine
 
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
     ) -> StepOutput:
-        features = model.encode(clip)
-        logits = model.classify(features)
+        logits, similarity = logits_and_cosine(model, clip, self.cosine)
         sign = 1 if self.goal == "min" else -1
-        loss = F.cross_entropy(logits, label) + sign * self.weight * cosine(features).mean()
+        loss = F.cross_entropy(logits, label) + sign * self.weight * similarity.mean()
         return StepOutput(loss, logits)
 
-    def objectives(self) -> dict[str, Objective]:
+    def paper_objective(self, model: AVClassifier) -> dict[str, Objective]:
+        return {"plus_cosine": WithCosine(self.attack_weight, self.cosine)}
+
+    def objectives(self, model: AVClassifier) -> dict[str, Objective]:
         """Cross-entropy alone, with the cosine added (the paper's), and with it subtracted."""
-        return {
-            "cross_entropy": cross_entropy,
-            "plus_cosine": WithCosine(self.attack_weight),
-            "minus_cosine": WithCosine(-self.attack_weight),
-        }
+        minus_cosine = WithCosine(-self.attack_weight, self.cosine)
+        return {**super().objectives(model), "minus_cosine": minus_cosine}
 
     def validate(self, model: AVClassifier) -> None:
         fusion = model.fusion

@@ -137,6 +137,14 @@ class ADMM(Solver):
 class Truncated(Solver):
     """The settings of the released code's truncated iteration.
 
+    The iteration is proximal gradient descent from 0, a <- soft(a + step Mt (f - M a),
+    step lambda), until a step is shorter than the tolerance. Its step is along the gradient of
+    |f - M a|^2 / 2, so that without the truncation it would end in the minimizer of
+    |f - M a|^2 + 2 lambda |a|_1, not in that of the paper's objective.
+
+    The released code compares the tolerance with the change of the whole batch; here each clip
+    stops by its own change, so that its code does not depend on the rest of the batch.
+
     Args:
         step_audio: step size for the audio bank; the released ones are 1e-6 for MUSIC, 5.8e-7 for
             Kinetics-Sounds.
@@ -161,25 +169,21 @@ class Truncated(Solver):
         """The step size.
 
         Raises:
-            UserError: with it the iteration would diverge on this bank.
+            UserError: step * largest eigenvalue of Mt M is above 1, where the released code refuses
+                to start. The iteration diverges only above 2, but above 1 its steps overshoot.
         """
         step, limit = self.steps[modality], 1 / float(bank.singular[0].square())
-        if not 0 < step < limit:
+        if not 0 < step <= limit:
             raise UserError(
-                f"defense.solver.step_{modality}={step:g} diverges on this bank; "
-                f"it has to be below {limit:.2g}"
+                f"defense.solver.step_{modality}={step:g} is too large for this bank, as in the "
+                f"released code; it has to be at most {limit:.2g}"
             )
         return step
 
 
 @final
 class ReleasedISTA(Truncated):
-    """The released code's truncated proximal gradient descent from 0, stopped clip by clip.
-
-    a <- soft(a + 2 step Mt (f - M a), step lambda) until |change|_2 < tolerance. The slides do not
-    tell whether the released step has the 2 of the gradient: this is the gradient of the objective
-    as the paper writes it.
-    """
+    """The released code's truncated iteration, step by step."""
 
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
         step = self.step(bank, modality)
@@ -189,7 +193,7 @@ class ReleasedISTA(Truncated):
         for iteration in range(1, self.max_iterations + 1):
             residual = features - bank.decode(current)
             before = current
-            current = F.softshrink(current + 2 * step * residual @ bank.atoms, step * weight)
+            current = F.softshrink(current + step * residual @ bank.atoms, step * weight)
             code = code.index_copy(0, clips, current)
             iterations = iterations.index_fill(0, clips, iteration)
             change = (current - before).detach().norm(dim=1)
@@ -206,20 +210,22 @@ class SpectralISTA(Truncated):
     """The released truncated iteration in closed form: a filter in the bank's singular vectors.
 
     Without its shrinkage the iteration of `ReleasedISTA` is linear. After k steps
-    a = V diag((1 - c^k) / s) Ut f with c = 1 - 2 step s^2. The number k follows from the length of
-    the change, |diag(2 step s c^(k - 1)) Ut f|, which only falls.
+    a = V diag((1 - c^k) / s) Ut f with c = 1 - step s^2 in [0, 1). The number k follows from the
+    length of the change, |diag(step s c^(k - 1)) Ut f|, which only falls.
 
     The shrinkage moves every coefficient by at most step lambda in each step, and no step increases
-    the distance of two codes. So the codes after k steps differ by at most k step lambda sqrt(K) in
-    the 2-norm. No step after the last one is longer than the tolerance, so the released code after
-    its own k' steps differs by at most |k - k'| tolerance more. With the released step sizes both
-    are small: lambda has almost no effect, and the restoration comes from the early stop.
+    the distance of two codes, because both I - step Mt M and the shrinkage are nonexpansive. So the
+    codes after the same n steps differ by at most n step lambda sqrt(K) in the 2-norm. The released
+    iteration stops after its own k' steps. The steps of either iteration never grow, so those that
+    the one which stops first leaves out are shorter than the tolerance, |k - k'| of them. Together:
+    |difference|_2 <= max(k, k') step lambda sqrt(K) + |k - k'| tolerance. With the released step
+    sizes this is small: lambda has almost no effect, and the restoration comes from the early stop.
     """
 
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
         step, s = self.step(bank, modality), bank.singular
-        coordinates, contraction = features @ bank.left, 1 - 2 * step * s.square()
-        iterations = self._iterations(2 * step * s * coordinates.detach(), contraction)
+        coordinates, contraction = features @ bank.left, 1 - step * s.square()
+        iterations = self._iterations(step * s * coordinates.detach(), contraction)
         reached = (1 - contraction ** iterations.unsqueeze(1)) / s
         return Solution(
             (reached * coordinates) @ bank.right,

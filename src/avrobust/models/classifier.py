@@ -70,15 +70,19 @@ class AVClassifier(nn.Module):
         """One modality's embedding as the fusion gets it, of the same shape."""
         return self.restorers[modality](embedding) if modality in self.restorers else embedding
 
+    def restore_all(self, features: Features) -> Features:
+        """The embeddings of both modalities as the fusion gets them."""
+        return Features(
+            self.restore("audio", features.audio), self.restore("visual", features.visual)
+        )
+
     def fuse(self, restored: Features) -> Tensor:
         """Restored embeddings to logits (B, classes)."""
         return self.head(self.fusion(restored))  # type: ignore[no-any-return]
 
     def classify(self, features: Features) -> Tensor:
         """Embeddings to logits (B, classes)."""
-        return self.fuse(
-            Features(self.restore("audio", features.audio), self.restore("visual", features.visual))
-        )
+        return self.fuse(self.restore_all(features))
 
     def response(self, clip: Clip) -> Tensor:
         """Clips to (B, T, h, w), larger where the source of the sound is likely to be.
@@ -86,9 +90,7 @@ class AVClassifier(nn.Module):
         The fusion has to be a MapFusion.
         """
         assert isinstance(self.fusion, MapFusion)
-        features = self.encode(clip)
-        audio = self.restore("audio", features.audio)
-        return self.fusion.response(Features(audio, self.restore("visual", features.visual)))
+        return self.fusion.response(self.restore_all(self.encode(clip)))
 
     def forward(self, clip: Clip) -> Tensor:
         """Clips to logits (B, classes)."""

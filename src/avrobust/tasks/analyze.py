@@ -73,10 +73,11 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
     paper_attack = PaperAttack(attack, "cross_entropy", cross_entropy)
     objectives: Mapping[str, Objective] = {paper_attack.name: cross_entropy}
     if experiment.task == "defend":
-        defense = evaluation.parts.defense
-        paper_objective = defense.objectives()[defense.paper_objective]
-        paper_attack = PaperAttack(attack, defense.paper_objective, paper_objective)
-        attack, objectives = attack.adaptive_attack(declared_objectives(defense, settings.adaptive))
+        defense, model = evaluation.parts.defense, evaluation.parts.model
+        ((paper_name, paper_objective),) = defense.paper_objective(model).items()
+        paper_attack = PaperAttack(attack, paper_name, paper_objective)
+        declared = declared_objectives(defense, model, settings.adaptive)
+        attack, objectives = attack.adaptive_attack(declared)
     run = trained(experiment, evaluation.parts)
     batches = evaluation.batches()
     device = stack.enter_context(evaluating(execution, amp=settings.amp))

@@ -16,6 +16,7 @@ from avrobust.experiments.options import Option
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Comparison, EvaluationResult
 from avrobust.experiments.settings import UNDEFENDED, Adaptive, Experiment
+from avrobust.models.classifier import AVClassifier
 from avrobust.tasks import attack as undefended_task
 from avrobust.tasks.evaluation import Evaluation
 from avrobust.tasks.examples import worst_examples
@@ -64,7 +65,8 @@ def _defend(evaluation: Evaluation, experiment: Experiment) -> EvaluationResult:
     undefended = undefended_task.main(undefended_experiment(experiment))
     model_run = trained(experiment, evaluation.parts)
     started = time.monotonic()
-    declared = declared_objectives(evaluation.parts.defense, settings.adaptive)
+    parts = evaluation.parts
+    declared = declared_objectives(parts.defense, parts.model, settings.adaptive)
     evaluation.attack, objectives = evaluation.attack.adaptive_attack(declared)
     by_objective: dict[str, list[Record]] = {}
     kept = []
@@ -93,18 +95,20 @@ def _defend(evaluation: Evaluation, experiment: Experiment) -> EvaluationResult:
     return evaluation.finish(replace(result, comparison=comparison), records, examples)
 
 
-def declared_objectives(defense: Defense, adaptive: Adaptive) -> Mapping[str, Objective]:
+def declared_objectives(
+    defense: Defense, model: AVClassifier, adaptive: Adaptive
+) -> Mapping[str, Objective]:
     """What an attacker who knows the defense maximizes, by name.
 
     Args:
         defense: of the attacked model.
-        adaptive: "worst" is all that the defense declares, "paper" the one that the paper would
-            take.
+        model: the attacked one.
+        adaptive: "worst" is all that the defense declares, "paper" the one that the paper's
+            released script takes.
     """
-    objectives = defense.objectives()
     if adaptive == "paper":
-        return {defense.paper_objective: objectives[defense.paper_objective]}
-    return objectives
+        return defense.paper_objective(model)
+    return defense.objectives(model)
 
 
 def undefended_experiment(experiment: Experiment) -> Experiment:
