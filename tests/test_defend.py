@@ -32,7 +32,7 @@ def defended(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "RI " in done.stdout
-    assert "McNemar p" in done.stdout
+    assert "p, same clips" in done.stdout
     return runs
 
 

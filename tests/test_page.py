@@ -151,7 +151,7 @@ def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> N
 
 def page(path: Path) -> str:
     runs = load(path)
-    write_page(path / "index.html", runs, [*tables(runs, Scores()), overview(runs)])
+    write_page(path / "index.html", runs, [*tables(runs, Scores()), overview(runs, Scores())])
     return (path / "index.html").read_text(encoding="utf-8")
 
 

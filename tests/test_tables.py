@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from avrobust.errors import UserError
+from avrobust.experiments.results import SCHEMA
 from avrobust.report.load import load
 from avrobust.report.scores import Scores
 from avrobust.report.table import Table, Text
@@ -138,7 +139,7 @@ def test_figure_3_has_a_column_for_each_eps(tmp_path: Path) -> None:
 def test_runs_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     put(tmp_path, (60, 40, 30, 10), "attack=pgd")
     put(tmp_path, (60, 30, 20, 5), "attack=pgd", "attack.steps=100")
-    notes = [line["notes"] for line in lines(overview(load(tmp_path)))]
+    notes = [line["notes"] for line in lines(overview(load(tmp_path), Scores()))]
     assert sorted(notes) == ["attack.steps=10", "attack.steps=100"]
 
 
@@ -165,7 +166,7 @@ def test_files_for_people_and_programs(tmp_path: Path) -> None:
 
 def test_names_are_escaped(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "attack=mim_released", bounded=False)
-    found = overview(load(tmp_path), "100 % of a|b_c")
+    found = overview(load(tmp_path), Scores(), "100 % of a|b_c")
     assert "mim\\_released" in latex(found)
     assert "100 \\% of a|b\\_c" in latex(found)
     assert "$\\epsilon$" in latex(found)
@@ -175,7 +176,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 
 def test_a_folder_of_ones_own_goes_by_its_name(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "dataset=folder", "dataset.root=some/where/my clips")
-    (line,) = lines(overview(load(tmp_path)))
+    (line,) = lines(overview(load(tmp_path), Scores()))
     assert line["dataset"] == "my clips"
 
 
@@ -193,14 +194,14 @@ def test_results_that_cannot_be_read_are_listed_and_skipped(tmp_path: Path) -> N
     path = folder / damaged.run_id / "result.json"
     path.write_text(path.read_text()[:-20])
     path = folder / older.run_id / "result.json"
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 0'))
+    path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 0'))
     path = folder / nonsense.run_id / "result.json"
     path.write_text(path.read_text().replace('"seconds": 52.0', '"seconds": "long"'))
     runs = load(tmp_path)
     assert [entry.labels.attack for entry in runs.entries] == ["fgsm"]
     reasons = {file.path.parent.name: file.reason for file in runs.unreadable}
     assert reasons[damaged.run_id].startswith("damaged: ")
-    assert "another version of avrobust (schema 0, not 1)" in reasons[older.run_id]
+    assert f"another version of avrobust (schema 0, not {SCHEMA})" in reasons[older.run_id]
     assert reasons[nonsense.run_id].startswith("damaged: seconds: ")
 
 
