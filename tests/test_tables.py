@@ -1,10 +1,12 @@
 """Result files to tables, without running anything."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from avrobust.errors import UserError
 from avrobust.experiments.results import SCHEMA
@@ -13,7 +15,15 @@ from avrobust.report.scores import Scores
 from avrobust.report.table import Table, Text
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
-from tests.results import comparison_with, evaluation_result, put, put_clips, write
+from tests.results import (
+    Recognized,
+    comparison_with,
+    evaluation_result,
+    put,
+    put_clips,
+    write,
+    write_records,
+)
 from tests.support import experiment_for
 
 
@@ -125,6 +135,47 @@ def test_table_3_has_the_published_ri(tmp_path: Path) -> None:
     assert difference["clean"] == "+0.00"
     undefended = lines(table(tmp_path, "table3"), defense="none")
     assert [line["source"] for line in undefended] == ["ours", "paper", "difference"]
+
+
+def put_defended_clips(
+    runs: Path, plain: Recognized, defended: Recognized, *overrides: str
+) -> None:
+    """Which clips an undefended model recognizes, and a defended one compared with it."""
+    against = put_clips(runs, plain, "attack=fgsm", "threat=paper", *overrides)
+    more = ("attack=fgsm", "threat=paper", "defense=minsim", *overrides)
+    experiment = experiment_for("defend", f"runs='{runs}'", *more)
+    counts = [len(list(clips)) for clips in defended]
+    result = evaluation_result(experiment, counts)
+    result = write(runs, replace(result, comparison=comparison_with(result, against)))
+    write_records(runs, result, [set(clips) for clips in defended])
+
+
+def test_seeds_with_one_outcome_are_no_more_sure_than_one_seed(tmp_path: Path) -> None:
+    # The defended model alone recognizes 12 clips, the undefended one alone 4.
+    plain = (range(90), range(4, 20), range(20), range(10))
+    defended = (range(90), range(8, 32), range(20), range(10))
+    p_values = []
+    for seeds in (1, 3):
+        runs = tmp_path / str(seeds)
+        for seed in range(seeds):
+            put_defended_clips(runs, plain, defended, f"seed={seed}")
+        (line,) = lines(table(runs, "table3"), defense="minsim", source="ours")
+        p_values.append(line["p xA"])
+    one = binomtest(12, 16).pvalue
+    assert p_values == [f"{one:.2g}"] * 2  # 0.077; of all seeds' clips together it would be 0.0009
+
+
+def test_the_gain_has_deviation_over_seeds_interval_over_clips_and_p(tmp_path: Path) -> None:
+    for seed, more in enumerate((10, 20)):
+        plain = (range(90), range(20), range(20), range(20))
+        defended = (range(90), *[range(20 + more)] * 3)
+        put_defended_clips(tmp_path, plain, defended, f"seed={seed}")
+    found = table(tmp_path, "table3")
+    (line,) = lines(found, defense="minsim", source="ours")
+    # 10 clips gain over both seeds, 10 more over one: 15 of 104.
+    assert line["RI"] == "+14.42 ± 6.80 (+9 to +21)"
+    assert float(line["p RI"]) == pytest.approx(2 / 2**20, rel=0.05)
+    assert "nothing of models trained from other seeds" in " ".join(found.footnotes)
 
 
 def test_figure_3_has_a_column_for_each_eps(tmp_path: Path) -> None:
