@@ -90,10 +90,12 @@ def comparison_with(result: EvaluationResult, undefended: EvaluationResult) -> C
         accuracy=undefended.accuracy,
         average=undefended.average,
         ri=ri,
+        ri_interval=(ri - 5, ri + 5),
+        ri_p=1.0,
         objectives={"cross_entropy": result.accuracy},
         only_defended=dict(zeros),
         only_undefended=dict(zeros),
-        mcnemar=dict.fromkeys(result.accuracy, 1.0),
+        p=dict.fromkeys(result.accuracy, 1.0),
     )
 
 

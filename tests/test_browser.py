@@ -59,7 +59,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_outcome(EMBEDDINGS, last, embeddings_outcome((NASTY, "drum")))
     write_outcome(SURFACE, last, surface_outcome())
     finished = load(runs)
-    write_page(runs / "index.html", finished, [*tables(finished, Scores()), overview(finished)])
+    write_page(
+        runs / "index.html", finished, [*tables(finished, Scores()), overview(finished, Scores())]
+    )
     return runs / "index.html"
 
 

@@ -32,7 +32,7 @@ def defended(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "RI " in done.stdout
-    assert "McNemar p" in done.stdout
+    assert "p, same clips" in done.stdout
     return runs
 
 
@@ -68,9 +68,18 @@ def test_the_row_can_be_recomputed_from_the_examples(defended: Path) -> None:
     found = result(defended)
     (path,) = defended.glob("defend/*/examples.csv")
     rows = list(csv.DictReader(path.read_text().splitlines()))
-    for condition, accuracy in found.accuracy.items():
-        mine = [row["correct"] == "True" for row in rows if row["condition"] == condition]
-        assert 100 * sum(mine) / len(mine) == pytest.approx(accuracy)
+    left: dict[str, set[str]] = {}
+    for row in rows:
+        clips = left.setdefault(row["condition"], set())
+        if row["correct"] == "True":
+            clips.add(row["key"])
+    for condition in found.conditions:
+        own = 100 * len(left[condition.name]) / found.n
+        assert condition.own_accuracy.percent == pytest.approx(own)
+    *_, joint = found.conditions
+    worst = left["audio"] & left["visual"] & left["audiovisual"]  # equal budgets
+    assert joint.accuracy.percent == pytest.approx(100 * len(worst) / found.n)
+    assert joint.nested == ("audio", "visual")
 
 
 def test_the_papers_attack_is_one_objective_and_trains_nothing_again(
@@ -115,6 +124,18 @@ def test_an_ensemble_is_told_all_objectives_and_runs_once(
         # A start and 3 steps each.
         assert condition.cost.gradients <= (1 + 1 + len(DECLARED)) * (3 + 1)
     assert found.verdict is not None
+
+
+def test_table_and_row_have_the_same_p_values(defended: Path) -> None:
+    comparison = result(defended).comparison
+    assert comparison is not None
+    (table,) = (one for one in tables(load(defended), Scores()) if one.name == "table3")
+    (cells,) = (one.cells for one in table.lines if one.cells["defense"].main == "minsim")
+    assert cells["p RI"].main == f"{comparison.ri_p:.2g}"
+    assert cells["p xAV"].main == f"{comparison.p['audiovisual']:.2g}"
+    low, high = comparison.ri_interval
+    assert low <= comparison.ri <= high
+    assert cells["RI"].plain == f"{comparison.ri:+.2f} ({low:+.0f} to {high:+.0f})"
 
 
 def test_table_3_puts_it_beside_the_undefended_model(defended: Path) -> None:

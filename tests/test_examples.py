@@ -18,6 +18,7 @@ from avrobust.report import media
 from avrobust.report.gallery import gallery
 from avrobust.report.load import load
 from avrobust.report.page import write_page
+from avrobust.report.scores import Scores
 from avrobust.report.tables import overview
 from avrobust.tasks.examples import Examples, worst_examples
 from avrobust.threats import suite
@@ -141,7 +142,7 @@ def test_the_clips_get_what_the_rest_of_the_page_leaves(tmp_path: Path) -> None:
     runs = load(tmp_path)
 
     def cards(size: int) -> int:
-        write_page(tmp_path / "index.html", runs, [overview(runs)], size)
+        write_page(tmp_path / "index.html", runs, [overview(runs, Scores())], size)
         assert (tmp_path / "index.html").stat().st_size < size
         return (tmp_path / "index.html").read_text(encoding="utf-8").count('<article class="card"')
 

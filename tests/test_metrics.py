@@ -4,7 +4,6 @@ from scipy.stats import binomtest
 
 from avrobust.evaluation.metrics import (
     compactness,
-    mcnemar,
     percent,
     robustness_improvement,
     wilson,
@@ -33,12 +32,6 @@ def test_wilson_at_musics_size() -> None:
 def test_wilson_is_scipys(correct: int, n: int) -> None:
     theirs = binomtest(correct, n).proportion_ci(0.95, method="wilson")
     assert wilson(correct, n) == pytest.approx((100 * theirs.low, 100 * theirs.high), abs=1e-9)
-
-
-def test_mcnemar_is_the_exact_test_of_the_clips_that_one_alone_has_right() -> None:
-    assert mcnemar(0, 0) == 1
-    assert mcnemar(0, 6) == pytest.approx(2 / 2**6)
-    assert mcnemar(6, 0) == mcnemar(0, 6)
 
 
 def test_ri_of_the_papers_minsim() -> None:

@@ -90,6 +90,28 @@ def test_the_unbounded_and_the_untrusted_prove_nothing(tmp_path: Path) -> None:
     assert len(trial.missing) == 2
 
 
+def test_an_attack_that_fools_more_on_the_same_models_needs_no_p(tmp_path: Path) -> None:
+    for attack, left in (("fgsm", 50), ("pgd", 49), ("mim", 52)):
+        put_clips(tmp_path, (range(90), range(left), range(left), range(left)), f"attack={attack}")
+    (trial,) = found(tmp_path, 4).trials
+    stronger, weaker = trial.comparisons
+    assert [(one.p, one.verdict) for one in (stronger, weaker)] == [
+        (None, "holds"),
+        (None, "does not hold"),
+    ]
+    assert (weaker.gained, weaker.lost) == (0, 3)
+    assert weaker.low < weaker.difference < weaker.high
+    assert (trial.verdict, trial.deciding) == ("does not hold", weaker)
+
+
+def test_two_models_are_compared_by_their_mean_difference_over_clips(tmp_path: Path) -> None:
+    put_clips(tmp_path, (range(90), range(50), range(40), range(10)), "attack=fgsm")
+    unimodal(tmp_path, 60, 70)
+    (trial,) = found(tmp_path, 1).trials
+    for comparison in trial.comparisons:
+        assert comparison.p == pytest.approx(2 / 2**comparison.gained)
+
+
 def test_equal_counts_as_no_more(tmp_path: Path) -> None:
     for attack, left in (("fgsm", 50), ("pgd", 20), ("mim", 20)):
         put_clips(tmp_path, (range(90), range(left), range(left), range(left)), f"attack={attack}")
@@ -151,7 +173,7 @@ def test_attacks_on_two_models_of_one_name_are_not_compared(tmp_path: Path) -> N
 
 def page(path: Path) -> str:
     runs = load(path)
-    write_page(path / "index.html", runs, [*tables(runs, Scores()), overview(runs)])
+    write_page(path / "index.html", runs, [*tables(runs, Scores()), overview(runs, Scores())])
     return (path / "index.html").read_text(encoding="utf-8")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from avrobust.experiments.results import Result
+from avrobust.experiments.results import SCHEMA, Result
 from avrobust.experiments.runs import Run, run_for, training_of
 from avrobust.experiments.settings import Experiment, Task
 from tests.results import evaluation_result
@@ -155,7 +155,7 @@ def test_a_result_survives_the_file_and_a_number_that_is_not_finite_is_refused(r
     assert run.result() == RESULT
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}', '{"schema": 0}', "\0"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", f'{{"schema": {SCHEMA}}}', '{"schema": 0}', "\0"])
 def test_a_damaged_result_is_no_result_and_says_so(
     run: Run, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,18 +1,29 @@
 """Result files to tables, without running anything."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 from avrobust.errors import UserError
+from avrobust.experiments.results import SCHEMA
 from avrobust.report.load import load
 from avrobust.report.scores import Scores
 from avrobust.report.table import Table, Text
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import latex, markdown, write_tables
-from tests.results import comparison_with, evaluation_result, put, put_clips, write
+from tests.results import (
+    Recognized,
+    comparison_with,
+    evaluation_result,
+    put,
+    put_clips,
+    write,
+    write_records,
+)
 from tests.support import experiment_for
 
 
@@ -126,6 +137,47 @@ def test_table_3_has_the_published_ri(tmp_path: Path) -> None:
     assert [line["source"] for line in undefended] == ["ours", "paper", "difference"]
 
 
+def put_defended_clips(
+    runs: Path, plain: Recognized, defended: Recognized, *overrides: str
+) -> None:
+    """Which clips an undefended model recognizes, and a defended one compared with it."""
+    against = put_clips(runs, plain, "attack=fgsm", "threat=paper", *overrides)
+    more = ("attack=fgsm", "threat=paper", "defense=minsim", *overrides)
+    experiment = experiment_for("defend", f"runs='{runs}'", *more)
+    counts = [len(list(clips)) for clips in defended]
+    result = evaluation_result(experiment, counts)
+    result = write(runs, replace(result, comparison=comparison_with(result, against)))
+    write_records(runs, result, [set(clips) for clips in defended])
+
+
+def test_seeds_with_one_outcome_are_no_more_sure_than_one_seed(tmp_path: Path) -> None:
+    # The defended model alone recognizes 12 clips, the undefended one alone 4.
+    plain = (range(90), range(4, 20), range(20), range(10))
+    defended = (range(90), range(8, 32), range(20), range(10))
+    p_values = []
+    for seeds in (1, 3):
+        runs = tmp_path / str(seeds)
+        for seed in range(seeds):
+            put_defended_clips(runs, plain, defended, f"seed={seed}")
+        (line,) = lines(table(runs, "table3"), defense="minsim", source="ours")
+        p_values.append(line["p xA"])
+    one = binomtest(12, 16).pvalue
+    assert p_values == [f"{one:.2g}"] * 2  # 0.077; of all seeds' clips together it would be 0.0009
+
+
+def test_the_gain_has_deviation_over_seeds_interval_over_clips_and_p(tmp_path: Path) -> None:
+    for seed, more in enumerate((10, 20)):
+        plain = (range(90), range(20), range(20), range(20))
+        defended = (range(90), *[range(20 + more)] * 3)
+        put_defended_clips(tmp_path, plain, defended, f"seed={seed}")
+    found = table(tmp_path, "table3")
+    (line,) = lines(found, defense="minsim", source="ours")
+    # 10 clips gain over both seeds, 10 more over one: 15 of 104.
+    assert line["RI"] == "+14.42 ± 6.80 (+9 to +21)"
+    assert float(line["p RI"]) == pytest.approx(2 / 2**20, rel=0.05)
+    assert "nothing of models trained from other seeds" in " ".join(found.footnotes)
+
+
 def test_figure_3_has_a_column_for_each_eps(tmp_path: Path) -> None:
     for eps, left in (("0.006", 40), ("0.012", 20)):
         put(tmp_path, (60, left, 30, 10), "attack=fgsm", f"eps={eps}")
@@ -138,7 +190,7 @@ def test_figure_3_has_a_column_for_each_eps(tmp_path: Path) -> None:
 def test_runs_of_one_name_are_told_apart_by_what_differs(tmp_path: Path) -> None:
     put(tmp_path, (60, 40, 30, 10), "attack=pgd")
     put(tmp_path, (60, 30, 20, 5), "attack=pgd", "attack.steps=100")
-    notes = [line["notes"] for line in lines(overview(load(tmp_path)))]
+    notes = [line["notes"] for line in lines(overview(load(tmp_path), Scores()))]
     assert sorted(notes) == ["attack.steps=10", "attack.steps=100"]
 
 
@@ -165,7 +217,7 @@ def test_files_for_people_and_programs(tmp_path: Path) -> None:
 
 def test_names_are_escaped(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "attack=mim_released", bounded=False)
-    found = overview(load(tmp_path), "100 % of a|b_c")
+    found = overview(load(tmp_path), Scores(), "100 % of a|b_c")
     assert "mim\\_released" in latex(found)
     assert "100 \\% of a|b\\_c" in latex(found)
     assert "$\\epsilon$" in latex(found)
@@ -175,7 +227,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 
 def test_a_folder_of_ones_own_goes_by_its_name(tmp_path: Path) -> None:
     put(tmp_path, (52, 26, 26, 0), "dataset=folder", "dataset.root=some/where/my clips")
-    (line,) = lines(overview(load(tmp_path)))
+    (line,) = lines(overview(load(tmp_path), Scores()))
     assert line["dataset"] == "my clips"
 
 
@@ -193,14 +245,14 @@ def test_results_that_cannot_be_read_are_listed_and_skipped(tmp_path: Path) -> N
     path = folder / damaged.run_id / "result.json"
     path.write_text(path.read_text()[:-20])
     path = folder / older.run_id / "result.json"
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 0'))
+    path.write_text(path.read_text().replace(f'"schema": {SCHEMA}', '"schema": 0'))
     path = folder / nonsense.run_id / "result.json"
     path.write_text(path.read_text().replace('"seconds": 52.0', '"seconds": "long"'))
     runs = load(tmp_path)
     assert [entry.labels.attack for entry in runs.entries] == ["fgsm"]
     reasons = {file.path.parent.name: file.reason for file in runs.unreadable}
     assert reasons[damaged.run_id].startswith("damaged: ")
-    assert "another version of avrobust (schema 0, not 1)" in reasons[older.run_id]
+    assert f"another version of avrobust (schema 0, not {SCHEMA})" in reasons[older.run_id]
     assert reasons[nonsense.run_id].startswith("damaged: seconds: ")
 
 

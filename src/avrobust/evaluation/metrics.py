@@ -64,19 +64,6 @@ def wilson(correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return 100 * low if correct else 0.0, 100 * high if correct < n else 100.0
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
-    """The exact p-value of two models being equally good. McNemar 1947.
-
-    Written out for the same reason.
-
-    Args:
-        only_a: number of clips that only the first model has right.
-        only_b: number of clips that only the second model has right.
-    """
-    n, fewer = only_a + only_b, min(only_a, only_b)
-    return min(1.0, float(2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
-
-
 def compactness(embeddings: Any, labels: Any) -> Compactness | None:
     """How close the embeddings of a class lie together.
 

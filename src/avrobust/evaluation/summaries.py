@@ -1,6 +1,6 @@
 """What the records of an evaluation come to: accuracies, costs, successes, the worst case."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -9,6 +9,9 @@ from avrobust.types import Record
 
 # The fields of a record that say what an attack cost.
 COSTS = ("gradients", "queries", "shared_gradients")
+
+
+Recognized = dict[str, dict[str, bool]]  # by condition and key, whether the model is right
 
 
 class Summary(NamedTuple):
@@ -42,6 +45,52 @@ def by_condition(records: Iterable[Record]) -> dict[str, list[Record]]:
     for record in records:
         groups.setdefault(record.condition, []).append(record)
     return groups
+
+
+def recognized_clips(records: Iterable[Record]) -> Recognized:
+    """Whether the model is right on each clip under each condition.
+
+    Args:
+        records: of one evaluation.
+    """
+    recognized: Recognized = {}
+    for record in records:
+        recognized.setdefault(record.condition, {})[record.key] = record.correct
+    return recognized
+
+
+def worst_of_nested(recognized: Recognized, nested: Mapping[str, Sequence[str]]) -> Recognized:
+    """Each clip's worst of an attack and of the attacks within its budgets.
+
+    An attacker who may change both modalities may leave one of them alone. So a clip that the
+    attack on the sound fools is fooled by who may change both, if the sound's budget is no larger.
+
+    Args:
+        recognized: what each attack itself leaves.
+        nested: by condition, the attacks whose budgets lie within its budgets.
+    """
+    worst: Recognized = {}
+    for condition, clips in recognized.items():
+        attacks = [clips]
+        for name in nested.get(condition, ()):
+            attacks.append(recognized[name])
+        worst[condition] = {key: all(attack[key] for attack in attacks) for key in clips}
+    return worst
+
+
+def robust_accuracy(
+    records: Iterable[Record], nested: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Accuracies in percent by condition, of each clip's worst as in `worst_of_nested`.
+
+    Args:
+        records: of one evaluation.
+        nested: by condition, the attacks whose budgets lie within its budgets.
+    """
+    accuracy = {}
+    for condition, clips in worst_of_nested(recognized_clips(records), nested).items():
+        accuracy[condition] = percent(sum(clips.values()), len(clips))
+    return accuracy
 
 
 def cost(records: Sequence[Record]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from avrobust.evaluation.metrics import Compactness, Share
 from avrobust.experiments.settings import AttackSettings, Experiment, attack_name
 from avrobust.types import ConditionInfo, Modality
 
-SCHEMA = 1  # goes up when an older result.json can no longer be read
+SCHEMA = 2  # goes up when an older result.json can no longer be read
 
 
 @final
@@ -44,7 +44,7 @@ class ConditionResult:
     title: str  # as a table's heading, for example "xA"
     modalities: tuple[Modality, ...]  # that the condition may change; none if clean
     adversarial: bool  # whether it is an attack
-    accuracy: Share
+    accuracy: Share  # of each clip's worst of this attack and the `nested` ones
     largest_distance: dict[Modality, float]  # in the units of eps
     eps: dict[Modality, float] = field(default_factory=dict)  # the budgets of an attack
     cost: Cost | None = None
@@ -52,6 +52,19 @@ class ConditionResult:
         default_factory=dict
     )  # clips by member of an ensemble
     targeted_success: Share | None = None
+    nested: tuple[str, ...] = ()  # the conditions whose budgets lie within this one's budgets
+    alone: Share | None = None  # what this attack itself leaves, if there are nested ones
+
+    @property
+    def own_accuracy(self) -> Share:
+        """What this attack itself leaves."""
+        return self.alone or self.accuracy
+
+    @property
+    def fooled_by_nested(self) -> int:
+        """How many clips the attack itself leaves and a nested one fools."""
+        n = self.accuracy.n
+        return round((self.own_accuracy.percent - self.accuracy.percent) / 100 * n)
 
     @property
     def clean(self) -> bool:
@@ -95,10 +108,12 @@ class Comparison:
     accuracy: dict[str, float]  # of the undefended model, in percent by condition
     average: float
     ri: float  # robustness improvement in points, Tian & Xu 2021
+    ri_interval: tuple[float, float]  # 95 %, for new clips
+    ri_p: float
     objectives: dict[str, dict[str, float]]  # accuracy by objective of the attack and condition
     only_defended: dict[str, int]  # by condition, clips that the defended model alone recognizes
     only_undefended: dict[str, int]
-    mcnemar: dict[str, float]  # by condition, the p-value of both models being equally good
+    p: dict[str, float]  # by condition, of both models being equally good: evaluation/paired.py
 
 
 @final

@@ -146,14 +146,15 @@ RULES = (
     ),
     _Rule(
         "Attacking both modalities is worse than attacking either",
-        "xA and xV of concat against its xAV, under every attack. Under threat table1 a modality "
-        "that is attacked alone is moved by 2 eps.",
+        "xA and xV of concat against its xAV, under every attack. Where xAV has the same budgets, "
+        "it counts what xA and xV fool, and the question is whether more clips fall. Under threat "
+        "table1 a modality that is attacked alone is moved by 2 eps.",
         _both,
     ),
     _Rule(
         "MIM leaves no more than PGD, and PGD no more than FGSM",
-        "Avg over xA, xV, xAV of concat. Here MIM is bounded by eps (attack=mim); "
-        "the paper's was not.",
+        "Avg over xA, xV, xAV of concat, all attacks on the same models. "
+        "Here MIM is bounded by eps (attack=mim); the paper's was not.",
         _order,
     ),
     _Rule(
@@ -228,11 +229,16 @@ def _deciding(
 ) -> PairedTest | None:
     """The comparison that decides, of those that say the same as the verdict.
 
-    It is the surest one if one alone is enough for the verdict, or else the least sure one.
+    It is the surest one if one alone is enough for the verdict, or else the least sure one: by p,
+    and of equal ones by the difference. Two attacks on the same models are compared without doubt.
     """
     same = [one for one in comparisons if one.verdict == verdict] or comparisons
     if verdict == "holds":
         alone = one_is_enough
     else:
         alone = verdict == "does not hold" and not one_is_enough
-    return (min if alone else max)(same, key=lambda one: one.p, default=None)
+
+    def doubt(one: PairedTest) -> tuple[float, float]:
+        return one.p or 0.0, -abs(one.difference)
+
+    return (min if alone else max)(same, key=doubt, default=None)

@@ -2,10 +2,32 @@
 
 from collections.abc import Sequence
 
+from avrobust.experiments.settings import UNDEFENDED
+from avrobust.report.load import RunEntry
 from avrobust.report.paper import Published
 from avrobust.report.rows import Row
-from avrobust.report.table import OUTSIDE, Line, Text, accuracy_text, number_text
+from avrobust.report.scores import (
+    CLEAN_AND_AVERAGE,
+    ClipMeasure,
+    PairedTest,
+    Scores,
+    Side,
+    paired_test,
+    undefended_side,
+)
+from avrobust.report.table import OUTSIDE, Line, Text, accuracy_text, gain_text, number_text
 from avrobust.types import ConditionInfo
+
+P_NOTE = (
+    "p and the interval of RI: against the undefended model on the same clips, each clip's mean "
+    "over the seeds, sign-flip permutation test and bootstrap over clips. They say nothing of "
+    "models trained from other seeds, for which ± gives the standard deviation over the seeds."
+)
+NESTED_NOTE = (
+    "An attack counts the clips that an attack within its budgets fools (xA and xV within xAV); "
+    "where that changed a number, the notes say what the attack alone leaves. The published "
+    "numbers are of each attack alone."
+)
 
 
 def our_line(
@@ -13,6 +35,7 @@ def our_line(
     labels: dict[str, Text],
     conditions: Sequence[ConditionInfo],
     most_seeds: int,
+    gains: dict[str, Text],
     *,
     with_clean: bool = False,
     more: dict[str, Text] | None = None,
@@ -24,6 +47,7 @@ def our_line(
         labels: the cells that say what the line is about.
         conditions: of the table.
         most_seeds: of any row of the table.
+        gains: what `gain_texts` says of the row.
         with_clean: Avg counts the clean accuracy in.
         more: further cells.
     """
@@ -35,7 +59,7 @@ def our_line(
     if row.attacked:
         average = row.average_with_clean if with_clean else row.average
         cells["Avg"] = number_text(average, run=run)
-    cells |= _gain_texts(row)
+    cells |= gains
     cells |= more or {}
     cells["n"] = Text(str(row.n), number=True)
     cells["seeds"] = Text(str(row.seeds), number=True)
@@ -43,17 +67,52 @@ def our_line(
     return Line(cells, "ours", row.runs)
 
 
-def _gain_texts(row: Row) -> dict[str, Text]:
-    """RI, how sure the difference is under each attack, and the training that it took."""
+def gain_texts(row: Row, entries: Sequence[RunEntry], scores: Scores) -> dict[str, Text]:
+    """RI, how sure the difference is under each attack, and the training that it took.
+
+    Args:
+        row: of a defended model; nothing is said of an undefended one.
+        entries: all runs, so that the undefended ones are among them.
+        scores: of the runs.
+    """
     gain = row.gain
     if gain is None:
         return {}
     run = row.runs[0]
-    texts = {"RI": number_text(gain.mean, gain.deviation, signed=True, run=run)}
+    total = _against_undefended(row, CLEAN_AND_AVERAGE, entries, scores)
+    interval = (total.low, total.high) if total else None
+    texts = {"RI": gain_text(gain, interval, run=run), "p RI": _p_text(total, run)}
     for condition in row.attacked:
-        texts[f"p {condition.title}"] = Text(f"{row.mcnemar(condition):.2g}", number=True, run=run)
+        measure = ClipMeasure(condition.title, condition=condition.name)
+        test = _against_undefended(row, measure, entries, scores)
+        texts[f"p {condition.title}"] = _p_text(test, run)
     texts["epochs"] = Text(row.epochs, number=True)
     return texts
+
+
+def _against_undefended(
+    row: Row, measure: ClipMeasure, entries: Sequence[RunEntry], scores: Scores
+) -> PairedTest | None:
+    """None where the clips of one of the two models are not known."""
+    defended = Side(row.labels.defense, row.entries, measure)
+    undefended = undefended_side(defended, entries, UNDEFENDED)
+    return paired_test(scores, defended, undefended) if undefended else None
+
+
+def _p_text(test: PairedTest | None, run: str) -> Text:
+    if test is None or test.p is None:
+        return Text("", number=True)
+    return Text(f"{test.p:.2g}", number=True, run=run)
+
+
+def row_footnotes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What a reader has to know of the numbers in these rows."""
+    notes = []
+    if any(row.gain for row in rows):
+        notes.append(P_NOTE)
+    if any(condition.nested for row in rows for condition in row.first.conditions):
+        notes.append(NESTED_NOTE)
+    return tuple(notes)
 
 
 def difference_line(
@@ -84,4 +143,8 @@ def _notes(row: Row, most_seeds: int) -> str:
         notes.append(f"fewer seeds ({row.seeds} of {most_seeds})")
     if row.skipped:
         notes.append(f"{row.skipped} clips unreadable")
+    for condition in row.attacked:
+        alone = row.alone(condition)
+        if alone is not None:
+            notes.append(f"{condition.title} alone {alone:.2f}")
     return "; ".join(notes)

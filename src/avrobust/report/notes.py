@@ -8,6 +8,7 @@ from avrobust.experiments.results import EvaluationResult
 def notes(result: EvaluationResult) -> list[str]:
     """The remarks, one a line."""
     remarks = [
+        *_nested(result),
         *_comparison(result),
         *_targeted(result),
         *_transfer(result),
@@ -22,6 +23,21 @@ def notes(result: EvaluationResult) -> list[str]:
     return remarks
 
 
+def _nested(result: EvaluationResult) -> list[str]:
+    """How many clips only an attack within another one's budgets fooled."""
+    titles = {condition.name: condition.title for condition in result.conditions}
+    remarks = []
+    for condition in result.conditions:
+        if condition.nested:
+            inner = " or ".join(titles[name] for name in condition.nested)
+            remarks.append(
+                f"{condition.title} counts the clips that {inner} fools within its budgets, "
+                f"{condition.fooled_by_nested} more; alone it leaves "
+                f"{condition.own_accuracy.percent:.2f}"
+            )
+    return remarks
+
+
 def _comparison(result: EvaluationResult) -> list[str]:
     """The gain over the undefended model, and the objectives that the attack tried."""
     comparison = result.comparison
@@ -32,8 +48,11 @@ def _comparison(result: EvaluationResult) -> list[str]:
         attacked = [accuracy[condition.name] for condition in result.attacked]
         averages.append(f"{name} {fmean(attacked):.2f}")
     epochs = f"{result.epochs} epochs against its {comparison.epochs}"
+    low, high = comparison.ri_interval
+    sure = f"({low:+.0f} to {high:+.0f}, p {comparison.ri_p:.2g})"
     return [
-        f"RI {comparison.ri:+.2f} against the undefended model, trained for {epochs}",
+        f"RI {comparison.ri:+.2f} {sure} against the undefended model, trained for {epochs}; "
+        "interval and p are about new clips, not about other training seeds",
         f"attacked on ({result.settings.adaptive}): Avg {', '.join(averages)}",
     ]
 

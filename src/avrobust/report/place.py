@@ -6,7 +6,14 @@ from typing import final
 from avrobust.experiments.settings import UNDEFENDED
 from avrobust.report.load import RunEntry
 from avrobust.report.paper import published_names
-from avrobust.report.scores import ClipMeasure, PairedTest, Scores, Side, paired_test
+from avrobust.report.scores import (
+    ClipMeasure,
+    PairedTest,
+    Scores,
+    Side,
+    paired_test,
+    undefended_side,
+)
 from avrobust.types import Modality
 
 
@@ -83,13 +90,8 @@ class Place:
         """
         if defended is None:
             return None
-        runs = set()
-        for entry in defended.entries:
-            if entry.result.comparison:
-                runs.add(entry.result.comparison.run_id)
-        entries = tuple(entry for entry in self.every if entry.run_id in runs)
         name = defended.name.replace(defended.name.partition(",")[0], UNDEFENDED, 1)
-        return Side(name, entries, defended.measure) if entries else None
+        return undefended_side(defended, self.every, name)
 
     def expect(self, better: Side | None, worse: Side | None, *, or_equal: bool = False) -> None:
         """The paper has the first side above the second one."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import NamedTuple, final
 
-from avrobust.evaluation.metrics import mcnemar, wilson
+from avrobust.evaluation.metrics import wilson
 from avrobust.experiments.results import EvaluationResult
 from avrobust.report.load import Labels, RunEntry
 from avrobust.report.paper import Published
@@ -116,18 +116,18 @@ class Row:
             gains.append(entry.result.comparison.ri)
         return Gain(fmean(gains), deviation(gains))
 
-    def mcnemar(self, condition: ConditionInfo) -> float:
-        """The p-value of the defended and the undefended model being equally good.
+    def alone(self, condition: ConditionInfo) -> float | None:
+        """What the attack itself leaves, in percent over the seeds.
 
-        It is taken over the clips of all seeds.
+        None where no clip was fooled by an attack within its budgets alone.
         """
-        only_defended, only_undefended = 0, 0
+        values, changed = [], 0
         for entry in self.entries:
-            comparison = entry.result.comparison
-            assert comparison is not None
-            only_defended += comparison.only_defended[condition.name]
-            only_undefended += comparison.only_undefended[condition.name]
-        return mcnemar(only_defended, only_undefended)
+            for result in entry.result.conditions:
+                if result.name == condition.name:
+                    values.append(result.own_accuracy.percent)
+                    changed += result.fooled_by_nested
+        return fmean(values) if changed else None
 
 
 def rows(entries: Sequence[RunEntry]) -> list[Row]:

@@ -33,8 +33,9 @@ def write_report(root: Path, size: int) -> Report:
         UserError: there is no finished attack.
     """
     runs = load(root)
-    paper_tables = tables(runs, Scores())
-    whole = overview(runs)
+    scores = Scores()
+    paper_tables = tables(runs, scores)
+    whole = overview(runs, scores)
     every = [*paper_tables, whole]
     folder = root / "report"
     write_tables(every, runs, folder)

@@ -3,20 +3,19 @@
 Both sets are scored on the same clips.
 """
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Literal, NamedTuple, final
 
-from avrobust.evaluation.metrics import mcnemar
-from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
+from avrobust.evaluation.paired import PairedDifference, paired_difference
+from avrobust.experiments.recognized import read_recognized
 from avrobust.experiments.results import EvaluationResult
 from avrobust.report.load import RunEntry
 
 LEVEL = 0.05  # a difference with a larger p-value is within noise
 
 FindingVerdict = Literal["holds", "does not hold", "within noise", "not enough data"]
-ClipScores = dict[str, float]  # of each clip, by its key: 1 or 0, or a sum of such
+ClipScores = Mapping[str, float]  # of each clip, by its key: 1 or 0, or a sum of such
 
 
 class ClipMeasure(NamedTuple):
@@ -70,12 +69,18 @@ class PairedTest(NamedTuple):
     better: Side
     worse: Side
     difference: float  # in points
+    low: float  # 95 % interval of the difference for new clips, in points
+    high: float
     gained: int  # clips that speak for the paper's direction
     lost: int
     n: int
     seeds: int
-    p: float
+    p: float | None  # None for two attacks on the same models: who fools more there is a fact
     verdict: FindingVerdict
+
+    def significant(self, tests: int) -> bool:
+        """Whether chance does not explain it, after Bonferroni's correction for some tests."""
+        return self.p is None or self.p * tests <= LEVEL
 
 
 @final
@@ -88,7 +93,7 @@ class Scores:
     def by_condition(self, entry: RunEntry) -> dict[str, ClipScores]:
         """Whether each clip is recognized, by condition; empty if the run's file is not there."""
         if entry.run_id not in self._read:
-            self._read[entry.run_id] = _read_scores(entry)
+            self._read[entry.run_id] = dict(read_recognized(entry.folder, entry.result))
         return self._read[entry.run_id]
 
     def of(self, entry: RunEntry, measure: ClipMeasure) -> ClipScores:
@@ -109,9 +114,7 @@ class Scores:
 def paired_test(
     scores: Scores, better: Side, worse: Side, *, or_equal: bool = False
 ) -> PairedTest | None:
-    """The sign test over clips; with one seed it is McNemar's.
-
-    It takes each clip's mean over the seeds that both sides have.
+    """Compares each clip's mean over the seeds that both sides have: see `evaluation/paired.py`.
 
     Args:
         scores: of the runs.
@@ -122,8 +125,9 @@ def paired_test(
     Returns:
         None where the two have no seed or no clip in common.
     """
+    pairs = _same_seed(better, worse)
     changes = []
-    for ours, theirs in _same_seed(better, worse):
+    for ours, theirs in pairs:
         changes.append(
             _difference(scores.of(ours, better.measure), scores.of(theirs, worse.measure))
         )
@@ -132,15 +136,60 @@ def paired_test(
     common = [key for key in changes[0] if all(key in change for change in changes)]
     if not common:
         return None
-    means = [round(fmean([change[key] for change in changes]), 9) for key in common]
-    gained = sum(mean > 0 for mean in means)
-    lost = sum(mean < 0 for mean in means)
-    p, difference = mcnemar(gained, lost), 100 * fmean(means)
-    verdict = _verdict(difference, gained - lost, p)
-    if or_equal and gained == lost == 0:
-        verdict = "holds"
-    seeds = len(changes)
-    return PairedTest(better, worse, difference, gained, lost, len(means), seeds, p, verdict)
+    same_models = all(ours.result.model == theirs.result.model for ours, theirs in pairs)
+    paired = paired_difference([fmean([change[key] for change in changes]) for key in common])
+    return PairedTest(
+        better=better,
+        worse=worse,
+        difference=paired.difference,
+        low=paired.low,
+        high=paired.high,
+        gained=paired.gained,
+        lost=paired.lost,
+        n=paired.n,
+        seeds=len(pairs),
+        p=None if same_models else paired.p,
+        verdict=_verdict(paired, same_models=same_models, or_equal=or_equal),
+    )
+
+
+def fooled_in_addition(scores: Scores, first: Side, second: Side) -> tuple[int, int] | None:
+    """How many clips one of two attacks fools and the other one does not, over all seeds.
+
+    Args:
+        scores: of the runs.
+        first: one attack.
+        second: another attack on the same models.
+
+    Returns:
+        The clips that only the first attack fools, and those that only the second one does. None
+        where the two have no seed in common, or the clips of a run are not known.
+    """
+    only_first, only_second = 0, 0
+    pairs = _same_seed(first, second)
+    for ours, theirs in pairs:
+        change = _difference(scores.of(ours, first.measure), scores.of(theirs, second.measure))
+        if not change:
+            return None
+        only_first += sum(value < 0 for value in change.values())
+        only_second += sum(value > 0 for value in change.values())
+    return (only_first, only_second) if pairs else None
+
+
+def undefended_side(defended: Side, entries: Sequence[RunEntry], name: str) -> Side | None:
+    """The undefended models that defended ones were compared with when they were attacked.
+
+    Args:
+        defended: the defended models.
+        entries: all runs.
+        name: of the new side.
+    """
+    runs = set()
+    for entry in defended.entries:
+        if entry.result.comparison:
+            runs.add(entry.result.comparison.run_id)
+    undefended = tuple(entry for entry in entries if entry.run_id in runs)
+    return Side(name, undefended, defended.measure) if undefended else None
 
 
 def verdict_of_all(
@@ -156,7 +205,8 @@ def verdict_of_all(
         one_is_enough: the finding says that something can happen, so that one comparison that holds
             is enough.
     """
-    sure = {one.verdict for one in comparisons if one.p * len(comparisons) <= LEVEL}
+    tests = sum(one.p is not None for one in comparisons)
+    sure = {one.verdict for one in comparisons if one.significant(tests)}
     if one_is_enough and "holds" in sure:
         return "holds"
     if not one_is_enough and "does not hold" in sure:
@@ -167,10 +217,14 @@ def verdict_of_all(
     return wanted if all(one.verdict == wanted for one in comparisons) else "within noise"
 
 
-def _verdict(difference: float, surplus: int, p: float) -> FindingVerdict:
-    if p > LEVEL or difference * surplus <= 0:
+def _verdict(paired: PairedDifference, *, same_models: bool, or_equal: bool) -> FindingVerdict:
+    if or_equal and paired.gained == paired.lost == 0:
+        return "holds"
+    if same_models:
+        return "holds" if paired.difference > 0 else "does not hold"
+    if paired.p > LEVEL:
         return "within noise"
-    return "holds" if difference > 0 else "does not hold"
+    return "holds" if paired.difference > 0 else "does not hold"
 
 
 def _same_seed(better: Side, worse: Side) -> list[tuple[RunEntry, RunEntry]]:
@@ -191,21 +245,10 @@ def _difference(ours: ClipScores, theirs: ClipScores) -> ClipScores:
 def _weighted_sum(parts: Sequence[tuple[ClipScores, float]]) -> ClipScores:
     """Of the clips of the first part; empty if another part lacks one."""
     first, _ = parts[0]
-    total = dict.fromkeys(first, 0.0)
+    total: dict[str, float] = dict.fromkeys(first, 0.0)
     for scores, weight in parts:
         if scores.keys() != first.keys():
             return {}
         for key, value in scores.items():
             total[key] += weight * value
     return total
-
-
-def _read_scores(entry: RunEntry) -> dict[str, ClipScores]:
-    path = entry.folder / RECORDS_FILE
-    scores: dict[str, ClipScores] = {}
-    if not path.is_file():
-        return scores
-    for key, condition, correct in read_columns(path, "key", "condition", "correct"):
-        # One string for all runs: many runs have the same clips.
-        scores.setdefault(condition, {})[sys.intern(key)] = float(correct == "True")
-    return scores

@@ -56,6 +56,7 @@ def _print_tables(name: str, jobs: Sequence[Job]) -> None:
         if entry.run_id in wanted and comparison:
             wanted.add(comparison.run_id)
     own = runs.only(wanted)
-    shown = [table for table in tables(own, Scores()) if table.name == name]
-    for table in shown or [overview(own, f"Attacks of this sweep ({name})")]:
+    scores = Scores()
+    shown = [table for table in tables(own, scores) if table.name == name]
+    for table in shown or [overview(own, scores, f"Attacks of this sweep ({name})")]:
         out.print(markdown(table), markup=False)

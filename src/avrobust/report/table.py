@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 from avrobust.report.load import Labels
-from avrobust.report.rows import Cell
+from avrobust.report.rows import Cell, Gain
 
 Source = Literal["ours", "paper", "difference"]
 
@@ -50,7 +50,6 @@ class Table(NamedTuple):
 
 
 OUTSIDE = "*"  # a published number outside our 95 % interval
-WEAKER = "†"  # an attack that leaves more clips than the strongest one of the line, outside noise
 
 
 def columns_of(lines: list[Line]) -> list[str]:
@@ -62,17 +61,20 @@ def columns_of(lines: list[Line]) -> list[str]:
     return list(columns)
 
 
-def accuracy_text(cell: Cell, *, mark: str = "", run: str = "") -> Text:
+def accuracy_text(cell: Cell, *, more: str = "", run: str = "") -> Text:
     """Mean, deviation over seeds if there are several, and interval.
 
     Args:
         cell: the accuracy.
-        mark: stands behind the mean.
+        more: stands behind the interval.
         run: that the number leads to.
     """
-    interval = f"({cell.low:.0f} to {cell.high:.0f})"
-    detail = interval if cell.deviation is None else f"± {cell.deviation:.2f} {interval}"
-    return Text(f"{cell.mean:.2f}{mark}", detail, number=True, run=run)
+    details = [f"({cell.low:.0f} to {cell.high:.0f})"]
+    if cell.deviation is not None:
+        details.insert(0, f"± {cell.deviation:.2f}")
+    if more:
+        details.append(more)
+    return Text(f"{cell.mean:.2f}", " ".join(details), number=True, run=run)
 
 
 def number_text(
@@ -82,6 +84,15 @@ def number_text(
     main = f"{value:+.2f}" if signed else f"{value:.2f}"
     detail = "" if deviation is None else f"± {deviation:.2f}"
     return Text(main, detail, number=True, run=run)
+
+
+def gain_text(gain: Gain, interval: tuple[float, float] | None, *, run: str) -> Text:
+    """A difference in points, its deviation over seeds and its interval, as far as known."""
+    text = number_text(gain.mean, gain.deviation, signed=True, run=run)
+    if interval is None:
+        return text
+    low, high = interval
+    return text._replace(detail=f"{text.detail} ({low:+.0f} to {high:+.0f})".lstrip())
 
 
 def label_texts(labels: Labels) -> dict[str, Text]:

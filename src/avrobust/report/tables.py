@@ -4,14 +4,14 @@ What a table holds follows from what ran and from paper.csv: a fusion, a defense
 one's own gets a line without being named here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from avrobust.experiments.settings import UNDEFENDED
 from avrobust.report.by_attack import by_attack
 from avrobust.report.curves import strength_table
-from avrobust.report.lines import difference_line, our_line
+from avrobust.report.lines import difference_line, gain_texts, our_line, row_footnotes
 from avrobust.report.load import RunEntry, Runs
 from avrobust.report.paper import EPS, Published, find, published_names, published_ri
 from avrobust.report.rows import Row, conditions_of, rows
@@ -99,7 +99,7 @@ TABLE2 = Layout(
 TABLE3 = Layout(
     "table3",
     "Table 3: defenses under adaptive {} "
-    "(Avg over xA, xV, xAV; RI and McNemar's p against the undefended model)",
+    "(Avg over xA, xV, xAV; RI and p against the undefended model)",
     3,
     "defense",
     attack=published_names(3, "attack")[0],
@@ -118,23 +118,25 @@ def layouts(entries: Sequence[RunEntry]) -> list[Layout]:
 
 def tables(runs: Runs, scores: Scores) -> list[Table]:
     """The paper's tables and that of strong attacks, filled from these runs; no empty ones."""
-    found = [paper_table(layout, runs.entries) for layout in layouts(runs.entries)]
+    found = [paper_table(layout, runs.entries, scores) for layout in layouts(runs.entries)]
     found += [strength_table(runs.entries), by_attack(runs.entries, scores)]
     return [table for table in found if table is not None]
 
 
-def overview(runs: Runs, title: str = "All finished attacks") -> Table:
+def overview(runs: Runs, scores: Scores, title: str = "All finished attacks") -> Table:
     """Every run, those that differ in their seed alone put together."""
     all_rows = rows(runs.entries)
     most_seeds = max(row.seeds for row in all_rows)
     conditions = conditions_of(runs.entries)
     lines = []
     for row in all_rows:
-        lines.append(our_line(row, label_texts(row.labels), conditions, most_seeds))
-    return Table("all", title, columns_of(lines), lines, tidy_rows(all_rows))
+        gains = gain_texts(row, runs.entries, scores)
+        lines.append(our_line(row, label_texts(row.labels), conditions, most_seeds, gains))
+    footnotes = row_footnotes(all_rows)
+    return Table("all", title, columns_of(lines), lines, tidy_rows(all_rows), footnotes)
 
 
-def paper_table(layout: Layout, entries: Sequence[RunEntry]) -> Table | None:
+def paper_table(layout: Layout, entries: Sequence[RunEntry], scores: Scores) -> Table | None:
     """One of the paper's tables; None where nothing of it is finished."""
     protocol = protocol_rows(layout, entries)
     if not protocol:
@@ -143,11 +145,14 @@ def paper_table(layout: Layout, entries: Sequence[RunEntry]) -> Table | None:
     for row in protocol:
         blocks.setdefault((row.labels.dataset, row.labels.threat), []).append(row)
     budget = [entry for entry in entries if layout.budget(entry)]
+    gains = {row.runs: gain_texts(row, entries, scores) for row in protocol}
     lines: list[Line] = []
     for block in blocks.values():
-        lines += _Block(layout, block, budget).lines()
+        lines += _Block(layout, block, budget, gains).lines()
     starred = any(OUTSIDE in cell.main for line in lines for cell in line.cells.values())
-    footnotes = (STARRED,) if starred else ()
+    footnotes = row_footnotes(protocol)
+    if starred:
+        footnotes = (STARRED, *footnotes)
     return Table(
         layout.name,
         layout.title.format(str(layout.attack).upper()),
@@ -196,8 +201,14 @@ def _axis_name(row: Row, axis: TableAxis) -> str:
 class _Block:
     """The lines of one data set and threat."""
 
-    def __init__(self, layout: Layout, block: Sequence[Row], budget: Sequence[RunEntry]) -> None:
-        self.layout, self.rows = layout, block
+    def __init__(
+        self,
+        layout: Layout,
+        block: Sequence[Row],
+        budget: Sequence[RunEntry],
+        gains: Mapping[tuple[str, ...], dict[str, Text]],
+    ) -> None:
+        self.layout, self.rows, self.gains = layout, block, gains
         self.dataset, self.threat = block[0].labels.dataset, block[0].labels.threat
         self.most_seeds = max(row.seeds for row in block)
         entries = [entry for row in block for entry in row.entries]
@@ -242,6 +253,7 @@ class _Block:
                     labels,
                     self.conditions,
                     self.most_seeds,
+                    self.gains[row.runs],
                     with_clean=self.layout.with_clean,
                     more=self.unimodal,
                 )

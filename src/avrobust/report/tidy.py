@@ -39,6 +39,8 @@ def _run_record(entry: RunEntry) -> dict[str, Any]:
         record[condition.name] = accuracy.percent
         record[f"{condition.name}_low"] = accuracy.low
         record[f"{condition.name}_high"] = accuracy.high
+        if condition.nested:
+            record[f"{condition.name}_alone"] = condition.own_accuracy.percent
         if condition.cost:
             record[f"gradients_{condition.name}"] = condition.cost.gradients
             record[f"queries_{condition.name}"] = condition.cost.queries
@@ -71,6 +73,7 @@ def _row_record(row: Row, condition: ConditionInfo) -> dict[str, Any]:
         "bounded": row.bounded,
         "condition": condition.name,
         **cell._asdict(),
+        "alone": row.alone(condition),
         "n": row.n,
         "seeds": row.seeds,
         "published": published,

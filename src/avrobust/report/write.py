@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from avrobust.report.load import Runs
-from avrobust.report.table import WEAKER, Table
+from avrobust.report.table import Table
 from avrobust.report.tidy import tidy_runs
 
 UNITS = "Accuracy in percent (95 % interval)."
@@ -23,8 +23,7 @@ def latex(table: Table) -> str:
     """The table as a LaTeX tabular; names are escaped."""
     caption = _escaped(table.title)
     text = _frame(table).to_latex(index=False, escape=True, caption=caption, label=table.name)
-    replaced = text.replace("ε", r"$\epsilon$").replace("±", r"$\pm$")
-    return replaced.replace(WEAKER, r"$\dagger$")
+    return text.replace("ε", r"$\epsilon$").replace("±", r"$\pm$")
 
 
 def csv_text(table: Table) -> str:

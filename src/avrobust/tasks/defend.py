@@ -9,10 +9,18 @@ from avrobust.attacks.gradients import Objective
 from avrobust.defenses.base import Defense
 from avrobust.defenses.none import Undefended
 from avrobust.errors import UserError
-from avrobust.evaluation.metrics import mcnemar, robustness_improvement
-from avrobust.evaluation.summaries import sum_queries, summarize, worst_case
-from avrobust.experiments.kept_clips import RECORDS_FILE, read_columns
+from avrobust.evaluation.metrics import robustness_improvement
+from avrobust.evaluation.paired import PairedDifference, paired_difference
+from avrobust.evaluation.summaries import (
+    Recognized,
+    recognized_clips,
+    robust_accuracy,
+    sum_queries,
+    worst_case,
+    worst_of_nested,
+)
 from avrobust.experiments.options import Option
+from avrobust.experiments.recognized import read_recognized
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Comparison, EvaluationResult
 from avrobust.experiments.settings import UNDEFENDED, Adaptive, Experiment
@@ -30,8 +38,8 @@ from avrobust.types import Record
 def main(experiment: Experiment) -> EvaluationResult:
     """What `python defend.py` does: the row of the defended model under the adaptive attack.
 
-    The row has RI and McNemar's test. Both are against the undefended model of the same settings,
-    which is trained and attacked first if it is not there.
+    The row has RI and p-values. Both are against the undefended model of the same settings, which
+    is trained and attacked first if it is not there.
     """
     _validate(experiment)
     evaluation = Evaluation(experiment)
@@ -141,33 +149,49 @@ def compare_with_undefended(
         by_objective: records of the defended model by objective of the attack.
         runs: the folder of all runs.
     """
-    path = folder_of(runs, "attack", undefended.run_id) / RECORDS_FILE
-    undefended_correct: dict[tuple[str, str], bool] = {}
-    for key, condition, correct in read_columns(path, "key", "condition", "correct"):
-        undefended_correct[key, condition] = correct == "True"
-    only_defended = {condition.name: 0 for condition in result.conditions}
-    only_undefended = {condition.name: 0 for condition in result.conditions}
-    for record in records:
-        other = undefended_correct[record.key, record.condition]
-        only_defended[record.condition] += record.correct and not other
-        only_undefended[record.condition] += other and not record.correct
-    p_values = {}
-    for name, count in only_defended.items():
-        p_values[name] = mcnemar(count, only_undefended[name])
+    nested = {condition.name: condition.nested for condition in result.conditions}
+    ours = worst_of_nested(recognized_clips(records), nested)
+    folder = folder_of(runs, "attack", undefended.run_id)
+    theirs = read_recognized(folder, undefended)
+    paired = {}
+    for condition in result.conditions:
+        paired[condition.name] = _paired(ours, theirs, {condition.name: 1.0})
+    shares = {result.clean.name: 1.0}
+    for condition in result.attacked:
+        shares[condition.name] = 1 / len(result.attacked)
+    gain = _paired(ours, theirs, shares)
     accuracies = {}
     for objective, its_records in by_objective.items():
-        accuracies[objective] = summarize(its_records).accuracy
+        accuracies[objective] = robust_accuracy(its_records, nested)
     return Comparison(
         run_id=undefended.run_id,
         epochs=undefended.epochs,
         accuracy=undefended.accuracy,
         average=undefended.average,
         ri=_robustness_improvement(result, undefended),
+        ri_interval=(gain.low, gain.high),
+        ri_p=gain.p,
         objectives=accuracies,
-        only_defended=only_defended,
-        only_undefended=only_undefended,
-        mcnemar=p_values,
+        only_defended={name: one.gained for name, one in paired.items()},
+        only_undefended={name: one.lost for name, one in paired.items()},
+        p={name: one.p for name, one in paired.items()},
     )
+
+
+def _paired(ours: Recognized, theirs: Recognized, shares: Mapping[str, float]) -> PairedDifference:
+    """The difference of two models on the same clips.
+
+    Args:
+        ours: what one model recognizes.
+        theirs: what the other one does.
+        shares: the weight of each condition in a clip's score.
+    """
+    differences: dict[str, float] = {}
+    for condition, weight in shares.items():
+        for key, recognized in ours[condition].items():
+            change = weight * (recognized - theirs[condition][key])
+            differences[key] = differences.get(key, 0.0) + change
+    return paired_difference(list(differences.values()))
 
 
 def _robustness_improvement(result: EvaluationResult, undefended: EvaluationResult) -> float:

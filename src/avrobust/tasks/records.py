@@ -2,12 +2,18 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avrobust.evaluation.conditions import Attacked, Condition
+from avrobust.evaluation.conditions import Attacked, Condition, nested_conditions
 from avrobust.evaluation.metrics import Share, share
-from avrobust.evaluation.summaries import cost, success_by_attack
+from avrobust.evaluation.summaries import (
+    by_condition,
+    cost,
+    recognized_clips,
+    success_by_attack,
+    worst_of_nested,
+)
 from avrobust.experiments.results import ConditionResult, Cost
 from avrobust.types import MODALITIES, Modality, Record
 
@@ -16,12 +22,14 @@ def condition_results(
     records: Sequence[Record], conditions: Sequence[Condition]
 ) -> tuple[ConditionResult, ...]:
     """The summary of each condition, in the order of `conditions`."""
-    by_condition: dict[str, list[Record]] = {condition.name: [] for condition in conditions}
-    for record in records:
-        by_condition[record.condition].append(record)
+    groups = by_condition(records)
+    nested = nested_conditions(conditions)
+    worst = worst_of_nested(recognized_clips(records), nested)
     results = []
     for condition in conditions:
-        results.append(_condition_result(condition, by_condition[condition.name]))
+        name = condition.name
+        inner = nested.get(name, ())
+        results.append(_condition_result(condition, groups[name], worst[name], inner))
     return tuple(results)
 
 
@@ -39,15 +47,28 @@ def records_as_csv(records: Sequence[Record], classes: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _condition_result(condition: Condition, records: Sequence[Record]) -> ConditionResult:
+def _condition_result(
+    condition: Condition,
+    records: Sequence[Record],
+    recognized: Mapping[str, bool],
+    nested: tuple[str, ...],
+) -> ConditionResult:
+    """The summary of one condition.
+
+    Args:
+        condition: what the clips went through.
+        records: of the condition itself.
+        recognized: by key, whether the model is right under the condition and the nested ones.
+        nested: the conditions whose budgets lie within this one's budgets.
+    """
     info = condition.info
-    correct = sum(record.correct for record in records)
+    alone = share(sum(record.correct for record in records), len(records))
     return ConditionResult(
         name=info.name,
         title=info.title,
         modalities=info.modalities,
         adversarial=info.adversarial,
-        accuracy=share(correct, len(records)),
+        accuracy=share(sum(recognized.values()), len(recognized)),
         largest_distance={
             "audio": max(record.audio_distance for record in records),
             "visual": max(record.visual_distance for record in records),
@@ -56,6 +77,8 @@ def _condition_result(condition: Condition, records: Sequence[Record]) -> Condit
         cost=Cost(**cost(records)) if info.adversarial else None,
         success_by_attack=success_by_attack(records),
         targeted_success=_targeted_success(records),
+        nested=nested,
+        alone=alone if nested else None,
     )
 
 

@@ -35,7 +35,7 @@ def white_box(records: Sequence[Record], source: Run, own: EvaluationResult) -> 
     reasons = []
     for condition in own.attacked:
         correct = [record.correct for record in records if record.condition == condition.name]
-        left_by_own = round(condition.accuracy.percent / 100 * len(correct))
+        left_by_own = round(condition.own_accuracy.percent / 100 * len(correct))
         check = compare_transfer(condition.name, left_by_own, sum(correct), len(correct))
         if check.suspicious:
             reasons.append(f"{check.condition}: {check.text}")

@@ -12,9 +12,9 @@ from avrobust.analyses.embeddings.outcome import Stage
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.evaluation.evaluate import EvaluationCache, evaluate
-from avrobust.evaluation.summaries import by_condition, summarize, worst_case
+from avrobust.evaluation.summaries import by_condition, robust_accuracy, worst_case
 from avrobust.models.classifier import AVClassifier
-from avrobust.threats import Threat
+from avrobust.threats import Threat, nested
 from avrobust.types import MODALITIES, Batch, Clip, ConditionInfo, Modality, Record
 from avrobust.utils.arrays import Array
 
@@ -90,7 +90,7 @@ def embed_clips(
         label=np.array([record.label for record in clean]),
         conditions=tuple(conditions.values()),
         values=_with_stages(model, stacked, conditions),
-        accuracy=summarize(worst).accuracy,
+        accuracy=robust_accuracy(worst, nested(suite) if attack.bounded else {}),
     )
 
 
