@@ -19,20 +19,20 @@ _LOG2_E = 1.4426950408889634
 _LN_2 = 0.6931471805599453
 
 # Coefficients of the Taylor series, from the highest power down.
-_EXP2_SERIES = tuple(_LN_2**k / math.factorial(k) for k in range(14, -1, -1))
-_SIN_SERIES = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(11, -1, -1))
+_EXP2_SERIES = tuple(math.prod((_LN_2,) * k) / math.factorial(k) for k in range(14, -1, -1))
+_SIN_SERIES = tuple((1 - 2 * (k % 2)) / math.factorial(2 * k + 1) for k in range(11, -1, -1))
 # atanh(z) / z in powers of z squared.
 _ATANH_SERIES = tuple(1 / (2 * k + 1) for k in range(12, -1, -1))
 
 
 def exp2(x: Floats | float) -> Floats:
-    """2 to the power of x."""
+    """The power of 2 with exponent x."""
     whole = np.rint(x)
     return np.asarray(np.ldexp(_polynomial(_EXP2_SERIES, x - whole), whole.astype(np.int32)))
 
 
 def exp(x: Floats | float) -> Floats:
-    """e to the power of x."""
+    """The exponential function, e to the power of x."""
     return exp2(np.asarray(x) * _LOG2_E)
 
 
@@ -47,7 +47,7 @@ def log2(x: Floats | float) -> Floats:
 
 
 def power(base: Floats | float, exponent: Floats | float) -> Floats:
-    """base to the power of exponent, for base > 0."""
+    """A power of base > 0."""
     return exp2(exponent * log2(base))
 
 
