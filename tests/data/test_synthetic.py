@@ -33,16 +33,15 @@ SECONDS, SIZE = 2.0, 64
 
 class Decoded(NamedTuple):
     frames: np.ndarray  # (T, H, W, 3) uint8
-    sound: np.ndarray  # (S,)
+    sound: np.ndarray  # (S,) in [-1, 1]
 
 
 def decode(path: Path) -> Decoded:
     with av.open(str(path)) as pictures, av.open(str(path)) as tones:
         frames = [frame.to_ndarray(format="rgb24") for frame in pictures.decode(video=0)]
-        return Decoded(
-            np.stack(frames),
-            np.concatenate([block.to_ndarray()[0] for block in tones.decode(audio=0)]),
-        )
+        sound = np.concatenate([block.to_ndarray()[0] for block in tones.decode(audio=0)])
+        assert sound.dtype == np.int16
+        return Decoded(np.stack(frames), sound / 32_767)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -97,20 +96,20 @@ def test_every_clip_is_listed_with_label_and_split(made: Path) -> None:
     assert all(Path(row["path"]).parts[0] == row["label"] for row in listed)
 
 
-def test_films_are_mp4_with_one_h264_and_one_aac_stream_of_the_same_length(made: Path) -> None:
+def test_films_are_mp4_with_one_h264_and_one_flac_stream_of_the_same_length(made: Path) -> None:
     for path in films(made)[:6]:
         with av.open(str(made / path)) as container:
             assert "mp4" in container.format.name
-            assert [stream.codec.name for stream in container.streams] == ["h264", "aac"]
+            assert [stream.codec.name for stream in container.streams] == ["h264", "flac"]
             video, audio = container.streams
             assert float(video.duration * video.time_base) == pytest.approx(SECONDS)
             assert float(audio.duration * audio.time_base) == pytest.approx(SECONDS, abs=1e-3)
         decoded = decode(made / path)
         assert decoded.frames.shape == (SECONDS * FPS, SIZE, SIZE, 3)
-        assert 0 <= len(decoded.sound) - SECONDS * RATE < 1024  # the codec works in blocks of 1024
+        assert len(decoded.sound) == SECONDS * RATE
 
 
-def test_sound_is_not_late(tmp_path: Path) -> None:
+def test_sound_is_not_late_and_nothing_is_lost(tmp_path: Path) -> None:
     spec = ClipSpec("train", "xylophone", 0)
     generate_film(tmp_path, Settings(0, SECONDS, SIZE), spec)
     notes = melody(spec.label, spec.rng(0, "score"), SECONDS)
@@ -120,13 +119,14 @@ def test_sound_is_not_late(tmp_path: Path) -> None:
     match = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
     assert np.argmax(match) == 0
     assert np.corrcoef(heard, played)[0, 1] > 0.9
+    assert np.abs(heard - played).max() <= 0.5001 / 32_767  # lossless but for the 16 bits
 
 
 def test_no_clip_is_silent_or_still(made: Path) -> None:
     for path in films(made):
         decoded = decode(made / path)
         assert decoded.sound.std() > 0.005, path
-        assert np.abs(decoded.sound).max() <= 1.05, path  # coding may overshoot a little
+        assert np.abs(decoded.sound).max() <= 1, path
         assert decoded.frames.std(axis=(1, 2, 3)).min() > 5, path
         assert np.abs(np.diff(decoded.frames.astype(int), axis=0)).mean() > 0.5, path
 

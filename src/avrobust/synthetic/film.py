@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
-from avrobust.synthetic import scene
+from avrobust.synthetic import exact, scene
 from avrobust.synthetic.difficulty import Difficulty
 from avrobust.synthetic.others import OTHERS
 from avrobust.synthetic.parts import Instrument
@@ -106,7 +106,7 @@ def _place_instrument(
     center = size * np.clip(0.5 + difficulty.shift * rng.normal(size=2), 0.25, 0.75)
     angle = instrument.angle + difficulty.turn * instrument.spread * rng.normal()
     mirror = scale(float(rng.choice((-1, 1))), 1)
-    pose = shift(*center) @ mirror @ scale(unit) @ turn(angle)
+    pose = shift(*center.tolist()) @ mirror @ scale(unit) @ turn(angle)
     return _PlacedInstrument(instrument, sprites, pose, unit)
 
 
@@ -128,10 +128,10 @@ def _draw_background(
         other_look = scene.random_look(INSTRUMENTS[other].palette, rng)
         bystander = _place_instrument(other, other_look, rng, size, difficulty, 0.5, relative_size)
         corner = rng.choice((0.12, 0.88), 2) * size + margin
-        pose = shift(*corner) @ scale(bystander.unit) @ turn(angle)
+        pose = shift(*corner.tolist()) @ scale(bystander.unit) @ turn(angle)
         bystander.sprites[0].put(background, pose)
     if rng.random() < 0.75:
-        center = (source.pose[0, 2] + margin, source.pose[1, 2] + margin)
+        center = (source.pose.c + margin, source.pose.f + margin)
         scene.figure(background, center, source.unit, look, rng)
     return background.convert("RGB")
 
@@ -151,8 +151,8 @@ def _draw_occluder(
     source: _PlacedInstrument, rng: np.random.Generator, difficulty: Difficulty
 ) -> tuple[Cutout | None, Matrix]:
     """A pole or a music stand in front of the source, and its pose; None if there is none."""
-    offset = source.unit * rng.normal(0, 0.6, 2)
-    place = shift(*(source.pose[:2, 2] + offset))
+    x, y = source.unit * rng.normal(0, 0.6, 2)
+    place = shift(source.pose.c + x, source.pose.f + y)
     pose = place @ scale(source.unit) @ turn(rng.uniform(-30, 30))
     if rng.random() >= difficulty.occluder_chance:
         return None, pose
@@ -181,7 +181,7 @@ def _slow_sine(frames: int, rng: np.random.Generator, amplitude: float) -> Float
     """A sine (frames,) of random frequency and phase."""
     frequency = rng.uniform(0.01, 0.04)  # periods a frame
     phase = frequency * np.arange(frames) + rng.random()
-    return np.asarray(amplitude * np.sin(2 * np.pi * phase))
+    return np.asarray(amplitude * exact.sin(2 * np.pi * phase))
 
 
 def _bounding_box(layer: Image.Image) -> BoxEdges:
@@ -197,7 +197,7 @@ class _Camera:
 
     def __init__(self, rng: np.random.Generator, size: int, difficulty: Difficulty) -> None:
         self._rng = rng
-        gain = (1 - rng.uniform(*difficulty.haze)) * np.exp(rng.normal(0, 0.08, 3))
+        gain = (1 - rng.uniform(*difficulty.haze)) * exact.exp(rng.normal(0, 0.08, 3))
         curve = np.arange(256) * gain[:, None] + rng.uniform(-20, 50)
         self._curve = np.clip(curve, 0, 255).astype(int).ravel().tolist()
         grain = 128 + rng.uniform(*difficulty.noise) * rng.standard_normal(

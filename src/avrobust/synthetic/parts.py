@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from avrobust.synthetic.score import Motion
 from avrobust.synthetic.sprite import Appearance, Matrix, Sprite, Vertex, scale, shift, turn
 
@@ -25,8 +23,8 @@ class Part(NamedTuple):
     def at(self, motion: Motion, frame: int) -> Matrix:
         """Pose of the part at a frame, in instrument units."""
         stroke, strike, pitch = motion.stroke[frame], motion.strike[frame], motion.pitch[frame]
-        drives = np.array([stroke, strike, pitch])
-        x, y = drives @ np.array([self.stroke, self.strike, self.pitch])
+        x = stroke * self.stroke[0] + strike * self.strike[0] + pitch * self.pitch[0]
+        y = stroke * self.stroke[1] + strike * self.strike[1] + pitch * self.pitch[1]
         matrix = shift(x, y)
         if self.swing:
             matrix = matrix @ turn(self.swing * strike, self.about)

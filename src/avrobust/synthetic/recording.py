@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import fft
 
+from avrobust.synthetic import exact
 from avrobust.synthetic.difficulty import Difficulty
 from avrobust.synthetic.plan import CLASSES
 from avrobust.synthetic.score import Floats, MusicalNote, compose
@@ -46,7 +47,7 @@ def render_recording(
     recorded = _record_in_room(source, rng, difficulty)
     noise = _set_level(_noise(samples, rng), -rng.uniform(*difficulty.snr_db))
     mixture = _set_level(recorded, 0) + noise
-    return np.asarray(np.tanh(_set_level(mixture, rng.uniform(*difficulty.level_db))))
+    return exact.tanh(_set_level(mixture, rng.uniform(*difficulty.level_db)))
 
 
 def _random_voice(label: str, rng: np.random.Generator, difficulty: Difficulty) -> Voice:
@@ -64,7 +65,8 @@ def _distractor(
 
 def _set_level(sound: Floats, level_db: float) -> Floats:
     """Scales the sound to an RMS of `level_db` relative to 1."""
-    return np.asarray(sound * (10 ** (level_db / 20) / np.sqrt(np.mean(sound**2) + 1e-12)))
+    level = exact.power(10.0, level_db / 20)
+    return np.asarray(sound * (level / np.sqrt(np.mean(sound**2) + 1e-12)))
 
 
 def _record_in_room(sound: Floats, rng: np.random.Generator, difficulty: Difficulty) -> Floats:
@@ -72,7 +74,7 @@ def _record_in_room(sound: Floats, rng: np.random.Generator, difficulty: Difficu
     impulse_response = _reverberation(rng) * rng.uniform(*difficulty.wet)
     impulse_response[0] += 1
     size = fft.next_fast_len(len(sound) + len(impulse_response), real=True)
-    spectrum = fft.rfft(sound, size) * fft.rfft(impulse_response, size)
+    spectrum = exact.multiply(fft.rfft(sound, size), fft.rfft(impulse_response, size))
     spectrum = spectrum * _microphone(size, rng, difficulty)
     return np.asarray(fft.irfft(spectrum, size)[: len(sound)])
 
@@ -80,23 +82,29 @@ def _record_in_room(sound: Floats, rng: np.random.Generator, difficulty: Difficu
 def _reverberation(rng: np.random.Generator) -> Floats:
     """Reverberation of a random room with energy 1: noise that decays within 0.15 to 0.9 s."""
     tail = rng.standard_normal(round(rng.uniform(0.15, 0.9) * RATE))
-    tail *= np.exp(-6.9 * np.linspace(0, 1, len(tail)))
+    tail *= exact.exp(-6.9 * np.linspace(0, 1, len(tail)))
     return np.asarray(tail / np.sqrt(np.sum(tail**2)))
 
 
 def _microphone(size: int, rng: np.random.Generator, difficulty: Difficulty) -> Floats:
     """Gain of a cheap microphone: a slope around 1 kHz, low below 100 Hz and above a few kHz."""
     hz = np.maximum(fft.rfftfreq(size, 1 / RATE), 20.0)
-    slope = (np.clip(hz, 60, 6000) / 1000) ** (rng.uniform(*difficulty.tilt_db) / 6.02)
+    tilt = rng.uniform(*difficulty.tilt_db) / 6.02
+    slope = exact.power(np.clip(hz, 60, 6000) / 1000, tilt)
     low, high = rng.uniform(40, 140), rng.uniform(3000, 9000)
-    return np.asarray(slope / np.sqrt((1 + (low / hz) ** 4) * (1 + (hz / high) ** 4)))
+    low_squared, high_squared = (low / hz) ** 2, (hz / high) ** 2
+    cut = (1 + low_squared * low_squared) * (1 + high_squared * high_squared)
+    return np.asarray(slope / np.sqrt(cut))
 
 
 def _noise(samples: int, rng: np.random.Generator) -> Floats:
     """Background noise between white and brown, with slow changes of its level."""
     size = fft.next_fast_len(samples, real=True)
-    color = np.maximum(fft.rfftfreq(size, 1 / RATE), 40.0) ** -rng.uniform(0.0, 1.0)
+    hz = np.maximum(fft.rfftfreq(size, 1 / RATE), 40.0)
+    color = exact.power(hz, -rng.uniform(0.0, 1.0))
     parts = rng.standard_normal((2, len(color)))
-    noise = fft.irfft((parts[0] + 1j * parts[1]) * color, size)[:samples]
+    spectrum = np.empty(len(hz), complex)
+    spectrum.real, spectrum.imag = parts * color
+    noise = fft.irfft(spectrum, size)[:samples]
     level = np.interp(np.linspace(0, 1, samples), np.linspace(0, 1, 8), rng.uniform(0.5, 1.5, 8))
     return np.asarray(noise * level)

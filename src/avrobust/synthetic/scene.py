@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from avrobust.synthetic import exact
 from avrobust.synthetic.difficulty import Difficulty
 from avrobust.synthetic.score import Floats
 from avrobust.synthetic.sprite import Appearance, Rgb, Sprite
@@ -64,7 +65,7 @@ def random_look(palette: str, rng: np.random.Generator) -> Appearance:
         detail=_near(_pick(_BODIES[str(rng.choice(list(_BODIES)))], rng), rng, 25),
         skin=_near(_pick(_SKINS, rng), rng, 12),
         sleeve=_random_color(rng),
-        slim=float(np.exp(0.12 * rng.normal())),
+        slim=float(exact.exp(0.12 * rng.normal())),
     )
 
 

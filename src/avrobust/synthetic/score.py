@@ -6,9 +6,9 @@ Sound and picture are made from one score, so they agree in time.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from avrobust.synthetic import exact
+from avrobust.synthetic.exact import Floats
 
 # Major, minor and pentatonic, in semitones above the key.
 _SCALES = (
@@ -104,8 +104,8 @@ def perform(notes: list[MusicalNote], times: Floats) -> Motion:
     span = max(np.ptp(pitches), 1.0)
     return Motion(
         stroke=2 * np.abs((1.3 * travel + 0.25) % 2 - 1) - 1,
-        sway=np.sin(2 * np.pi * 0.9 * travel),
-        strike=loudness[last] * np.exp(-since_onset / 0.12),
+        sway=exact.sin(2 * np.pi * 0.9 * travel),
+        strike=loudness[last] * exact.exp(-since_onset / 0.12),
         pitch=(pitches[last] - pitches.min()) / span,
     )
 

@@ -1,17 +1,17 @@
 """Drawings in instrument units: shapes, shaded tubes, and affine maps to the frame."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from avrobust.synthetic.score import Floats
+from avrobust.synthetic import exact
+from avrobust.synthetic.exact import Floats
 
 Rgb = tuple[int, int, int]
 Vertex = tuple[float, float]
-Matrix = NDArray[np.float64]  # (3, 3) affine, acting on columns (x, y, 1)
 
 # A sprite shows -HALF to HALF instrument units, x to the right, y down. The body of an instrument
 # lies within -1 to 1.
@@ -21,6 +21,32 @@ HALF = 1.6
 # _REDUCE times; `Cutout.put` reduces the rest when it interpolates.
 _FINE = 4
 _REDUCE = 2
+
+
+class Matrix(NamedTuple):
+    """An affine map: (x, y) goes to (a x + b y + c, d x + e y + f).
+
+    BLAS would choose the order of its sums by the processor; these sums have one order.
+    """
+
+    a: float
+    b: float
+    c: float
+    d: float
+    e: float
+    f: float
+
+    def __matmul__(self, inner: "Matrix") -> "Matrix":
+        """The map that applies `inner` first."""
+        a, b, c, d, e, f = self
+        return Matrix(
+            a * inner.a + b * inner.d,
+            a * inner.b + b * inner.e,
+            a * inner.c + b * inner.f + c,
+            d * inner.a + e * inner.d,
+            d * inner.b + e * inner.e,
+            d * inner.c + e * inner.f + f,
+        )
 
 
 class Appearance(NamedTuple):
@@ -62,7 +88,9 @@ class Sprite:
     ) -> None:
         """Draws a filled ellipse with horizontal and vertical axes."""
         turn = np.linspace(0, 2 * np.pi, 25)[:-1]
-        points = np.stack([center[0] + rx * np.cos(turn), center[1] + ry * np.sin(turn)], axis=1)
+        points = np.stack(
+            [center[0] + rx * exact.cos(turn), center[1] + ry * exact.sin(turn)], axis=1
+        )
         self.polygon(points, fill, edge)
 
     def line(self, points: Sequence[Vertex] | Floats, width: float, fill: Rgb) -> None:
@@ -103,7 +131,7 @@ class Sprite:
         picture = picture.crop(box).filter(ImageFilter.BoxBlur(blur * _FINE / _REDUCE))
         x = np.linspace(-1, 1, picture.width)[None, :]
         y = np.linspace(-1, 1, picture.height)[:, None]
-        brightness = 205 + 45 * (np.cos(light) * x + np.sin(light) * y)
+        brightness = 205 + 45 * (exact.cos(light) * x + exact.sin(light) * y)
         shade = Image.fromarray(np.clip(brightness, 0, 255).astype(np.uint8))
         alpha = picture.getchannel("A")
         picture = ImageChops.multiply(
@@ -132,8 +160,8 @@ class Cutout(NamedTuple):
             matrix: Maps instrument units to pixels of the layer.
         """
         to_layer = matrix @ self.matrix
-        x0, x1 = _extent(to_layer[0], self.image.size, layer.width)
-        y0, y1 = _extent(to_layer[1], self.image.size, layer.height)
+        x0, x1 = _extent(to_layer[:3], self.image.size, layer.width)
+        y0, y1 = _extent(to_layer[3:], self.image.size, layer.height)
         if x1 > x0 and y1 > y0:
             # Only the part of the layer that the sprite covers is computed.
             a, b, c, d, e, f = inverse(to_layer)
@@ -144,7 +172,7 @@ class Cutout(NamedTuple):
             layer.alpha_composite(part.convert("RGBA"), (x0, y0))
 
 
-def _extent(row: Floats, image_size: tuple[int, int], limit: int) -> tuple[int, int]:
+def _extent(row: tuple[float, ...], image_size: tuple[int, int], limit: int) -> tuple[int, int]:
     """The range of a layer's pixels that an image covers in one direction.
 
     Args:
@@ -153,32 +181,33 @@ def _extent(row: Floats, image_size: tuple[int, int], limit: int) -> tuple[int, 
         limit: Size of the layer in this direction.
     """
     width, height = image_size
-    across, down, start = row.tolist()
+    across, down, start = row
     low = start + min(across * width, 0) + min(down * height, 0)
     high = start + max(across * width, 0) + max(down * height, 0)
     return max(int(low) - 1, 0), min(int(high) + 2, limit)
 
 
-def inverse(matrix: Matrix) -> tuple[float, float, float, float, float, float]:
-    """The first two rows of the inverse of an affine map, in the form that Pillow takes."""
-    (a, b, c), (d, e, f), _ = matrix.tolist()
+def inverse(matrix: Matrix) -> Matrix:
+    """The inverse of an affine map."""
+    a, b, c, d, e, f = matrix
     det = a * e - b * d
-    return e / det, -b / det, (b * f - c * e) / det, -d / det, a / det, (c * d - a * f) / det
+    return Matrix(
+        e / det, -b / det, (b * f - c * e) / det, -d / det, a / det, (c * d - a * f) / det
+    )
 
 
 def shift(x: float, y: float) -> Matrix:
     """The map that translates by (x, y)."""
-    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
+    return Matrix(1.0, 0.0, x, 0.0, 1.0, y)
 
 
 def scale(x: float, y: float | None = None) -> Matrix:
     """The map that scales about the origin; `y` is `x` if it is None."""
-    return np.diag([x, x if y is None else y, 1.0])
+    return Matrix(x, 0.0, 0.0, 0.0, x if y is None else y, 0.0)
 
 
 def turn(degrees: float, about: Vertex = (0.0, 0.0)) -> Matrix:
     """The map that rotates clockwise around a point."""
-    angle = np.deg2rad(degrees)
-    c, s = np.cos(angle), np.sin(angle)
-    turned = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    return np.asarray(shift(*about) @ turned @ shift(-about[0], -about[1]))
+    angle = math.radians(degrees)
+    c, s = float(exact.cos(angle)), float(exact.sin(angle))
+    return shift(*about) @ Matrix(c, -s, 0.0, s, c, 0.0) @ shift(-about[0], -about[1])

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from avrobust.synthetic import exact
 from avrobust.synthetic.parts import Instrument, Part, bow, hand
 from avrobust.synthetic.score import Floats
 from avrobust.synthetic.sprite import Appearance, Rgb, Sprite
@@ -14,8 +15,9 @@ def _waisted(top: float, bottom: float, widths: tuple[float, ...]) -> Floats:
     """A smooth symmetric outline with the given half-widths at equal steps from top to bottom."""
     fine = np.linspace(0, 1, 41)
     rough = np.interp(fine, np.linspace(0, 1, len(widths)), widths)
-    half = np.convolve(np.pad(rough, 2, "edge"), np.ones(5) / 5, "valid")
-    half *= np.sin(np.pi * np.clip(fine, 0.002, 0.998)) ** 0.3
+    padded = np.pad(rough, 2, "edge")
+    half = np.lib.stride_tricks.sliding_window_view(padded, 5).sum(axis=1) / 5
+    half *= exact.power(exact.sin(np.pi * np.clip(fine, 0.002, 0.998)), 0.3)
     y = top + (bottom - top) * fine
     return np.concatenate([np.stack([half, y], 1), np.stack([-half, y], 1)[::-1]])
 

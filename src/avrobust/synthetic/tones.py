@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy import fft
 
+from avrobust.synthetic import exact
 from avrobust.synthetic.score import Floats, MusicalNote
 from avrobust.synthetic.voices import Voice
 
@@ -28,7 +29,7 @@ def play(notes: list[MusicalNote], voice: Voice, rng: np.random.Generator, sampl
     sound = np.zeros(samples)
     for note in notes:
         for interval in (0, *note.chord):
-            hz = 440.0 * 2 ** ((note.pitch + interval - 69) / 12)
+            hz = 440.0 * float(exact.exp2((note.pitch + interval - 69) / 12))
             tone = _KINDS[voice.kind](hz, note, voice, rng)
             first = int(note.start * RATE)
             sound[first : first + len(tone)] += note.loudness * tone[: samples - first]
@@ -45,12 +46,12 @@ def _sustained(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Genera
     wave = np.zeros_like(time)
     for rank in voice.ranks:
         cents = rank + _pitch_deviation(time, voice, rng)
-        phase = np.cumsum(hz / RATE * 2 ** (cents / 1200)) + rng.random()
+        phase = np.cumsum(hz / RATE * exact.exp2(cents / 1200)) + rng.random()
         index = (phase * _TABLE).astype(np.int64) % _TABLE
         soft = _wavetable(hz, voice, 0.0)[index]
         loud = _wavetable(hz, voice, 1.0)[index]
         wave += soft + envelope * note.loudness * (loud - soft)
-    breath = voice.noise * rng.standard_normal(len(time)) * (1 + 2 * np.exp(-time / 0.04))
+    breath = voice.noise * rng.standard_normal(len(time)) * (1 + 2 * exact.exp(-time / 0.04))
     return np.asarray(envelope * (wave / len(voice.ranks) + breath))
 
 
@@ -63,11 +64,11 @@ def _plucked(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generato
     period = round(RATE / hz)
     burst = _wavetable(hz, voice, note.loudness)[:: -(-_TABLE // period)]
     burst = np.interp(np.arange(period) / period, np.arange(len(burst)) / len(burst), burst)
-    burst = burst + 0.5 * rng.standard_normal(period) * np.hanning(period)
+    burst = burst + 0.5 * rng.standard_normal(period) * _hann(period)
     angles = 2 * np.pi * np.arange(period // 2 + 1) / period
-    smoothing = 0.5 ** (1 / (hz * 0.35)) * (0.75 + 0.25 * np.cos(angles))
+    smoothing = exact.exp2(-1 / (hz * 0.35)) * (0.75 + 0.25 * exact.cos(angles))
     count = len(time) // period + 2
-    spectra = fft.rfft(burst) * smoothing ** np.arange(count)[:, None]
+    spectra = fft.rfft(burst) * exact.power(smoothing, np.arange(count)[:, None])
     string = fft.irfft(spectra, period).ravel()
     # A true period is no whole number of samples, so the string is resampled.
     tuned = np.interp(time * hz * period, np.arange(len(string)), string)
@@ -77,12 +78,13 @@ def _plucked(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generato
 def _struck(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator) -> Floats:
     """A struck bar: three inharmonic modes, and the noise of the mallet."""
     time = _times(min(note.length, 0.3) + voice.release)
-    level = 2 ** (-(voice.slope - voice.bright * note.loudness) / 9)
-    wave = voice.noise * rng.standard_normal(len(time)) * np.exp(-time / 0.006)
+    level = 3 * exact.exp2(-(voice.slope - voice.bright * note.loudness) / 9)
+    wave = voice.noise * rng.standard_normal(len(time)) * exact.exp(-time / 0.006)
     for number, (ratio, gain, length) in enumerate(_BAR_MODES):
         if hz * ratio < RATE / 2:
-            decay = np.exp(-time / (voice.release * length * (700 / hz) ** 0.5))
-            wave += gain * (3 * level) ** number * decay * np.sin(2 * np.pi * hz * ratio * time)
+            decay = exact.exp(-time / (voice.release * length * np.sqrt(700 / hz)))
+            gain = gain * exact.power(level, number)
+            wave += gain * decay * exact.sin(2 * np.pi * hz * ratio * time)
     return np.asarray(wave * np.minimum(1, (time[-1] - time) / 0.02))
 
 
@@ -100,38 +102,43 @@ def _times(seconds: float) -> Floats:
 
 def _envelope(time: Floats, note: MusicalNote, voice: Voice) -> Floats:
     """The level during one note: a rise, a slow decrease, and a fall at the end."""
-    rise = 1 - np.exp(-time / voice.attack)
-    fall = np.minimum(1, np.exp(-(time - note.length) / (voice.release / 3)))
+    rise = 1 - exact.exp(-time / voice.attack)
+    fall = np.minimum(1, exact.exp(-(time - note.length) / (voice.release / 3)))
     return np.asarray(rise * fall * (1 - 0.25 * time / time[-1]))
 
 
 def _pitch_deviation(time: Floats, voice: Voice, rng: np.random.Generator) -> Floats:
     """Deviation of the pitch in cents: a glide into the note, vibrato, a constant error."""
     phase = rng.uniform(4.8, 6.5) * time + rng.random()
-    vibrato = voice.vibrato * np.minimum(1, time / 0.3) * np.sin(2 * np.pi * phase)
-    return np.asarray(voice.scoop * np.exp(-time / 0.05) + vibrato + 5 * rng.normal())
+    vibrato = voice.vibrato * np.minimum(1, time / 0.3) * exact.sin(2 * np.pi * phase)
+    return np.asarray(voice.scoop * exact.exp(-time / 0.05) + vibrato + 5 * rng.normal())
 
 
 def _wavetable(hz: float, voice: Voice, loudness: float) -> Floats:
     """One period (_TABLE,) with RMS 1, without aliasing."""
     number = np.arange(1, min(int(0.45 * RATE / hz), 60) + 1)
-    level = number ** (-(voice.slope - voice.bright * loudness) / 6.02) * np.where(
-        number % 2, 1, voice.even
-    )
+    slope = -(voice.slope - voice.bright * loudness) / 6.02
+    level = exact.power(number, slope) * np.where(number % 2, 1, voice.even)
     spectrum = np.zeros(_TABLE // 2 + 1, complex)
     # Partials with different phases keep the peaks of the waveform low.
-    spectrum[number] = -1j * level * np.exp(1j * number**2)
+    spectrum.real[number] = level * exact.sin(number**2)
+    spectrum.imag[number] = -level * exact.cos(number**2)
     wave = fft.irfft(spectrum)
     return np.asarray(wave / np.sqrt(np.mean(wave**2)))
+
+
+def _hann(size: int) -> Floats:
+    """A Hann window (size,)."""
+    return np.asarray(0.5 - 0.5 * exact.cos(2 * np.pi * np.arange(size) / max(size - 1, 1)))
 
 
 def _resonate(sound: Floats, voice: Voice) -> Floats:
     """Applies the resonances of the instrument's body: a gain that depends on frequency."""
     size = fft.next_fast_len(len(sound), real=True)
-    octaves = np.log2(np.maximum(fft.rfftfreq(size, 1 / RATE), 20.0))
+    octaves = exact.log2(np.maximum(fft.rfftfreq(size, 1 / RATE), 20.0))
     gain_db = np.zeros_like(octaves)
     for hz, width, peak_db in voice.formants:
-        distance = (octaves - np.log2(hz)) / width
-        gain_db = gain_db + peak_db * np.exp(-(distance**2))
-    spectrum = fft.rfft(sound, size) * 10 ** (gain_db / 20)
+        distance = (octaves - exact.log2(hz)) / width
+        gain_db = gain_db + peak_db * exact.exp(-(distance**2))
+    spectrum = fft.rfft(sound, size) * exact.power(10.0, gain_db / 20)
     return np.asarray(fft.irfft(spectrum, size)[: len(sound)])

@@ -5,6 +5,8 @@ from typing import Literal
 
 import numpy as np
 
+from avrobust.synthetic import exact
+
 Formant = tuple[float, float, float]  # center in Hz, width in octaves, gain in dB
 
 
@@ -158,7 +160,7 @@ def vary(voice: Voice, rng: np.random.Generator, spread: float) -> Voice:
     """
 
     def random_factor() -> float:
-        return float(np.exp(spread * rng.normal()))
+        return float(exact.exp(spread * rng.normal()))
 
     # The order of the draws is part of the data set: another order gives other films.
     slope = voice.slope + 6 * spread * rng.normal()
@@ -171,7 +173,7 @@ def vary(voice: Voice, rng: np.random.Generator, spread: float) -> Voice:
     noise = voice.noise * random_factor()
     formants = []
     for hz, width, gain_db in voice.formants:
-        hz_factor = float(np.exp(0.4 * spread * rng.normal()))
+        hz_factor = float(exact.exp(0.4 * spread * rng.normal()))
         formants.append((hz * hz_factor, width, gain_db * random_factor()))
     return replace(
         voice,

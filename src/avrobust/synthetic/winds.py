@@ -5,6 +5,7 @@ Tubes run down from the mouth.
 
 import numpy as np
 
+from avrobust.synthetic import exact
 from avrobust.synthetic.parts import Instrument, Part, hand
 from avrobust.synthetic.score import Floats
 from avrobust.synthetic.sprite import Appearance, Sprite
@@ -13,7 +14,12 @@ from avrobust.synthetic.sprite import Appearance, Sprite
 def _arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> Floats:
     """Points (15, 2) on an arc of an ellipse; angles are in degrees, clockwise from the right."""
     turn = np.deg2rad(np.linspace(start, end, 15))
-    return np.stack([x + rx * np.cos(turn), y + ry * np.sin(turn)], axis=1)
+    return np.stack([x + rx * exact.cos(turn), y + ry * exact.sin(turn)], axis=1)
+
+
+def _flare(flare: Floats, exponent: float) -> Floats:
+    """The widening of a bell along its length: a power, 0 at 0."""
+    return np.where(flare > 0, exact.power(np.maximum(flare, 1e-9), exponent), 0.0)
 
 
 def _cone(s: Sprite, path: Floats, widths: tuple[float, float], look: Appearance) -> None:
@@ -100,7 +106,7 @@ def _trumpet(s: Sprite, look: Appearance) -> None:
     s.tube([(-1.02, 0.0), (0.5, 0.0)], wide, look)
     s.line([(-1.08, 0.0), (-0.98, 0.0)], 0.12, look.light)  # the mouthpiece
     flare = np.linspace(0, 1, 12)
-    edge = 0.04 + 0.27 * look.slim * flare**2.6
+    edge = 0.04 + 0.27 * look.slim * _flare(flare, 2.6)
     s.polygon(
         np.concatenate(
             [
@@ -130,7 +136,7 @@ def _tuba(s: Sprite, look: Appearance) -> None:
         look,
     )
     flare = np.linspace(0, 1, 10)
-    edge = 0.2 * wide + 0.3 * wide * flare**2.2
+    edge = 0.2 * wide + 0.3 * wide * _flare(flare, 2.2)
     s.polygon(
         np.concatenate(
             [
