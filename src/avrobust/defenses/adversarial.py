@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
+import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack
 from avrobust.defenses.base import Defense, StepOutput
-from avrobust.models.classifier import AVClassifier
+from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.threats import Threat
 from avrobust.types import Clip
 
@@ -51,8 +52,10 @@ class Adversarial(Defense):
 class Trades(Defense):
     """Cross-entropy of clean clips + beta * KL(clean prediction || adversarial prediction).
 
-    TRADES, Zhang et al. 2019. The adversarial clips maximize that divergence. Their attack needs a
-    random start, because the gradient of the divergence is zero at the clean clip.
+    TRADES, Zhang et al. 2019. As in the authors' code, the adversarial clips maximize the
+    divergence between two predictions in eval mode, and both terms of the training loss are of
+    predictions in training mode. The attack needs a random start, because the gradient of the
+    divergence is zero at the clean clip.
 
     Args:
         attack: perturbs the clips at every step, with the model in eval mode.
@@ -79,8 +82,10 @@ class Trades(Defense):
     def train(
         self, model: AVClassifier, clip: Clip, label: Tensor, generators: Sequence[Generator]
     ) -> StepOutput:
-        logits = model(clip)
-        target = logits.detach().softmax(1)
+        # The attack sees the model in eval mode. A target in training mode would differ from the
+        # prediction at the clean clip itself, by what BatchNorm's batch statistics change.
+        with eval_mode(model), torch.no_grad():
+            target = model(clip).softmax(1)
 
         def objective(attacked: Any, near: Clip, _: Tensor) -> Tensor:
             if len(near.audio) != len(target):
@@ -92,6 +97,7 @@ class Trades(Defense):
         adversarial = self.attack(
             model, clip, label, self.threat, generators=generators, objective=objective
         )
+        logits = model(clip)
         robust = divergence(model(adversarial), logits.softmax(1)).mean()
         return StepOutput(F.cross_entropy(logits, label) + self.beta * robust, logits)
 
