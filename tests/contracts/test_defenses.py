@@ -2,15 +2,17 @@
 
 import copy
 from collections.abc import Callable
-from typing import get_args
+from typing import final, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
+from avrobust.attacks.base import Attack
 from avrobust.attacks.cache import EmbeddingCache
 from avrobust.attacks.gradients import cross_entropy
 from avrobust.attacks.losses import cosine
+from avrobust.attacks.problem import Problem
 from avrobust.defenses.base import Defense
 from avrobust.defenses.prototypes import Centers
 from avrobust.errors import UserError
@@ -303,3 +305,34 @@ def test_trades_refuses_an_attack_that_leaves_clips_out() -> None:
     trades = built("defense", "trades", attack=built("attack", "apgd_ce", steps=4, stop=True))
     with pytest.raises(ValueError, match="whole batch"):
         step(trades, model("trades"))
+
+
+@final
+class _AtTheCleanClips(Attack):
+    """Returns the clean clips and keeps the loss that it was to maximize there."""
+
+    def __init__(self) -> None:
+        self.losses = torch.empty(0)
+
+    def perturb(self, problem: Problem) -> Clip:
+        self.losses = problem.loss_and_logits(problem.clip)[0]
+        return problem.clip
+
+
+def test_trades_measures_the_divergence_between_two_predictions_in_eval_mode() -> None:
+    # The clean prediction diverges from itself by nothing. A target of training mode would differ
+    # from the attacked model's prediction by what BatchNorm makes of the batch's own statistics.
+    attack, trained = _AtTheCleanClips(), model("trades")
+    step(built("defense", "trades", attack=attack), trained)
+    assert float(attack.losses.abs().max()) < 1e-6
+
+
+def test_the_loss_of_trades_is_that_of_training_mode() -> None:
+    trained, batch = model("trades"), batch_of(6)
+    tracked = next(buffer for name, buffer in trained.named_buffers() if "tracked" in name)
+    before = int(tracked)
+    expected = torch.nn.functional.cross_entropy(copy.deepcopy(trained)(batch.clip), batch.label)
+    trades = built("defense", "trades", attack=_AtTheCleanClips())
+    torch.testing.assert_close(step(trades, trained), expected)
+    # The clean and the adversarial batch of training, and no other, enter BatchNorm's statistics.
+    assert int(tracked) == before + 2

@@ -6,10 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Generator, Tensor, nn
 
+from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.fusion.base import Fusion
+from avrobust.threats import Threat
 from avrobust.types import Batch, Clip
 
 
@@ -18,6 +20,17 @@ class StepOutput(NamedTuple):
 
     loss: Tensor  # scalar
     logits: Tensor  # (B, C), of the clips that the loss was computed on
+
+
+class RobustValidation(NamedTuple):
+    """How a training measures robust validation accuracy after each epoch.
+
+    The attack has to do without random draws, so that every epoch is measured alike.
+    """
+
+    attack: Attack
+    threat: Threat
+    clips: int  # of the validation split, drawn by their names
 
 
 class Defense(ABC):
@@ -32,6 +45,8 @@ class Defense(ABC):
             altogether (unimodal).
         optimizes: the defended model solves an optimization problem for every prediction.
         setup_clips: which training clips `setup` sees.
+        robust_validation: the attack under which validation accuracy chooses the best epoch; None
+            if the accuracy on clean clips does.
 
     Args:
         match_epochs: train a defense of one stage in two stages as well, the second one from its
@@ -41,6 +56,7 @@ class Defense(ABC):
     fusion: Callable[..., Fusion] | None = None
     optimizes: bool = False
     setup_clips: Literal["clean", "augmented"] = "clean"
+    robust_validation: RobustValidation | None = None
 
     def __init__(self, *, match_epochs: bool = False) -> None:
         self.match_epochs = match_epochs

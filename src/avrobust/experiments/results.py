@@ -163,6 +163,7 @@ class TrainResult:
     parameters: int
     seconds: float
     provenance: Provenance
+    best_by: Literal["clean", "robust"] = "clean"  # the validation accuracy that chose best_epoch
     schema: int = SCHEMA
     task: Literal["train"] = "train"
 

@@ -32,7 +32,9 @@ def title(result: EvaluationResult) -> str:
 
 
 def _print_training(result: TrainResult) -> None:
-    table = Table("split", "accuracy %", "n", title=f"{result.run_id}, {result.epochs} epochs")
+    best = f"best epoch {result.best_epoch} by {result.best_by} validation accuracy"
+    heading = f"{result.run_id}, {result.epochs} epochs, {best}"
+    table = Table("split", "accuracy %", "n", title=heading)
     for name, split in result.splits.items():
         table.add_row(name, f"{split.accuracy:.2f}", str(split.n))
     out.print(table)

@@ -138,6 +138,7 @@ class _Training:
         from avrobust.training.module import LitClassifier
 
         execution, settings = self.experiment.execution, self.settings
+        robust = self.parts.defense.robust_validation
         module = LitClassifier(
             self.parts.model, settings.training, self.parts.defense, seed=settings.seed
         )
@@ -147,6 +148,7 @@ class _Training:
             eval_batch_size=self.parts.batch_size,
             workers=execution.workers,
             seed=settings.seed,
+            robust_clips=robust.clips if robust else 0,
         )
         leased = self.device if self.device.type == "cuda" and execution.parallel_jobs else None
         with curves(self.experiment, self.run) as loggers:
@@ -207,6 +209,7 @@ class _Training:
             epochs=self.settings.training.epochs + (trained_epochs(before) if before else 0),
             stage_before=before.run_id if before else None,
             best_epoch=best_epoch,
+            best_by="robust" if self.parts.defense.robust_validation else "clean",
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             seconds=round(time.monotonic() - started, 1),
             provenance=provenance(),

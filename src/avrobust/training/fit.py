@@ -45,10 +45,10 @@ def fit(
         leased: the GPU to train on; None leaves that to `trainer`.
 
     Returns:
-        The checkpoint of the best epoch by validation accuracy.
+        The checkpoint of the best epoch, by `module.monitor`.
     """
     checkpoints = folder / "training"
-    best, latest = _checkpoints(checkpoints)
+    best, latest = _checkpoints(checkpoints, module.monitor)
     show_bar = err.is_terminal
     callbacks: list[Callback] = [best, latest]
     if show_bar:
@@ -69,6 +69,7 @@ def fit(
             deterministic="warn",
             benchmark=False,
             num_sanity_val_steps=0,
+            inference_mode=False,  # an attack on validation clips needs gradients
             log_every_n_steps=1,
         )
         start = str(last) if last.is_file() else None
@@ -76,7 +77,7 @@ def fit(
     return best
 
 
-def _checkpoints(folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+def _checkpoints(folder: Path, monitor: str) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     """The best epoch's weights, and the whole state after the latest epoch.
 
     Both are saved when the epoch is over, its metrics included, so that a resumed run repeats whole
@@ -85,7 +86,7 @@ def _checkpoints(folder: Path) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     best = ModelCheckpoint(
         folder,
         "best",
-        monitor="val/accuracy",
+        monitor=monitor,
         mode="max",
         save_on_train_epoch_end=True,
         save_weights_only=True,

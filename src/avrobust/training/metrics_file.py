@@ -9,6 +9,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers.logger import Logger
 
 COLUMNS = ("epoch", "train/loss", "train/accuracy", "val/loss", "val/accuracy")
+ROBUST = "val/robust_accuracy"  # a further column of trainings that measure it
 
 
 @final
@@ -43,10 +44,11 @@ class MetricsFile(Logger):
         epoch = int(metrics["epoch"])
         row = self.rows.setdefault(epoch, {})
         row.update(
-            {name: f"{value:.6g}" for name, value in metrics.items() if name in COLUMNS},
+            {name: f"{value:.6g}" for name, value in metrics.items() if name in (*COLUMNS, ROBUST)},
             epoch=epoch,
         )
         with self.path.open("w", newline="") as file:
-            table = csv.DictWriter(file, COLUMNS)
+            columns = (*COLUMNS, ROBUST) if ROBUST in row else COLUMNS
+            table = csv.DictWriter(file, columns)
             table.writeheader()
             table.writerows(self.rows[e] for e in sorted(self.rows) if e <= epoch)

@@ -21,6 +21,9 @@ from avrobust.utils.randomness import generator
 class LitClassifier(pl.LightningModule):
     """Trains a classifier as its defense says; logs train and val loss and accuracy every epoch.
 
+    Attributes:
+        monitor: the logged value by which the best epoch is chosen.
+
     Args:
         model: what is trained.
         recipe: optimizer, learning rates and schedule.
@@ -35,7 +38,9 @@ class LitClassifier(pl.LightningModule):
         metrics = MetricCollection({"accuracy": MulticlassAccuracy(classes, average="micro")})
         self.train_metrics = metrics.clone(prefix="train/")
         self.val_metrics = metrics.clone(prefix="val/")
+        self.robust_metrics = metrics.clone(prefix="val/robust_")
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.monitor = "val/robust_accuracy" if defense.robust_validation else "val/accuracy"
 
     def training_step(self, loaded: LoadedBatch, index: int) -> Tensor | None:
         batch = loaded.batch
@@ -47,9 +52,16 @@ class LitClassifier(pl.LightningModule):
         self.train_metrics.update(step.logits.detach(), batch.label)
         return step.loss
 
-    def validation_step(self, loaded: LoadedBatch, index: int) -> None:
+    def validation_step(self, loaded: LoadedBatch, index: int, dataloader_idx: int = 0) -> None:
         batch = loaded.batch
-        if batch.key:
+        if not batch.key:
+            return
+        if dataloader_idx == 1:
+            robust = self.defense.robust_validation
+            assert robust is not None
+            attacked = robust.attack(self.model, batch.clip, batch.label, robust.threat)
+            self.robust_metrics.update(self.model(attacked), batch.label)
+        else:
             logits = self.model(batch.clip)
             self.val_loss.update(F.cross_entropy(logits, batch.label), len(batch.key))
             self.val_metrics.update(logits, batch.label)
@@ -59,6 +71,8 @@ class LitClassifier(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._log("val", self.val_metrics, self.val_loss)
+        if self.defense.robust_validation:
+            self._log_accuracy(self.robust_metrics)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         recipe, model = self.recipe, self.model
@@ -73,8 +87,12 @@ class LitClassifier(pl.LightningModule):
         return {"optimizer": sgd, "lr_scheduler": schedule}
 
     def _log(self, split: str, metrics: MetricCollection, loss: MeanMetric) -> None:
+        self._log_accuracy(metrics)
+        self.log(f"{split}/loss", loss.compute(), prog_bar=True, sync_dist=True)
+        loss.reset()
+
+    def _log_accuracy(self, metrics: MetricCollection) -> None:
         values = {name: 100 * value for name, value in metrics.compute().items()}
         # The metrics are of all devices already; sync_dist only tells Lightning so.
-        self.log_dict({**values, f"{split}/loss": loss.compute()}, prog_bar=True, sync_dist=True)
+        self.log_dict(values, prog_bar=True, sync_dist=True)
         metrics.reset()
-        loss.reset()
