@@ -7,7 +7,7 @@ from typing import Any, final
 
 # Goes up when `evaluate` gives other numbers for the same model and attack: the conditions of a
 # threat, what is kept of an outcome, random starts. It is in the identity of every evaluation.
-EVALUATION_REVISION = 0
+EVALUATION_REVISION = 1
 
 
 @final
