@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from sparse_coding import WEIGHT, accepted_step, augmented, trained_model
+from sparse_coding import MIXING, WEIGHT, accepted_step, augmented, trained_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,7 +36,7 @@ from avrobust.models.folding import folded
 from avrobust.threats import suite
 from avrobust.types import MODALITIES, Batch, Clip, Features, Modality
 
-EPS, MIXING, TOLERANCE, MOST = 0.006, 0.5, 8e-4, 2000
+EPS, TOLERANCE, MOST = 0.006, 8e-4, 2000
 CONDITIONS = ((False, False), (True, False), (False, True), (True, True))
 
 

@@ -13,7 +13,7 @@ from avrobust.utils.randomness import generator
 from tests.support import batch_of, built, model_for
 
 ENSEMBLE = AVAuto(steps=10, targets=2, queries=30)
-NAMES = ["apgd_ce", "apgd_t", "apgd_plus_cosine", "apgd_minus_cosine", "square"]
+NAMES = ["apgd_ce", "apgd_t", "apgd_plus_cosine", "apgd_minus_cosine", "fab_t", "square"]
 
 
 def names(model: object, classes: int) -> list[str]:
@@ -36,7 +36,7 @@ def test_members_are_those_that_fit_the_model() -> None:
     assert (
         names(model.__call__, 11)
         == names(model_for("fusion=audio_only"), 11)
-        == ["apgd_ce", "apgd_t", "square"]
+        == ["apgd_ce", "apgd_t", "fab_t", "square"]
     )
     assert ENSEMBLE.unsupported(model, 4, suite(0.1).values()) == []
     assert ENSEMBLE.unsupported(model, 4, suite(0.1, norm="l2").values())[0].startswith(
@@ -55,8 +55,9 @@ def test_who_knows_a_defense_tries_all_that_it_declares_once() -> None:
     members = {m.name: m.objective for m in adaptive.members(model_for(), 11)}
     declared = {f"apgd_{name}": o for name, o in objectives.items() if name != "cross_entropy"}
     assert list(members) == [
-        *NAMES[:-1],
+        *NAMES[:-2],
         *(name for name in declared if name not in NAMES),
+        "fab_t",
         "square",
     ]
     assert members.items() >= declared.items()
@@ -94,12 +95,18 @@ def test_no_member_alone_fells_a_clip_that_the_ensemble_leaves_standing() -> Non
     assert together.sum() < len(batch.label)
 
 
-def test_in_l2_it_goes_without_square() -> None:
+def test_square_has_autoattacks_schedule_with_as_many_queries_and_a_fit_one_with_fewer() -> None:
+    whole, few = AVAuto().square, AVAuto(queries=500).square
+    assert whole._share(4999) == 0.8 / 2**7  # after 4,000 of 5,000, in absolute numbers
+    assert few._share(499) == 0.8 / 2**9
+
+
+def test_in_l2_it_goes_without_square_and_fab() -> None:
     records = evaluate(
         model_for(classes=5),
         [recognized()],
         ENSEMBLE,
         suite(0.5, norm="l2", units="pixel", snr=25.0),
     )
-    assert "square" not in {record.attack for record in records}
+    assert {record.attack for record in records}.isdisjoint({"square", "fab_t"})
     assert any(record.attack.startswith("apgd") for record in records)

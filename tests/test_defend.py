@@ -2,9 +2,11 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
 
 from avrobust.errors import UserError
 from avrobust.experiments.results import EvaluationResult
@@ -12,7 +14,17 @@ from avrobust.report.load import load
 from avrobust.report.scores import Scores
 from avrobust.report.tables import tables
 from avrobust.tasks import defend as defend_task
-from tests.results import evaluations, trainings
+from avrobust.types import Record
+from tests.results import (
+    NAMES,
+    N,
+    evaluation_result,
+    evaluations,
+    put_clips,
+    trainings,
+    write,
+    write_records,
+)
 from tests.support import attack, experiment_for, run_script
 
 DECLARED = ("apgd_plus_cosine", "apgd_minus_cosine")  # by MinSim, besides cross-entropy
@@ -32,7 +44,7 @@ def defended(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "RI " in done.stdout
-    assert "p, same clips" in done.stdout
+    assert "paired p" in done.stdout
     return runs
 
 
@@ -126,15 +138,34 @@ def test_an_ensemble_is_told_all_objectives_and_runs_once(
     assert found.verdict is not None
 
 
-def test_table_and_row_have_the_same_p_values(defended: Path) -> None:
-    comparison = result(defended).comparison
-    assert comparison is not None
-    (table,) = (one for one in tables(load(defended), Scores()) if one.name == "table3")
-    (cells,) = (one.cells for one in table.lines if one.cells["defense"].main == "minsim")
+def test_row_and_table_have_the_same_p_values_and_interval(tmp_path: Path) -> None:
+    plain = (range(90), range(4, 20), range(20), range(10))
+    defended = (range(90), range(8, 32), range(20), range(5, 25))
+    against = put_clips(tmp_path, plain, "attack=fgsm", "threat=paper")
+    records = []
+    for condition, clips in zip(NAMES, defended, strict=True):
+        for i in range(N):
+            right = i in clips
+            records.append(Record(f"bell/{i}", condition, 0, 1 - right, right, *[0.5] * 4))
+    counts = [len(clips) for clips in defended]
+    overrides = (f"runs='{tmp_path}'", "attack=fgsm", "threat=paper", "defense=minsim")
+    row = evaluation_result(experiment_for("defend", *overrides), counts)
+    comparison = defend_task.compare_with_undefended(
+        row, records, against, {"cross_entropy": records}, tmp_path
+    )
+    assert comparison.p["audio"] == pytest.approx(binomtest(12, 16).pvalue)
+    assert (comparison.only_defended["audio"], comparison.only_undefended["audio"]) == (12, 4)
+    assert comparison.objectives == {"cross_entropy": row.accuracy}
+
+    row = write(tmp_path, replace(row, comparison=comparison))
+    write_records(tmp_path, row, [set(clips) for clips in defended])
+    (table,) = (one for one in tables(load(tmp_path), Scores()) if one.name == "table3")
+    (cells, *_) = (one.cells for one in table.lines if one.cells["defense"].main == "minsim")
     assert cells["p RI"].main == f"{comparison.ri_p:.2g}"
-    assert cells["p xAV"].main == f"{comparison.p['audiovisual']:.2g}"
+    for title, condition in (("p xA", "audio"), ("p xV", "visual"), ("p xAV", "audiovisual")):
+        assert cells[title].main == f"{comparison.p[condition]:.2g}"
     low, high = comparison.ri_interval
-    assert low <= comparison.ri <= high
+    assert low < comparison.ri < high
     assert cells["RI"].plain == f"{comparison.ri:+.2f} ({low:+.0f} to {high:+.0f})"
 
 

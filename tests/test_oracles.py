@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import Attack
+from avrobust.attacks.fab import FABT
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.losses import dlr, dlr_targeted
@@ -24,10 +25,11 @@ from avrobust.attacks.problem import Problem, take
 from avrobust.attacks.restarts import random_start
 from avrobust.attacks.square import Square
 from avrobust.attacks.targeted import Targeted
+from avrobust.attacks.unit_box import UnitBox
 from avrobust.models.classifier import AVClassifier
 from avrobust.threats import Threat, suite
 from avrobust.types import Clip
-from tests.support import AUDIO_SAMPLES, IMAGE_SIZE, batch_of, model_for
+from tests.support import AUDIO_SAMPLES, IMAGE_SIZE, batch_of, built, model_for
 
 BATCH = batch_of(8, seed=5)
 EPS, STEPS, STEP = 8 / 255, 10, 0.25
@@ -319,18 +321,88 @@ def test_apgd_on_both_at_once_equals_autoattack(loss: str, of_five: AVClassifier
         assert float(differ.double().mean()) <= 0.001
 
 
+@pytest.mark.parametrize("rescale", [False, True])
 @pytest.mark.parametrize("eps", [1 / 255, 16 / 255])
-def test_square_on_frames_equals_autoattack(eps: float, of_five: AVClassifier) -> None:
+def test_square_on_frames_equals_autoattack(
+    eps: float, rescale: bool, of_five: AVClassifier
+) -> None:
     from pyautoattack.square import SquareAttack
 
     for i in range(3):
         problem = replace(one(of_five, suite(eps, units="pixel")["visual"], i), target=None)
         view, x = Frames(of_five, problem.clip.audio), problem.clip.visual[:, 0]
-        theirs = SquareAttack(view, norm="Linf", n_queries=150, eps=eps, device="cpu")
+        theirs = SquareAttack(
+            view, norm="Linf", n_queries=150, eps=eps, resc_schedule=rescale, device="cpu"
+        )
         theirs.init_hyperparam(x)
         torch.manual_seed(7)
         expected = theirs.attack_single_run(x, problem.label)[1]
-        assert float((Square(150).perturb(problem).visual[:, 0] - expected).abs().max()) <= 1e-6
+        ours = Square(150, rescale_schedule=rescale).perturb(problem).visual[:, 0]
+        assert float((ours - expected).abs().max()) <= 1e-6
+
+
+def test_square_has_autoattacks_standard_schedule() -> None:
+    from pyautoattack import AutoAttack
+
+    standard = AutoAttack(lambda x: x, norm="Linf", eps=0.1, device="cpu").square
+    ours = built("attack", "square")
+    assert ours.queries == standard.n_queries
+    for query in range(0, 5000, 3):
+        assert ours._share(query) == standard.p_selection(query)
+
+
+def official_fab(view: nn.Module, x: Tensor, label: Tensor, eps: float) -> Tensor:
+    """The smallest change of AutoAttack's FAB-T to the boundary of the likeliest wrong class."""
+    from pyautoattack.fab_pt import FABAttack_PT
+
+    theirs = FABAttack_PT(view, n_iter=FAB_STEPS, norm="Linf", eps=eps, device="cpu")
+    theirs.target_class = 2  # the second likeliest, the first one being the label
+    return theirs.attack_single_run(x, label, is_targeted=True) - x
+
+
+FAB_STEPS = 40
+
+
+@pytest.mark.parametrize("condition", ["visual", "audiovisual"])
+def test_the_changes_of_fab_are_as_small_as_autoattacks(
+    condition: str, of_five: AVClassifier
+) -> None:
+    eps = 2 / 255
+    threat = suite(eps, audio=2.0, units="pixel")[condition]
+    for i in range(4):
+        problem = one(of_five, threat, i)
+        if condition == "visual":
+            view: nn.Module = Frames(of_five, problem.clip.audio)
+            x = problem.clip.visual[:, 0]
+        else:
+            view, x = Folded(of_five), folded(problem.clip)
+        expected = official_fab(view, x, problem.label, eps).abs().max() / eps
+        attack, target = FABT(FAB_STEPS), problem.target
+        assert target is not None
+        change, distance = attack.smallest_change(problem, target, enough=0.0)
+        assert float(distance) == pytest.approx(float(expected), rel=0.01)
+        box = UnitBox.around(problem)
+        assert box is not None
+        moved = box.clip(change)
+        assert int(of_five(moved).argmax()) != int(problem.label)
+
+
+def test_fab_leaves_as_many_clips_as_autoattacks(of_five: AVClassifier) -> None:
+    from pyautoattack.fab_pt import FABAttack_PT
+
+    eps = 1.5 / 255
+    label = of_five(BATCH.clip).argmax(1)
+    expected = []
+    for i in range(len(label)):
+        view = Frames(of_five, BATCH.clip.audio[i : i + 1])
+        theirs = FABAttack_PT(view, n_iter=FAB_STEPS, eps=eps, targeted=True, n_target_classes=4)
+        changed = theirs.perturb(BATCH.clip.visual[i : i + 1, 0], label[i : i + 1])
+        expected.append(bool(view(changed).argmax() == label[i]))
+    threat = suite(eps, units="pixel")["visual"]
+    attacked = FABT(FAB_STEPS, targets=4)(of_five, BATCH.clip, label, threat)
+    stands = of_five(attacked).argmax(1) == label
+    assert 0 < int(stands.sum()) < len(label)
+    assert stands.tolist() == expected
 
 
 def folded(clip: Clip) -> Tensor:

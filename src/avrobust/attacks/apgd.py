@@ -8,7 +8,7 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.best import BestAdversarial, not_weaker_than_clean, where
 from avrobust.attacks.gradients import LossGradient
-from avrobust.attacks.losses import dlr, dlr_targeted
+from avrobust.attacks.losses import dlr, dlr_targeted, likeliest_wrong
 from avrobust.attacks.problem import Problem, take
 from avrobust.attacks.restarts import random_start
 from avrobust.errors import UserError
@@ -84,10 +84,8 @@ class APGD(Attack):
             return [problem]
         if self.loss == "dlr":
             return [problem.with_loss(dlr)]
-        without_label = clean_logits.scatter(1, problem.label.unsqueeze(1), -torch.inf)
-        likeliest = without_label.argsort(1, descending=True)  # (B, C), the label last
-        count = min(self.targets, clean_logits.shape[1] - 1)
-        return [problem.with_loss(dlr_targeted, likeliest[:, i]) for i in range(count)]
+        targets = likeliest_wrong(clean_logits, problem.label, self.targets)
+        return [problem.with_loss(dlr_targeted, target) for target in targets.unbind(1)]
 
     def _ascend(self, problem: Problem) -> Clip:
         """One random start, followed for all the steps."""

@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple, final
 from avrobust.attacks.apgd import APGD
 from avrobust.attacks.base import AdaptiveAttack, Attack, Outcome
 from avrobust.attacks.best import BestAdversarial
+from avrobust.attacks.fab import FABT
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.attacks.problem import Problem
@@ -17,6 +18,7 @@ from avrobust.types import Classifier
 
 # In `Outcome.attack`: the model is wrong on the clean clip.
 WRONG_WITHOUT_ATTACK = "clean"
+AUTOATTACK_QUERIES = 5000  # of Square in AutoAttack's standard version
 BLACK_BOX = "square"  # the member that uses no gradient, which therefore sees through masked ones
 COSINES: dict[str, Objective] = {"plus_cosine": WithCosine(1.0), "minus_cosine": WithCosine(-1.0)}
 
@@ -31,18 +33,19 @@ class Member(NamedTuple):
 
 @final
 class AVAuto(Attack):
-    """Auto-PGD on cross-entropy, on targeted DLR and on both signs of the cosine, then Square.
+    """Auto-PGD on cross-entropy, targeted DLR and both signs of the cosine, FAB-T, Square.
 
-    In the manner of AutoAttack (Croce & Hein 2020), for two modalities. A member attacks the clips
+    AutoAttack's standard version (Croce & Hein 2020) and the cosines, for two modalities. A member attacks the clips
     that the members before it have not fooled. A clip that no member fools comes back in the
     version with the highest cross-entropy, and a clip that the model gets wrong as it is. Members
     that do not fit a model are skipped (`members`, `unsupported`). Against a defense that declares
     its attacker's losses, each of them gets an Auto-PGD as well (`adaptive_attack`).
 
     Args:
-        steps: of each run of Auto-PGD.
-        targets: number of wrong classes that the targeted loss leads to.
-        queries: of Square.
+        steps: of each run of Auto-PGD and of FAB-T.
+        targets: number of wrong classes that the targeted loss and FAB-T lead to.
+        queries: of Square. With fewer than AutoAttack's 5,000, Square's schedule is fit to them;
+            in absolute numbers it would not get beyond its largest squares.
     """
 
     kind = "ensemble"
@@ -50,7 +53,8 @@ class AVAuto(Attack):
 
     def __init__(self, steps: int = 100, targets: int = 9, queries: int = 5000) -> None:
         self.apgd = partial(APGD, steps, targets=targets, stop=True)
-        self.square = Square(queries)
+        self.fab = FABT(steps, targets)
+        self.square = Square(queries, rescale_schedule=queries < AUTOATTACK_QUERIES)
         self.declared: Mapping[str, Objective] = {}
 
     def adaptive_attack(self, objectives: Mapping[str, Objective]) -> AdaptiveAttack:
@@ -88,20 +92,22 @@ class AVAuto(Attack):
         objectives.pop("cross_entropy", None)  # the first member maximizes it
         for name, objective in objectives.items():
             members.append(Member(f"apgd_{name}", self.apgd("objective"), objective))
-        return [*members, Member(BLACK_BOX, self.square)]
+        return [*members, Member("fab_t", self.fab), Member(BLACK_BOX, self.square)]
 
     def unsupported(
         self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
     ) -> list[str]:
-        reasons = []
+        threats = list(threats)  # looked at once for each member
+        reasons: list[str] = []
         if classes < 4:
             instead = "; apgd_dlr instead" if classes == 3 else ""
             reasons.append(f"apgd_t, which compares 4 classes: the model has {classes}{instead}")
         if not comparable_embeddings(model):
             reasons.append("apgd with the cosine, which needs two embeddings of one size")
-        if not all(_defined(self.square, threat) for threat in threats):
-            norms = ", ".join(self.square.norms)
-            reasons.append(f"square, which is defined for budgets of the norm {norms}")
+        for name, attack in ((BLACK_BOX, self.square), ("fab_t", self.fab)):
+            if not all(_defined(attack, threat) for threat in threats):
+                norms = ", ".join(attack.norms)
+                reasons.append(f"{name}, which is defined for budgets of the norm {norms}")
         return reasons
 
 

@@ -24,6 +24,13 @@ def margin(logits: Tensor, label: Tensor) -> Tensor:
     return others - logits.gather(1, own).squeeze(1)
 
 
+def likeliest_wrong(logits: Tensor, label: Tensor, count: int) -> Tensor:
+    """The likeliest classes but the label, from the likeliest on: (B, at most `count`) int64."""
+    without_label = logits.scatter(1, label.unsqueeze(1), -torch.inf)
+    ranked = without_label.argsort(1, descending=True)  # the label is last
+    return ranked[:, : min(count, logits.shape[1] - 1)]
+
+
 def dlr(model: Any, clip: Clip, label: Tensor) -> Tensor:
     """Difference of logits ratio, -(z_y - max other) / (z_1st - z_3rd): (B,).
 
@@ -45,6 +52,13 @@ def dlr_targeted(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tenso
     own = logits.gather(1, label.unsqueeze(1)).squeeze(1)
     wanted = logits.gather(1, target.unsqueeze(1)).squeeze(1)
     return (wanted - own) / (ranked[:, -1] - 0.5 * (ranked[:, -3] + ranked[:, -4]) + TINY)
+
+
+def logit_difference(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tensor:
+    """z_t - z_y, (B,): 0 where the model holds class t and the label equally likely."""
+    logits: Tensor = model(clip)
+    pair = logits.gather(1, torch.stack([target, label], 1))
+    return pair[:, 0] - pair[:, 1]
 
 
 def log_likelihood(model: Any, clip: Clip, label: Tensor, target: Tensor) -> Tensor:

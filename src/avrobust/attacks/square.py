@@ -12,8 +12,8 @@ from avrobust.attacks.losses import margin
 from avrobust.attacks.problem import Problem, take
 from avrobust.types import Clip, Modality
 
-# The share of a frame or sound that a proposal changes is halved after these of 10,000 queries;
-# other numbers of queries are scaled to 10,000.
+# The share of a frame or sound that a proposal changes is halved after these of 10,000 queries.
+SCHEDULED_QUERIES = 10_000
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
@@ -31,6 +31,9 @@ class Square(Attack):
     Args:
         queries: number of proposals for each clip, the start not counted.
         share: of the frame or sound that the first proposals change.
+        rescale_schedule: stretch or shrink the schedule, by which that share is halved, from 10,000
+            queries to `queries`, as the paper does; otherwise it is in absolute numbers of queries,
+            as in AutoAttack's standard version.
 
     Raises:
         ValueError: queries is below 1, or share is not in (0, 1].
@@ -40,12 +43,14 @@ class Square(Attack):
     needs_gradient = False
     norms = ("linf",)
 
-    def __init__(self, queries: int = 5000, share: float = 0.8) -> None:
+    def __init__(
+        self, queries: int = 5000, share: float = 0.8, rescale_schedule: bool = False
+    ) -> None:
         if queries < 1 or not 0 < share <= 1:
             raise ValueError(
                 f"queries must be at least 1 and share in (0, 1], not {queries} and {share}"
             )
-        self.queries, self.share = queries, share
+        self.queries, self.share, self.rescale_schedule = queries, share, rescale_schedule
 
     @torch.no_grad()
     def perturb(self, problem: Problem) -> Clip:
@@ -66,8 +71,9 @@ class Square(Attack):
         return not_weaker_than_clean(problem, best.clip)
 
     def _share(self, query: int) -> float:
-        scaled = int(query / self.queries * 10000)
-        return self.share / 2.0 ** sum(scaled > after for after in HALVED_AFTER)
+        if self.rescale_schedule:
+            query = int(query / self.queries * SCHEDULED_QUERIES)
+        return self.share / 2.0 ** sum(query > after for after in HALVED_AFTER)
 
 
 def _query(best: BestAdversarial, problem: Problem, x: Clip, index: Tensor) -> None:

@@ -77,7 +77,7 @@ def _add_comparison(table: Table, result: EvaluationResult, comparison: Comparis
     values += [fmean(attacked), fmean([clean, *attacked])]
     table.add_row("undefended", *(f"{value:.2f}" for value in values))
     p_values = [comparison.p[condition.name] for condition in result.conditions]
-    table.add_row("p, same clips", *(f"{p:.2g}" for p in p_values))
+    table.add_row("paired p", *(f"{p:.2g}" for p in p_values))
 
 
 def _published(result: EvaluationResult, row: Published) -> list[str]:
