@@ -13,7 +13,7 @@ from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.square import Square
 from avrobust.threats import Threat
-from avrobust.types import Classifier
+from avrobust.types import Classifier, Clip
 
 # In `Outcome.attack`: the model is wrong on the clean clip.
 WRONG_WITHOUT_ATTACK = "clean"
@@ -91,7 +91,11 @@ class AVAuto(Attack):
         return [*members, Member(BLACK_BOX, self.square)]
 
     def unsupported(
-        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+        self,
+        model: Classifier,
+        classes: int,
+        threats: Iterable[Threat] = (),
+        clip: Clip | None = None,
     ) -> list[str]:
         reasons = []
         if classes < 4:
