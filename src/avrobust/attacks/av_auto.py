@@ -14,7 +14,7 @@ from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.square import Square
 from avrobust.threats import Threat
-from avrobust.types import Classifier
+from avrobust.types import Classifier, Clip
 
 # In `Outcome.attack`: the model is wrong on the clean clip.
 WRONG_WITHOUT_ATTACK = "clean"
@@ -95,7 +95,11 @@ class AVAuto(Attack):
         return [*members, Member("fab_t", self.fab), Member(BLACK_BOX, self.square)]
 
     def unsupported(
-        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+        self,
+        model: Classifier,
+        classes: int,
+        threats: Iterable[Threat] = (),
+        clip: Clip | None = None,
     ) -> list[str]:
         threats = list(threats)  # looked at once for each member
         reasons: list[str] = []

@@ -161,7 +161,11 @@ class Attack(ABC):
         """
 
     def unsupported(
-        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+        self,
+        model: Classifier,
+        classes: int,
+        threats: Iterable[Threat] = (),
+        clip: Clip | None = None,
     ) -> list[str]:
         """Parts of this attack that are skipped for a model or threats, each with the reason.
 
@@ -169,6 +173,8 @@ class Attack(ABC):
             model: the model that is to be attacked.
             classes: number of classes.
             threats: the threats that it is to be attacked under.
+            clip: a few of the clips that are to be attacked, for attacks that measure what the
+                model's classes do not tell; None for noise in their place.
         """
         return []
 

@@ -47,9 +47,13 @@ class EoT(Attack):
         self.attack.validate(classes)
 
     def unsupported(
-        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+        self,
+        model: Classifier,
+        classes: int,
+        threats: Iterable[Threat] = (),
+        clip: Clip | None = None,
     ) -> list[str]:
-        return self.attack.unsupported(model, classes, threats)
+        return self.attack.unsupported(model, classes, threats, clip)
 
     def perturb(self, problem: Problem) -> Clip:
         mean_objective = partial(_mean, problem.objective, self.draws)

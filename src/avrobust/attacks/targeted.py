@@ -11,7 +11,7 @@ from avrobust.attacks.losses import log_likelihood
 from avrobust.attacks.problem import Problem
 from avrobust.errors import UserError
 from avrobust.threats import Threat
-from avrobust.types import Classifier, Target
+from avrobust.types import Classifier, Clip, Target
 
 
 @final
@@ -50,9 +50,13 @@ class Targeted(Attack):
         self.attack.validate(classes)
 
     def unsupported(
-        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+        self,
+        model: Classifier,
+        classes: int,
+        threats: Iterable[Threat] = (),
+        clip: Clip | None = None,
     ) -> list[str]:
-        return self.attack.unsupported(model, classes, threats)
+        return self.attack.unsupported(model, classes, threats, clip)
 
     def perturb(self, problem: Problem) -> Outcome:
         target = self._target(problem)

@@ -1,5 +1,6 @@
 """Attacks on temporal invariance, on the alignment of the modalities, and on both."""
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, final
 
@@ -13,10 +14,15 @@ from avrobust.attacks.cached_model import has_embeddings
 from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.restarts import positive_steps
-from avrobust.types import Classifier, Clip, Features
+from avrobust.models.classifier import eval_mode
+from avrobust.threats import Threat
+from avrobust.types import MODALITIES, Classifier, Clip, Features, Modality
 
 NO_COSINE = "the similarity of the embeddings, which needs two embeddings of one size"
 NO_EMBEDDINGS = "temporal invariance and misalignment, which need a model with embeddings"
+CONSTANT = "which is constant: no shift of the clip in time changes the embedding"
+MEASURED_AT = 0.1  # distance from the clips, in waveform units and pixels
+ROUNDING = 1e-8  # variance of unit embeddings: float32 rounding gives 1e-14, the zoo 1e-4 and more
 
 
 @final
@@ -63,10 +69,52 @@ class TMA(Attack):
             x = attacked.step(x, attacked.value_and_grad(x).gradient, self.step)
         return not_weaker_than_clean(problem, x)
 
-    def unsupported(self, model: Classifier, classes: int, threats: object = ()) -> list[str]:
+    def unsupported(
+        self,
+        model: Classifier,
+        classes: int,
+        threats: Iterable[Threat] = (),
+        clip: Clip | None = None,
+    ) -> list[str]:
         if not has_embeddings(model):
             return [NO_EMBEDDINGS]
-        return [NO_COSINE] if self.misalignment and not comparable_embeddings(model) else []
+        reasons = []
+        misaligned = self.misalignment and comparable_embeddings(model)
+        if self.misalignment and not misaligned:
+            reasons.append(NO_COSINE)
+        if self.temporal:
+            constant = self._constant(model, noise() if clip is None else clip)
+            for modality in _attacked(model, threats):
+                if modality in constant:
+                    instead = "" if misaligned else f"; the attack on {modality} alone is PGD"
+                    reasons.append(f"temporal invariance of {modality}, {CONSTANT}{instead}")
+        return reasons
+
+    @torch.no_grad()
+    def _constant(self, model: Any, clip: Clip) -> list[Modality]:
+        """The modalities whose embedding no shift of the clip in time changes.
+
+        This is measured near the clips and not at them, because a silent sound or a picture that
+        stands still has no variance at first.
+        """
+        rng = torch.Generator().manual_seed(0)
+        changed = []
+        for x in clip:
+            signs = torch.randint(0, 2, x.shape, generator=rng).to(x) * 2 - 1
+            changed.append(x + MEASURED_AT * signs)
+        # bfloat16 would round away what separates a small variance from none.
+        with eval_mode(model), torch.autocast(clip.audio.device.type, enabled=False):
+            views = [
+                model.encode(shifted(Clip(*changed), i / self.shifts)).pooled()
+                for i in range(self.shifts)
+            ]
+        constant: list[Modality] = []
+        for modality in model.fusion.uses:
+            alone = [getattr(view, modality) for view in views]  # (B, D) each
+            variance = _variance([Features(x, x[:, :0]) for x in alone])
+            if variance.max() < ROUNDING:
+                constant.append(modality)
+        return constant
 
     def _loss(self, model: Any, clip: Clip, label: Tensor, misalignment: float) -> Tensor:
         features = model.encode(clip)
@@ -85,7 +133,20 @@ def shifted(clip: Clip, share: float) -> Clip:
     )
 
 
-def _variance(views: list[Features]) -> Tensor:
+def noise() -> Clip:
+    """Two clips of noise, to measure a model on where no clips are given."""
+    rng = torch.Generator().manual_seed(0)
+    sound = torch.rand(2, 1, 11_264, generator=rng) * 2 - 1
+    return Clip(sound, torch.rand(2, 4, 3, 64, 64, generator=rng))
+
+
+def _attacked(model: Any, threats: Iterable[Threat]) -> list[Modality]:
+    """The modalities that the model uses and some threat allows to change."""
+    allowed = {modality for threat in threats for modality in threat.modalities}
+    return [m for m in MODALITIES if m in model.fusion.uses and (m in allowed or not allowed)]
+
+
+def _variance(views: Sequence[Features]) -> Tensor:
     """The variance of embeddings of length 1 over views, summed over both modalities: (B,)."""
     points = torch.stack(
         [torch.cat([F.normalize(x, dim=1) for x in view.pooled()], 1) for view in views]

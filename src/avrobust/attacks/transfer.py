@@ -6,7 +6,7 @@ from typing import final
 from avrobust.attacks.base import Attack, Outcome
 from avrobust.attacks.problem import Problem
 from avrobust.threats import Threat
-from avrobust.types import Classifier
+from avrobust.types import Classifier, Clip
 
 
 @final
@@ -32,9 +32,13 @@ class Transfer(Attack):
         self.attack.validate(classes)
 
     def unsupported(
-        self, model: Classifier, classes: int, threats: Iterable[Threat] = ()
+        self,
+        model: Classifier,
+        classes: int,
+        threats: Iterable[Threat] = (),
+        clip: Clip | None = None,
     ) -> list[str]:
-        return self.attack.unsupported(self.source, classes, threats)
+        return self.attack.unsupported(self.source, classes, threats, clip)
 
     def perturb(self, problem: Problem) -> Outcome:
         outcome = self.attack.run(

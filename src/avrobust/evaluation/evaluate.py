@@ -16,6 +16,7 @@ from avrobust.evaluation.conditions import Attacked, Clean, CleanBatch, Conditio
 from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.threats import Threat
 from avrobust.types import Batch, Classifier, Clip, ConditionInfo, Record
+from avrobust.utils.console import warn
 from avrobust.utils.randomness import generator
 
 # Is called with every batch under every condition, as the model sees it.
@@ -23,6 +24,9 @@ Observer = Callable[[Batch, ConditionInfo, Clip], None]
 
 # By the keys of a batch, the embeddings and the gradient of its clean clips.
 EvaluationCache = dict[tuple[str, ...], EmbeddingCache]
+
+# Of the first batch, that are enough to see which parts of an attack have no effect on a model.
+FIRST_CLIPS = 4
 
 
 def evaluate(
@@ -37,6 +41,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     observe: Observer | None = None,
     cache: EvaluationCache | None = None,
+    unsupported: list[str] | None = None,
 ) -> list[Record]:
     """What `model` predicts for each clip, clean, attacked and under further conditions.
 
@@ -55,6 +60,8 @@ def evaluate(
         cache: for evaluations of one model on the same batches again, with another eps, attack or
             objective: a dict that this evaluation fills and the next ones use. It holds every batch
             and its gradient; the records are the same.
+        unsupported: takes the parts of the attack that have no effect on this model, measured on
+            its first clips; None to print them on standard error.
 
     Returns:
         One record for each clip and condition: the clean ones, the attacked ones in the order of
@@ -71,13 +78,29 @@ def evaluate(
     every_condition = all_conditions(attack, suite, conditions, objective=objective)
     evaluation = _Evaluation(model, every_condition, seed, device, observe, cache)
     records: list[Record] = []
+    first: Batch | None = None
     with eval_mode(model):
         for batch in batches:
             if batch.key:
+                first = first or _part(batch, slice(FIRST_CLIPS))
                 records += evaluation.records(batch)
-    if not records:
-        raise ValueError("there was no clip to evaluate")
+        if first is None:
+            raise ValueError("there was no clip to evaluate")
+        if attack is not None and suite is not None:
+            reasons = attack.unsupported(
+                model, evaluation.classes, suite.values(), first.clip.to(device)
+            )
+            _report(reasons, unsupported)
     return records
+
+
+def _report(reasons: Sequence[str], unsupported: list[str] | None) -> None:
+    """Hands the reasons to the caller, or prints them."""
+    if unsupported is not None:
+        unsupported.extend(reasons)
+        return
+    for reason in reasons:
+        warn(f"unsupported: {reason}")
 
 
 def all_conditions(
@@ -119,6 +142,7 @@ class _Evaluation:
     observe: Observer | None
     cache: EvaluationCache | None
     clips_that_fit: int | None = None  # None: no batch has been too large yet
+    classes: int = 0  # known after the first batch
 
     def records(self, batch: Batch) -> list[Record]:
         """The records of one batch.
@@ -158,7 +182,10 @@ class _Evaluation:
             distances = condition.distances(outcome.clip, clip)
             check_outcome(condition, outcome.clip, clip, distances, batch.key)
             predict = cache.logits if cache else self.model
-            predictions = _predictions(predict, outcome.clip, distances, batch, condition.name)
+            with torch.no_grad():
+                logits = predict(outcome.clip).float().cpu()
+            self.classes = logits.shape[1]
+            predictions = _predictions(logits, distances, batch, condition.name)
             records += _with_details(predictions, outcome, counters)
             if self.observe:
                 self.observe(batch, condition.info, outcome.clip)
@@ -195,16 +222,11 @@ def _part(batch: Batch, part: slice) -> Batch:
     return Batch(clip, batch.label[part], batch.key[part])
 
 
-@torch.no_grad()
 def _predictions(
-    predict: Classifier,
-    clip: Clip,
-    distances: tuple[Tensor, Tensor],
-    batch: Batch,
-    condition: str,
+    logits: Tensor, distances: tuple[Tensor, Tensor], batch: Batch, condition: str
 ) -> list[Record]:
     """One record a clip, without what is known of the attack."""
-    logits, label = predict(clip).float().cpu(), batch.label
+    label = batch.label
     # Whole columns are moved to Python at once: one value at a time would be slow.
     labels, predictions = label.tolist(), logits.argmax(1).tolist()
     correct = (~wrong(logits, label)).tolist()

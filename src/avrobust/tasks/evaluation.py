@@ -58,6 +58,7 @@ class Evaluation:
         report_overlaps(self.parts.data)
         self.run = run_for(experiment, self.parts.data.fingerprint())
         self._skipped: list[Skipped] = []
+        self._unsupported: list[str] = []  # of all objectives
 
     def _all_conditions(self) -> list[Condition]:
         """All conditions, clean first."""
@@ -108,6 +109,7 @@ class Evaluation:
             device=device,
             observe=examples.keep,
             cache=loaded.cache,
+            unsupported=self._unsupported,
         )
         self._skipped = batches.skipped
         return records
@@ -153,7 +155,6 @@ class Evaluation:
             **more: what only some tasks know, see `EvaluationResult`.
         """
         parts, model = self.parts, self.parts.model
-        classes = model.head.out_features
         assert self.run.task != "train"
         return EvaluationResult(
             task=self.run.task,
@@ -166,7 +167,7 @@ class Evaluation:
             attack=_attack_facts(self.attack),
             conditions=condition_results(records, self.conditions),
             skipped=tuple(SkippedClip(clip.key, clip.reason) for clip in self._skipped),
-            unsupported=tuple(self.attack.unsupported(model, classes, self.suite.values())),
+            unsupported=tuple(dict.fromkeys(self._unsupported)),
             seconds=round(seconds, 1),
             provenance=provenance(),
             verdict=verdict,

@@ -18,6 +18,7 @@ from avrobust.errors import UserError
 from avrobust.evaluation.batch_size import choose_batch_size
 from avrobust.experiments.build import build
 from avrobust.experiments.settings import Execution, ModelSettings
+from avrobust.experiments.targets import locate
 from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.models.fusion.base import Fusion
 from avrobust.types import Clip, Sample
@@ -47,12 +48,15 @@ def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
     Raises:
         UserError: something does not fit; nothing has been trained yet.
     """
+    if "frames" in settings.dataset.values:  # refused before the data is generated
+        _check_frames(settings, settings.dataset.values["frames"])
     defense: Defense = build("defense", settings.defense)
     model = None
     # Where the classes are known without touching the data, a wrong model is refused at once.
     if classes := settings.dataset.values.get("classes"):
         model = build_model(settings, len(classes), defense)
     data: Prepared = build("dataset", settings.dataset)
+    _check_frames(settings, data.form.frames)
     if model is None:
         model = build_model(settings, len(data.classes), defense)
     with _clips_that_fit(data.form):
@@ -60,6 +64,21 @@ def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
             execution.batch_size, model, data.form, execution.accelerator
         )
     return Parts(data, model, defense, batch_size)
+
+
+def _check_frames(settings: ModelSettings, frames: int) -> None:
+    """Refuses clips with fewer frames than the visual encoder needs.
+
+    Raises:
+        UserError: the encoder sees motion, and there is one frame.
+    """
+    encoder = locate("visual", settings.visual.target)  # a class, or a function of another project
+    needed: int = getattr(encoder, "min_frames", 1)
+    if frames < needed:
+        raise UserError(
+            f"visual={settings.visual.name} needs at least {needed} frames a clip, "
+            f"dataset.frames={frames}: add dataset.frames=8 dataset.stride=1"
+        )
 
 
 def build_model(settings: ModelSettings, classes: int, defense: Defense) -> AVClassifier:
@@ -83,8 +102,11 @@ def build_model(settings: ModelSettings, classes: int, defense: Defense) -> AVCl
             extra_modules=defense.extra_modules(fusion, classes),
         )
     defense.validate(model)
-    # The convolutions' fast layout, on CPUs above all; torch types only `to` with more arguments.
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    # The 2-D convolutions' fast layout, on CPUs above all. `model.to` refuses 3-D convolutions.
+    for parameter in model.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)
+    return model
 
 
 @contextmanager

@@ -4,12 +4,12 @@ from typing import final
 
 from torch import Tensor
 
-from avrobust.models.encoders.base import VisualEncoder
+from avrobust.models.encoders.base import FrameEncoder
 from avrobust.models.encoders.blocks import conv_stack
 
 
 @final
-class CNN(VisualEncoder):
+class CNN(FrameEncoder):
     """Blocks of [Conv 3x3, BatchNorm, ReLU, MaxPool 2]; mean over the frame.
 
     Args:
