@@ -8,11 +8,13 @@ complex numbers. Sums, differences, products, quotients and roots of real number
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Reals = NDArray[Any] | float  # floating point or integers
 Complexes = NDArray[np.complex128]
 
 _LOG2_E = 1.4426950408889634
@@ -25,18 +27,18 @@ _SIN_SERIES = tuple((1 - 2 * (k % 2)) / math.factorial(2 * k + 1) for k in range
 _ATANH_SERIES = tuple(1 / (2 * k + 1) for k in range(12, -1, -1))
 
 
-def exp2(x: Floats | float) -> Floats:
+def exp2(x: Reals) -> Floats:
     """The power of 2 with exponent x."""
     whole = np.rint(x)
     return np.asarray(np.ldexp(_polynomial(_EXP2_SERIES, x - whole), whole.astype(np.int32)))
 
 
-def exp(x: Floats | float) -> Floats:
+def exp(x: Reals) -> Floats:
     """The exponential function, e to the power of x."""
     return exp2(np.asarray(x) * _LOG2_E)
 
 
-def log2(x: Floats | float) -> Floats:
+def log2(x: Reals) -> Floats:
     """The logarithm to base 2 of x > 0."""
     fraction, exponent = np.frexp(x)
     # With a fraction between 0.7 and 1.4, the series converges fast.
@@ -46,12 +48,12 @@ def log2(x: Floats | float) -> Floats:
     return np.asarray(exponent + 2 * _LOG2_E * z * _polynomial(_ATANH_SERIES, z * z))
 
 
-def power(base: Floats | float, exponent: Floats | float) -> Floats:
+def power(base: Reals, exponent: Reals) -> Floats:
     """A power of base > 0."""
     return exp2(exponent * log2(base))
 
 
-def sin(radians: Floats | float) -> Floats:
+def sin(radians: Reals) -> Floats:
     """The sine."""
     turns = np.asarray(radians) / (2 * math.pi)
     turns = turns - np.rint(turns)
@@ -61,7 +63,7 @@ def sin(radians: Floats | float) -> Floats:
     return np.asarray(angle * _polynomial(_SIN_SERIES, angle * angle))
 
 
-def cos(radians: Floats | float) -> Floats:
+def cos(radians: Reals) -> Floats:
     """The cosine."""
     return sin(np.asarray(radians) + math.pi / 2)
 
@@ -80,7 +82,7 @@ def multiply(a: Complexes, b: Complexes) -> Complexes:
     return product
 
 
-def _polynomial(coefficients: tuple[float, ...], x: Floats | float) -> Floats:
+def _polynomial(coefficients: tuple[float, ...], x: Reals) -> Floats:
     """Evaluates a polynomial by Horner's rule; the highest power comes first."""
     value = np.full_like(x, coefficients[0], dtype=np.float64)
     for coefficient in coefficients[1:]:

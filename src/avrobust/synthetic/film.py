@@ -9,10 +9,11 @@ from PIL import Image, ImageChops
 
 from avrobust.synthetic import exact, scene
 from avrobust.synthetic.difficulty import Difficulty
+from avrobust.synthetic.exact import Floats
 from avrobust.synthetic.others import OTHERS
 from avrobust.synthetic.parts import Instrument
 from avrobust.synthetic.plan import CLASSES
-from avrobust.synthetic.score import Floats, Motion
+from avrobust.synthetic.score import Motion
 from avrobust.synthetic.sprite import (
     Appearance,
     Cutout,

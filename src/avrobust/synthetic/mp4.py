@@ -21,8 +21,8 @@ _H264 = {
     "threads": "1",
     "x264-params": "cpu-independent=1",
 }
-# Lossless: an encoder and a decoder of AAC would differ in the last bit from machine to machine. A
-# fixed predictor is computed with integers alone.
+# Lossless: AAC is encoded and decoded in floating point, with a last bit that depends on the
+# processor. A fixed predictor is computed with integers alone.
 _FLAC = {"lpc_type": "fixed"}
 
 
@@ -74,7 +74,7 @@ def _to_16_bit(sound: NDArray[np.float64]) -> NDArray[np.int16]:
 def _to_yuv(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Converts RGB (H, W, 3) to YUV 4:2:0 after BT.601, (3 H / 2, W), with integers alone.
 
-    FFmpeg's own conversion rounds differently from processor to processor.
+    FFmpeg rounds differently in its C code and in its SIMD code.
     """
     height, width, _ = pixels.shape
     rgb = pixels.astype(np.int32)

@@ -5,8 +5,9 @@ from scipy import fft
 
 from avrobust.synthetic import exact
 from avrobust.synthetic.difficulty import Difficulty
+from avrobust.synthetic.exact import Floats
 from avrobust.synthetic.plan import CLASSES
-from avrobust.synthetic.score import Floats, MusicalNote, compose
+from avrobust.synthetic.score import MusicalNote, compose
 from avrobust.synthetic.tones import RATE, play
 from avrobust.synthetic.voices import VOICES, Voice, vary
 

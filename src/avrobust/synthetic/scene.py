@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from avrobust.synthetic import exact
 from avrobust.synthetic.difficulty import Difficulty
-from avrobust.synthetic.score import Floats
+from avrobust.synthetic.exact import Floats
 from avrobust.synthetic.sprite import Appearance, Rgb, Sprite
 
 # The background reaches beyond each edge of the frame by this fraction of the frame's size. The

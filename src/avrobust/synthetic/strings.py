@@ -3,8 +3,8 @@
 import numpy as np
 
 from avrobust.synthetic import exact
+from avrobust.synthetic.exact import Floats
 from avrobust.synthetic.parts import Instrument, Part, bow, hand
-from avrobust.synthetic.score import Floats
 from avrobust.synthetic.sprite import Appearance, Rgb, Sprite
 
 _BOUTS = (0.9, 0.95, 0.78, 0.52, 0.5, 0.85, 1.08, 1.1, 1.05)  # half-widths down a violin's body

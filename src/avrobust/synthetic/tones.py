@@ -6,7 +6,8 @@ import numpy as np
 from scipy import fft
 
 from avrobust.synthetic import exact
-from avrobust.synthetic.score import Floats, MusicalNote
+from avrobust.synthetic.exact import Floats
+from avrobust.synthetic.score import MusicalNote
 from avrobust.synthetic.voices import Voice
 
 RATE = 22_050  # samples a second of the films' sound
@@ -83,8 +84,8 @@ def _struck(hz: float, note: MusicalNote, voice: Voice, rng: np.random.Generator
     for number, (ratio, gain, length) in enumerate(_BAR_MODES):
         if hz * ratio < RATE / 2:
             decay = exact.exp(-time / (voice.release * length * np.sqrt(700 / hz)))
-            gain = gain * exact.power(level, number)
-            wave += gain * decay * exact.sin(2 * np.pi * hz * ratio * time)
+            mode = gain * exact.power(level, number) * decay
+            wave += mode * exact.sin(2 * np.pi * hz * ratio * time)
     return np.asarray(wave * np.minimum(1, (time[-1] - time) / 0.02))
 
 

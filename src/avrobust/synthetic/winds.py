@@ -6,8 +6,8 @@ Tubes run down from the mouth.
 import numpy as np
 
 from avrobust.synthetic import exact
+from avrobust.synthetic.exact import Floats
 from avrobust.synthetic.parts import Instrument, Part, hand
-from avrobust.synthetic.score import Floats
 from avrobust.synthetic.sprite import Appearance, Sprite
 
 
