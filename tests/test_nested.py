@@ -8,7 +8,7 @@ import pytest
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim_released import MIMReleased
 from avrobust.evaluation.conditions import Attacked, Clean, Condition
-from avrobust.evaluation.nested import nested, nested_conditions, within
+from avrobust.evaluation.nested import nested, nested_conditions, threat_within
 from avrobust.evaluation.summaries import robust_accuracy
 from avrobust.experiments.results import EvaluationResult
 from avrobust.report.lines import NESTED_NOTE
@@ -58,7 +58,7 @@ def test_under_twice_the_eps_for_one_modality_nothing_nests() -> None:
 def test_budgets_of_other_norms_units_or_modalities_do_not_nest(
     inner: Threat, outer: Threat
 ) -> None:
-    assert not within(inner, outer)
+    assert not threat_within(inner, outer)
 
 
 def conditions(attack: type = FGSM, factor: float = 1.0) -> list[Condition]:

@@ -29,14 +29,14 @@ def nested(suite: Mapping[str, Threat]) -> dict[str, tuple[str, ...]]:
     for wide, wide_threat in suite.items():
         names = []
         for name, threat in suite.items():
-            if name != wide and within(threat, wide_threat):
+            if name != wide and threat_within(threat, wide_threat):
                 names.append(name)
         if names:
             inner[wide] = tuple(names)
     return inner
 
 
-def within(narrow: Threat, wide: Threat) -> bool:
+def threat_within(narrow: Threat, wide: Threat) -> bool:
     """Whether every clip that one threat allows is allowed by the other one too."""
     for inner, outer in zip(narrow.budgets, wide.budgets, strict=True):
         if inner is not None and (outer is None or not _budget_within(inner, outer)):
