@@ -7,7 +7,8 @@ import pytest
 
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim_released import MIMReleased
-from avrobust.evaluation.conditions import Attacked, Clean, Condition, nested_conditions
+from avrobust.evaluation.conditions import Attacked, Clean, Condition
+from avrobust.evaluation.nested import nested, nested_conditions, threat_within
 from avrobust.evaluation.summaries import robust_accuracy
 from avrobust.experiments.results import EvaluationResult
 from avrobust.report.lines import NESTED_NOTE
@@ -17,7 +18,7 @@ from avrobust.report.scores import AVERAGE, Scores, Side
 from avrobust.report.tables import overview
 from avrobust.report.write import markdown
 from avrobust.tasks.records import condition_results, records_as_csv
-from avrobust.threats import Threat, audio_budget, nested, snr_budget, suite, visual_budget
+from avrobust.threats import Threat, audio_budget, snr_budget, suite, visual_budget
 from avrobust.types import Record
 from tests.results import evaluation_result, write
 from tests.support import experiment_for
@@ -57,7 +58,7 @@ def test_under_twice_the_eps_for_one_modality_nothing_nests() -> None:
 def test_budgets_of_other_norms_units_or_modalities_do_not_nest(
     inner: Threat, outer: Threat
 ) -> None:
-    assert not inner.within(outer)
+    assert not threat_within(inner, outer)
 
 
 def conditions(attack: type = FGSM, factor: float = 1.0) -> list[Condition]:

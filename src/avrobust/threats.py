@@ -4,7 +4,7 @@ An attack never decides what is allowed: it asks the threat to project, and `eva
 threat to measure.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, final
 
@@ -51,13 +51,6 @@ class Budget:
             raise ValueError(f"eps must be a finite number of at least 0, not {self.eps}")
         if self.relative and self.norm != "l2":
             raise ValueError("a signal-to-noise ratio is a budget of the l2 norm")
-
-    def within(self, other: "Budget") -> bool:
-        """Whether every input that this budget allows is allowed by the other one too.
-
-        Budgets of different norms or units are not compared: False.
-        """
-        return self == replace(other, eps=self.eps) and self.eps <= other.eps
 
     def scale(self, x: Tensor) -> Tensor:
         """The size of one unit, broadcastable to audio (B, 1, S) or frames (B, T, 3, H, W)."""
@@ -212,16 +205,6 @@ class Threat:
         visual: tuple[Modality, ...] = () if self.visual is None else ("visual",)
         return audio + visual
 
-    def within(self, other: "Threat") -> bool:
-        """Whether every clip that this threat allows is allowed by the other one too.
-
-        An attacker under the other threat may then leave a modality alone, or move it less.
-        """
-        for mine, others in zip(self.budgets, other.budgets, strict=True):
-            if mine is not None and (others is None or not mine.within(others)):
-                return False
-        return True
-
     def only(self, modalities: Collection[Modality]) -> "Threat":
         """The same threat against these modalities alone."""
         return Threat(
@@ -273,20 +256,6 @@ class Threat:
         if self.visual is not None:
             visual_kept = self.visual.contains(adversarial.visual, visual)
         return audio_kept & visual_kept
-
-
-def nested(suite: Mapping[str, Threat]) -> dict[str, tuple[str, ...]]:
-    """The threats that lie within each threat, by name; threats that hold no other are left out.
-
-    Args:
-        suite: the threats by name.
-    """
-    inner: dict[str, tuple[str, ...]] = {}
-    for wide in suite:
-        names = tuple(n for n in suite if n != wide and suite[n].within(suite[wide]))
-        if names:
-            inner[wide] = names
-    return inner
 
 
 def suite(

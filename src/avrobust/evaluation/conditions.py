@@ -10,7 +10,7 @@ from avrobust.attacks.base import Attack, Outcome
 from avrobust.attacks.cache import EmbeddingCache
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.problem import QueryCounter
-from avrobust.threats import Threat, nested
+from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip, ConditionInfo, Modality
 
 
@@ -127,15 +127,3 @@ def attacked_title(modalities: Sequence[Modality]) -> str:
     """The table heading of an attack on these modalities: "xA", "xV" or "xAV"."""
     initials = [modality[0].upper() for modality in modalities]
     return "x" + "".join(initials)
-
-
-def nested_conditions(conditions: Sequence[Condition]) -> dict[str, tuple[str, ...]]:
-    """The attacks whose budgets lie within each attack's budgets, by the conditions' names.
-
-    Attacks that may leave their budget are left out, and so are attacks that hold no other one.
-    """
-    threats: dict[str, Threat] = {}
-    for condition in conditions:
-        if condition.adversarial and condition.bounded:
-            threats[condition.name] = condition.threat
-    return nested(threats)

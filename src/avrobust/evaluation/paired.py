@@ -65,16 +65,19 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     """
     steps, _ = _whole_numbers(differences)
     observed = abs(int(steps.sum()))
-    sizes = np.abs(steps[steps != 0])
-    # The distribution of the sum over all sign patterns, one clip after the other. The array holds
-    # the sums from -largest to largest.
-    largest = int(sizes.sum())
-    probabilities = np.zeros(2 * largest + 1)
-    probabilities[largest] = 1.0
+    sizes = np.sort(np.abs(steps[steps != 0]))
+    # The distribution of the sum of the clips whose sign is positive, one clip after the other:
+    # entry i is the probability that it is i.
+    probabilities = np.ones(1)
     for size in sizes:
-        probabilities = (np.roll(probabilities, size) + np.roll(probabilities, -size)) / 2
-    upper_tail = float(probabilities[largest + observed :].sum())
-    return 1.0 if observed == 0 else min(1.0, 2 * upper_tail)
+        longer = np.zeros(len(probabilities) + size)
+        longer[: len(probabilities)] = probabilities / 2
+        longer[size:] += probabilities / 2
+        probabilities = longer
+    # If the positive ones sum to i, all together sum to 2 i - total.
+    total = int(sizes.sum())
+    upper_tail = float(probabilities[(total + observed) // 2 :].sum())
+    return min(1.0, 2 * upper_tail)
 
 
 def bootstrap_interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:

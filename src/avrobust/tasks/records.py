@@ -5,8 +5,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from avrobust.evaluation.conditions import Attacked, Condition, nested_conditions
+from avrobust.evaluation.conditions import Attacked, Condition
 from avrobust.evaluation.metrics import Share, share
+from avrobust.evaluation.nested import nested_conditions
 from avrobust.evaluation.summaries import (
     by_condition,
     cost,

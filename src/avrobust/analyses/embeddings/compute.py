@@ -12,9 +12,10 @@ from avrobust.analyses.embeddings.outcome import Stage
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.evaluation.evaluate import EvaluationCache, evaluate
+from avrobust.evaluation.nested import nested
 from avrobust.evaluation.summaries import by_condition, robust_accuracy, worst_case
 from avrobust.models.classifier import AVClassifier
-from avrobust.threats import Threat, nested
+from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Batch, Clip, ConditionInfo, Modality, Record
 from avrobust.utils.arrays import Array
 
