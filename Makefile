@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 FLAGS ?=
 
-.PHONY: setup demo test test-slow test-gpu bench docs-numbers lint format lock clean
+.PHONY: setup demo test test-slow test-gpu golden bench docs-numbers lint format lock clean
 
 setup: $(READY)
 
@@ -31,6 +31,10 @@ test-slow: $(READY)
 
 test-gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu $(FLAGS)
+
+# Pins the numbers of every option; refuses numbers that changed while their revision did not.
+golden: $(READY)
+	$(BIN)/python -m tests.golden
 
 # Evaluations at the paper's size against a plain loop, on this machine; ten minutes on two cores.
 bench: $(READY)
