@@ -57,7 +57,11 @@ def clips(count: int, *, seed: int, frames: int = 1) -> Batch:
 def tiny_model(settings: ModelSettings) -> AVClassifier:
     """An untrained model whose BatchNorm has seen clips, with what its defense adds."""
     defense: Defense = build("defense", settings.defense)
-    model = build_model(settings, CLASSES, defense).double()
+    torch.set_default_dtype(torch.float64)  # other CPUs draw other weights in the last float32 bits
+    try:
+        model = build_model(settings, CLASSES, defense).double()
+    finally:
+        torch.set_default_dtype(torch.float32)
     defense.setup(model, [clips(10, seed=1)])
     with torch.no_grad():
         for seed in range(2):
