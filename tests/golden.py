@@ -112,7 +112,7 @@ def defense_numbers(experiment: Experiment) -> Numbers:
         loss.backward()
         sgd.step()
         numbers[f"loss {step}"] = float(loss.detach())
-    for name, objective in defense.objectives().items():
+    for name, objective in defense.objectives(model).items():
         clip = Clip(*(values.clone().requires_grad_() for values in batch.clip))
         value = objective(model.eval(), clip, batch.label).mean()
         numbers[name] = float(value.detach())
