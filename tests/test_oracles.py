@@ -423,9 +423,10 @@ class Counted(nn.Module):
 def test_hopskipjump_gets_as_near_as_foolboxs_with_as_many_queries(of_five: AVClassifier) -> None:
     import foolbox
 
-    # Both draw at random: the distances, 0.02 to 0.05, vary by some ten percent between seeds.
+    # Both draw at random: with these few queries one clip's ratio may be anything from 1/3 to 3.
+    torch.manual_seed(7)
     ratios = []
-    for i in range(3):
+    for i in range(5):
         problem = one(of_five, suite(1.0, units="pixel")["visual"], i)
         x, counted = problem.clip.visual[:, 0], Counted(Frames(of_five, problem.clip.audio))
         start, fooled = Search(problem, torch.tensor(0), 200).start()
@@ -442,8 +443,7 @@ def test_hopskipjump_gets_as_near_as_foolboxs_with_as_many_queries(of_five: AVCl
         assert of_five(search.box.clip(ours[None].repeat(CHUNK, 1)))[0].argmax() != problem.label
         ratios.append(float(ours.abs().max() / (theirs - x).abs().max()))
         assert float(ours.abs().max()) < 0.5 * float(start.abs().max())
-    print(ratios, counted.count)
-    assert 0.6 < float(np.median(ratios)) < 1.5, ratios
+    assert 0.5 < float(np.exp(np.mean(np.log(ratios)))) < 2, ratios
 
 
 def folded(clip: Clip) -> Tensor:
