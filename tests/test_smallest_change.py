@@ -1,14 +1,17 @@
 """FAB-T and HopSkipJump look for the smallest change: known exactly for a linear model."""
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import linprog
 from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fab import FABT
 from avrobust.attacks.hopskipjump import HopSkipJump
-from avrobust.attacks.problem import QueryCounter
+from avrobust.attacks.problem import Problem, QueryCounter
+from avrobust.attacks.unit_box import UnitBox
 from avrobust.threats import Threat, audio_budget, visual_budget
 from avrobust.types import Classifier, Clip
 from avrobust.utils.randomness import generator
@@ -65,6 +68,52 @@ def fooled(attack: Attack, share: float, model: Classifier = linear) -> list[boo
 def test_fab_fools_within_the_smallest_budget_that_allows_it() -> None:
     assert all(fooled(FABT(20), 1.001))
     assert not any(fooled(FABT(20), 0.999))
+
+
+def test_one_step_of_fab_overshoots_the_boundary_by_a_twentieth() -> None:
+    threat = Threat(audio_budget(AUDIO_EPS), visual_budget(VISUAL_EPS, "pixel"))
+    problem = Problem(linear, CLIP, LABEL, threat)
+    distance = FABT(1).smallest_change(problem, 1 - LABEL, enough=0.0)[1]
+    torch.testing.assert_close(distance, 1.05 * smallest())
+
+
+def test_the_way_to_a_plane_is_the_shortest_that_stays_in_the_box() -> None:
+    size, rng = 6, generator(2, "planes")
+    low, high = -torch.rand(40, size, generator=rng), torch.rand(40, size, generator=rng)
+    box = UnitBox(CLIP, Threat(), low, high)
+    change = box.low + (box.high - box.low) * torch.rand(40, size, generator=rng)
+    normal = torch.randn(40, size, generator=rng)
+    offset = torch.randn(40, generator=rng)
+    way = box.to_plane(change, normal, offset)
+    reached, stopped = 0, 0
+    for i in range(40):
+        # The largest of |d_j|, t, is minimized over (d, t), with d in the box and on the plane.
+        eye, one = np.eye(size), np.ones((size, 1))
+        optimum = linprog(
+            [0.0] * size + [1.0],
+            A_ub=np.block([[eye, -one], [-eye, -one]]),
+            b_ub=np.zeros(2 * size),
+            A_eq=np.append(normal[i].numpy(), 0.0)[None],
+            b_eq=[float(offset[i] - normal[i] @ change[i])],
+            bounds=[
+                *np.stack([(box.low - change)[i], (box.high - change)[i]], 1).tolist(),
+                (0, None),
+            ],
+        )
+        moved = (change + way)[i]
+        assert (moved >= box.low[i] - 1e-6).all()
+        assert (moved <= box.high[i] + 1e-6).all()
+        if optimum.success:
+            reached += 1
+            stopped += int((way[i].abs() < way[i].abs().max() - 1e-4).any())
+            assert float(normal[i] @ moved) == pytest.approx(float(offset[i]), abs=1e-5)
+            assert float(way[i].abs().max()) == pytest.approx(optimum.fun, abs=1e-5)
+        else:
+            gap = float(offset[i] - normal[i] @ moved)
+            corner = torch.where(normal[i] * gap > 0, box.high[i], box.low[i])
+            torch.testing.assert_close(moved, corner)
+    assert reached < 40
+    assert stopped > 3
 
 
 def test_hopskipjump_comes_near_to_the_smallest_change() -> None:
