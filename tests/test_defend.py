@@ -130,11 +130,11 @@ def test_an_ensemble_is_told_all_objectives_and_runs_once(
     assert found.comparison is not None
     assert found.comparison.objectives == {"together": found.accuracy}
     for condition in found.attacked:
-        members = {"clean", "apgd_ce", "apgd_t", *DECLARED, "square"}
+        members = {"clean", "apgd_ce", "apgd_t", *DECLARED, "fab_t", "square"}
         assert set(condition.success_by_attack) <= members
         assert condition.cost is not None
-        # A start and 3 steps each.
-        assert condition.cost.gradients <= (1 + 1 + len(DECLARED)) * (3 + 1)
+        # Auto-PGD: a start and 3 steps each. FAB-T: 3 steps.
+        assert condition.cost.gradients <= (1 + 1 + len(DECLARED)) * (3 + 1) + 3
     assert found.verdict is not None
 
 

@@ -12,7 +12,7 @@ from avrobust.attacks.problem import Problem
 from avrobust.evaluation.checks import BudgetExceededError
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.summaries import summarize
-from avrobust.threats import suite
+from avrobust.threats import Threat, suite
 from avrobust.types import Batch, Clip, Record
 from tests.support import batch_of, model_for
 
@@ -179,3 +179,14 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same_records() -> Non
 def test_a_single_clip_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         evaluate(Small(0), [batch_of(2)])
+
+
+@pytest.mark.parametrize(
+    ("attack", "threats", "missing"),
+    [(FGSM(), None, "a suite"), (FGSM(), {}, "a suite"), (None, suite(0.01), "an attack")],
+)
+def test_an_attack_without_a_threat_is_refused_and_so_is_the_reverse(
+    attack: FGSM | None, threats: dict[str, Threat] | None, missing: str
+) -> None:
+    with pytest.raises(ValueError, match=f"belong together: {missing} is missing"):
+        evaluate(model_for(), [batch_of(2)], attack, threats)

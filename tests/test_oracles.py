@@ -18,6 +18,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.fab import FABT
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.gradients import Objective, cross_entropy
+from avrobust.attacks.hopskipjump import CHUNK, HopSkipJump, Search
 from avrobust.attacks.losses import dlr, dlr_targeted
 from avrobust.attacks.mim import MIM
 from avrobust.attacks.pgd import PGD
@@ -403,6 +404,46 @@ def test_fab_leaves_as_many_clips_as_autoattacks(of_five: AVClassifier) -> None:
     stands = of_five(attacked).argmax(1) == label
     assert 0 < int(stands.sum()) < len(label)
     assert stands.tolist() == expected
+
+
+class Counted(nn.Module):
+    """A model that counts the pictures it gets."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model, self.count = model, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += len(x)
+        logits: Tensor = self.model(x)
+        return logits
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_hopskipjump_gets_as_near_as_foolboxs_with_as_many_queries(of_five: AVClassifier) -> None:
+    import foolbox
+
+    # Both draw at random: with these few queries one clip's ratio may be anything from 1/3 to 3.
+    torch.manual_seed(7)
+    ratios = []
+    for i in range(5):
+        problem = one(of_five, suite(1.0, units="pixel")["visual"], i)
+        x, counted = problem.clip.visual[:, 0], Counted(Frames(of_five, problem.clip.audio))
+        start, fooled = Search(problem, torch.tensor(0), 200).start()
+        assert fooled
+        attack = foolbox.attacks.HopSkipJumpAttack(steps=4, constraint="linf")
+        theirs = attack.run(
+            foolbox.PyTorchModel(counted.eval(), bounds=(0, 1), device="cpu"),
+            x,
+            foolbox.criteria.Misclassification(problem.label),
+            starting_points=x + start.view_as(x),
+        )
+        search = Search(problem, torch.tensor(0), counted.count)
+        ours = HopSkipJump().smallest_change(search, enough=0.0)
+        assert of_five(search.box.clip(ours[None].repeat(CHUNK, 1)))[0].argmax() != problem.label
+        ratios.append(float(ours.abs().max() / (theirs - x).abs().max()))
+        assert float(ours.abs().max()) < 0.5 * float(start.abs().max())
+    assert 0.5 < float(np.exp(np.mean(np.log(ratios)))) < 2, ratios
 
 
 def folded(clip: Clip) -> Tensor:

@@ -116,7 +116,7 @@ def all_conditions(
         ValueError: an attack comes without a suite or a suite without an attack, or two conditions
             have one name.
     """
-    if (attack is None) != (suite is None):
+    if (attack is None) != (not suite):  # a suite without any threat would attack nothing
         missing = "an attack" if attack is None else "a suite"
         raise ValueError(f"attack and suite belong together: {missing} is missing")
     conditions: list[Condition] = [Clean()]

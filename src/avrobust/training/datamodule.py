@@ -61,9 +61,9 @@ class LitData(pl.LightningDataModule):
         )
         sampler = EpochSampler(len(clips), shuffle=shuffle, seed=self.seed, rank=rank, world=world)
         if self.trainer:
-            # Lightning sets the epoch too, by this very number, but only after the workers of a
-            # resumed training have begun to read in the order of the sampler.
-            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+            # Lightning sets the epoch too, but only after the workers of a resumed training have
+            # begun to read in the order of the sampler.
+            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.ready)
         # BatchNorm cannot learn from one clip, so an epoch does not end on one.
         return make_loader(
             clips,
