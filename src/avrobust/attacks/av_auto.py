@@ -35,11 +35,7 @@ class Member(NamedTuple):
 class AVAuto(Attack):
     """Auto-PGD on cross-entropy, targeted DLR and both signs of the cosine, FAB-T, Square.
 
-<<<<<<< HEAD
-    AutoAttack's standard version (Croce & Hein 2020) and the cosines, for two modalities. A member
-=======
     AutoAttack's standard version (Croce & Hein 2020) for two modalities, and the cosines. A member
->>>>>>> attacks
     attacks the clips that the members before it have not fooled. A clip that no member fools comes
     back in the version with the highest cross-entropy, and a clip that the model gets wrong as it
     is. Members that do not fit a model are skipped (`members`, `unsupported`). Against a defense
