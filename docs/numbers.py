@@ -128,8 +128,9 @@ def _runs_of(block: Block, root: Path) -> Runs:
 
 
 def _table(block: Block, runs: Runs) -> Table:
-    found = {"all": overview(runs)}
-    for table in tables(runs, Scores()):
+    scores = Scores()
+    found = {"all": overview(runs, scores)}
+    for table in tables(runs, scores):
         found[table.name] = table
     if block.table not in found:
         sys.exit(f"{block.name}: no run fills the table {block.table}")

@@ -65,4 +65,5 @@ def bytes_of_a_clip(model: AVClassifier, form: Format) -> int:
 
     with frozen(model), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         model.encode(clip)
-    return 2 * sum(saved.values()) + COPIES * sum(part.nbytes for part in clip)
+    clip_bytes: int = sum(part.nbytes for part in clip)
+    return 2 * sum(saved.values()) + COPIES * clip_bytes
