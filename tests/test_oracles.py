@@ -442,7 +442,7 @@ def test_hopskipjump_gets_as_near_as_foolboxs_with_as_many_queries(of_five: AVCl
         ours = HopSkipJump().smallest_change(search, enough=0.0)
         assert of_five(search.box.clip(ours[None].repeat(CHUNK, 1)))[0].argmax() != problem.label
         ratios.append(float(ours.abs().max() / (theirs - x).abs().max()))
-        assert float(ours.abs().max()) < 0.5 * float(start.abs().max())
+        assert float(ours.abs().max()) < 0.7 * float(start.abs().max())
     assert 0.5 < float(np.exp(np.mean(np.log(ratios)))) < 2, ratios
 
 

@@ -83,6 +83,8 @@ def test_a_revision_that_is_no_count_is_refused(configs: Path, value: str) -> No
 def test_what_is_no_option_has_a_revision_as_well(
     constant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("TRAINING_REVISION", "EVALUATION_REVISION"):
+        monkeypatch.setattr(config, name, 0)
     before = experiment_with(CONFIGS, "attack")
     monkeypatch.setattr(config, constant, 1)
     after = experiment_with(CONFIGS, "attack")

@@ -92,23 +92,23 @@ def test_the_folder_can_be_read_by_a_person() -> None:
 
 
 PINNED = {
-    (): "synthetic-concat-pgd-paper-0.006-s0-fe35001b59",
+    (): "synthetic-concat-pgd-paper-0.006-s0-424c973ea2",
     (
         "fusion=film",
         "defense=minsim_exfmem",
         "clips=24",
-    ): "synthetic-film-minsim_exfmem-pgd-paper-0.006-s0-c4ba0b49a9",
+    ): "synthetic-film-minsim_exfmem-pgd-paper-0.006-s0-dcb9eb3c53",
     (
         "defense=adversarial_fast",
         "fusion@source.fusion=sum",
         "source.seed=3",
-    ): "synthetic-concat-adversarial_fast-pgd-from-sum+s3-paper-0.006-s0-42c8191c5b",
+    ): "synthetic-concat-adversarial_fast-pgd-from-sum+s3-paper-0.006-s0-7e3cd09183",
     (
         "dataset=music",
         "visual.weights=null",
         "threat=table1",
         "attack=mim_released",
-    ): "music-concat-mim_released-table1-0.006-s0-2bff87a43e",
+    ): "music-concat-mim_released-table1-0.006-s0-ef1bce6312",
 }
 
 
