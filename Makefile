@@ -42,7 +42,7 @@ bench: $(READY)
 
 # The tables of README.md and docs/; docs/numbers.yaml says what each costs. ONLY=demo makes one of them.
 docs-numbers: $(READY)
-	$(BIN)/python docs/numbers.py $(ONLY)
+	$(BIN)/python docs/write_numbers.py $(ONLY)
 
 lint: $(READY)
 	$(BIN)/ruff check

@@ -13,7 +13,9 @@ from tests.support import PROJECT
 
 @pytest.fixture(scope="module")
 def numbers() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("numbers", PROJECT / "docs" / "numbers.py")
+    spec = importlib.util.spec_from_file_location(
+        "write_numbers", PROJECT / "docs" / "write_numbers.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

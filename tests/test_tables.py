@@ -137,6 +137,16 @@ def test_table_3_has_the_published_ri(tmp_path: Path) -> None:
     assert [line["source"] for line in undefended] == ["ours", "paper", "difference"]
 
 
+def test_a_defended_model_attacked_plainly_is_not_in_the_table_of_adaptive_attacks(
+    tmp_path: Path,
+) -> None:
+    options = ("attack=fgsm", "threat=paper")
+    put_defended(tmp_path, "minsim", *options)
+    put(tmp_path, (95, 90, 90, 90), *options, "defense=minsim")
+    (line,) = lines(table(tmp_path, "table3"), defense="minsim", source="ours")
+    assert line["xA"].startswith("70.19")
+
+
 def put_defended_clips(
     runs: Path, plain: Recognized, defended: Recognized, *overrides: str
 ) -> None:

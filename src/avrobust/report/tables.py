@@ -77,7 +77,9 @@ class Layout:
         if self.axis == "fusion":
             both = len(entry.result.model_modalities) == 2
             return both and labels.defense == UNDEFENDED
-        return labels.fusion in joint
+        # A defended model attacked without what its defense declares has no place in this table.
+        adaptive = labels.defense == UNDEFENDED or entry.result.comparison is not None
+        return labels.fusion in joint and adaptive
 
 
 TABLE1 = Layout(

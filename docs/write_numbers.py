@@ -1,6 +1,6 @@
 """Makes the tables of README.md and docs/ again: runs their commands and writes what they find.
 
-    python docs/numbers.py [NAME ...]
+    python docs/write_numbers.py [NAME ...]
 
 What each table is made of stands in numbers.yaml.
 """
@@ -48,7 +48,7 @@ class Block(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python docs/numbers.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python docs/write_numbers.py", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="tables; all without a name")
     parser.add_argument("--write-only", action="store_true", help="run nothing")
     arguments = parser.parse_args()
@@ -111,13 +111,20 @@ def block_text(block: Block, root: Path) -> str:
     """The table in Markdown, with the version and the commands that made it."""
     part = _runs_of(block, root)
     table = _table(block, part)
-    versions = sorted({entry.result.provenance.versions["avrobust"] for entry in part.entries})
+    versions = sorted({_version(entry) for entry in part.entries})
     commands = "\n".join(f"    {command}" for command in block.commands)
     table = table._replace(columns=[name for name in block.columns if name in table.columns])
     return (
         f"\n{markdown(table)}\n"
         f"avrobust {' and '.join(versions)}; {block.cost} on 2 cores:\n\n{commands}\n\n"
     )
+
+
+def _version(entry: RunEntry) -> str:
+    """The version that made a run, with its commit."""
+    provenance = entry.result.provenance
+    commit = f" ({provenance.git[:10]})" if provenance.git else ""
+    return f"{provenance.versions['avrobust']}{commit}"
 
 
 def _runs_of(block: Block, root: Path) -> Runs:
