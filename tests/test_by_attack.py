@@ -59,7 +59,7 @@ def fooled(tmp_path_factory: pytest.TempPathFactory) -> Table:
         made(runs, "fgsm", (range(90), range(25), range(25), range(left)), defense)
         made(runs, "pgd", (range(90), range(24), range(24), range(left)), defense, gradients=10.0)
         reasons = ["audiovisual: Square fooled 40 of 104"] if left == 60 else []
-        verdict = VerdictResult(not reasons, tuple(reasons), {})
+        verdict = VerdictResult(not reasons, tuple(reasons), {}, {"visual": "eps is 0"})
         made(
             runs,
             "av_auto",
@@ -85,6 +85,7 @@ def test_who_was_fooled_by_whom_is_counted(fooled: Table) -> None:
     assert line(fooled, "xA", defense="pcl")["pgd"].endswith(" [+1 -0]")
     assert (masked["verdict"], honest["verdict"]) == ("NOT trusted", "trusted")
     assert line(fooled, "xA", defense="pcl")["verdict"] == "trusted"
+    assert line(fooled, "xV", defense="pcl")["verdict"] == "nothing to judge"
     assert "has no p" in markdown(fooled)
     assert "†" not in markdown(fooled) + latex(fooled)
 

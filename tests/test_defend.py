@@ -135,7 +135,11 @@ def test_an_ensemble_is_told_all_objectives_and_runs_once(
         assert condition.cost is not None
         # Auto-PGD: a start and 3 steps each. FAB-T: 3 steps.
         assert condition.cost.gradients <= (1 + 1 + len(DECLARED)) * (3 + 1) + 3
+    # Clips made on the undefended model are a part of every verdict on a defended one.
     assert found.verdict is not None
+    for condition in found.attacked:
+        text = found.verdict.checks[condition.name]["transfer"]
+        assert text.startswith("clips made on another model leave ")
 
 
 def test_row_and_table_have_the_same_p_values_and_interval(tmp_path: Path) -> None:

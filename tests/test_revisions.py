@@ -13,7 +13,7 @@ from avrobust.experiments import config
 from avrobust.experiments.build import build
 from avrobust.experiments.runs import run_for, training_of
 from avrobust.experiments.settings import Experiment
-from avrobust.tasks.defend import undefended_experiment
+from avrobust.tasks.sibling import undefended_experiment
 from tests.support import CONFIGS, experiment_for, experiment_with, option_for
 
 

@@ -19,6 +19,7 @@ from avrobust.report.load import load
 from avrobust.report.row import notes, title
 from avrobust.tasks import attack as attack_task
 from avrobust.tasks import defend
+from avrobust.tasks.sibling import accuracy_under
 from avrobust.tasks.transfer import white_box
 from avrobust.threats import suite
 from avrobust.types import Clip
@@ -150,3 +151,28 @@ def test_defend_attacks_the_defended_model_itself(prepared: Path, tmp_path: Path
     _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "defense=minsim", "source.seed=1")
     with pytest.raises(UserError, match=r"attacks the defended model itself"):
         defend.main(experiment_for("defend", *overrides))
+
+
+def test_a_defended_models_verdict_has_clips_of_the_undefended_one_where_it_is_trained(
+    prepared: Path, tmp_path: Path
+) -> None:
+    short = ("attack=av_auto", "attack.steps=2", "attack.queries=2", "training.epochs=1")
+
+    def transfer_checks(*overrides: str) -> list[str]:
+        _, *rest = attack(prepared, tmp_path, *short, *overrides)
+        verdict = attack_task.main(experiment_for("attack", *rest)).verdict
+        assert verdict is not None
+        return [name for name, texts in verdict.checks.items() if "transfer" in texts]
+
+    assert transfer_checks("defense=minsim") == []
+    assert transfer_checks() == []
+    assert transfer_checks("defense=minsim", "force=true") == list(NAMES[1:])
+
+
+def test_a_defense_that_only_hides_gradients_falls_to_clips_of_the_undefended_model() -> None:
+    batch, source = batch_of(12), model_for()
+    with torch.no_grad():
+        batch = batch._replace(label=source(batch.clip).argmax(1))
+    accuracy = accuracy_under(lambda clip: source(clip).round(decimals=1), [batch], SUITE, source)
+    own = evaluate(source, [batch], PGD(20, 0.125), SUITE)
+    assert accuracy == pytest.approx(summarize(own).accuracy, abs=10)

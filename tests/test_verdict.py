@@ -26,11 +26,12 @@ from avrobust.evaluation.summaries import by_condition, success_by_attack, summa
 from avrobust.experiments.result_files import write_result
 from avrobust.experiments.results import VerdictResult
 from avrobust.report.load import load
+from avrobust.report.notes import notes
 from avrobust.report.rows import rows
 from avrobust.threats import Threat, suite
 from avrobust.types import Clip, Record
-from tests.results import evaluations
-from tests.support import attack, model_for, run_script
+from tests.results import evaluation_result, evaluations
+from tests.support import attack, experiment_for, model_for, run_script
 from tests.tiny import EPS, THREATS, tones_and_patches, trained
 
 BATCH = tones_and_patches(16, seed=1)
@@ -205,7 +206,17 @@ def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_th
     def suspicious(replaced: Tensor) -> bool:
         nothing, fooled = torch.zeros(10, dtype=torch.bool), torch.arange(10) < 7
         losses = torch.tensor([[0.0, 1.0, 2.0]]).expand(10, 3)
-        probe = Probe(nothing, nothing, fooled, nothing, fooled, replaced, losses)
+        probe = Probe(
+            dead=nothing,
+            saturated=nothing,
+            one_step=nothing,
+            many_steps=fooled,
+            own_loss=fooled,
+            noise=nothing,
+            whole_range=fooled,
+            replaced=replaced,
+            losses=losses,
+        )
         checks = probe_checks("visual", ("visual",), probe, 5)
         return {check.name: check.suspicious for check in checks}["whole range"]
 
@@ -214,6 +225,19 @@ def test_gradients_are_compared_with_the_best_replacement_and_not_with_all_of_th
     )  # fool every clip only together
     assert not suspicious(halves)
     assert suspicious(torch.ones(10, 2, dtype=torch.bool))
+
+
+def test_a_row_says_where_there_is_nothing_to_judge() -> None:
+    def lines(*unjudged: str) -> list[str]:
+        verdict = VerdictResult(True, (), {}, dict.fromkeys(unjudged, "eps is 0"))
+        result = evaluation_result(experiment_for("attack"), (1, 1, 1, 1), verdict=verdict)
+        return [note for note in notes(result) if note.startswith("verdict")]
+
+    trusted = "verdict: trusted; no check found a sign of masked gradients"
+    nothing = "verdict: nothing to judge under visual: eps is 0"
+    assert lines() == [trusted]
+    assert lines("visual") == [trusted, nothing]
+    assert trusted not in lines("audio", "visual", "audiovisual")
 
 
 def test_av_auto_ends_with_a_verdict(prepared: Path, tmp_path: Path) -> None:

@@ -85,6 +85,9 @@ class VerdictResult:
     trusted: bool
     reasons: tuple[str, ...]
     checks: dict[str, dict[str, str]]  # by condition, what each check says
+    unjudged: dict[str, str] = field(
+        default_factory=dict
+    )  # by condition, why there is nothing to judge
 
 
 @final

@@ -191,6 +191,8 @@ class _Block:
         for verdict in verdicts:
             if any(reason.startswith(prefixes) for reason in verdict.reasons):
                 return "NOT trusted"
+        if all(condition.name in verdict.unjudged for verdict in verdicts):
+            return "nothing to judge"
         return "trusted"
 
     def cost(self, row: Row, name: str) -> float | None:

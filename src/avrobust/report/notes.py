@@ -106,12 +106,18 @@ def _verdict(result: EvaluationResult) -> list[str]:
     verdict = result.verdict
     if verdict is None:
         return []
-    if verdict.trusted:
-        return ["verdict: trusted; no check found a sign of masked gradients"]
-    return [
-        "verdict: NOT trusted; the attack may have failed where the model looks robust",
-        *verdict.reasons,
-    ]
+    unjudged = []
+    for name, reason in verdict.unjudged.items():
+        unjudged.append(f"verdict: nothing to judge under {name}: {reason}")
+    if not verdict.trusted:
+        return [
+            "verdict: NOT trusted; the attack may have failed where the model looks robust",
+            *verdict.reasons,
+            *unjudged,
+        ]
+    if len(unjudged) == len(result.attacked):
+        return unjudged
+    return ["verdict: trusted; no check found a sign of masked gradients", *unjudged]
 
 
 def _unbounded(result: EvaluationResult) -> str:

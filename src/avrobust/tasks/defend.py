@@ -7,7 +7,6 @@ from pathlib import Path
 
 from avrobust.attacks.gradients import Objective
 from avrobust.defenses.base import Defense
-from avrobust.defenses.none import Undefended
 from avrobust.errors import UserError
 from avrobust.evaluation.metrics import robustness_improvement
 from avrobust.evaluation.paired import PairedDifference, paired_difference
@@ -19,7 +18,6 @@ from avrobust.evaluation.summaries import (
     worst_case,
     worst_of_nested,
 )
-from avrobust.experiments.options import Option
 from avrobust.experiments.recognized import read_recognized
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Comparison, EvaluationResult
@@ -30,6 +28,7 @@ from avrobust.tasks.evaluation import Evaluation
 from avrobust.tasks.examples import worst_examples
 from avrobust.tasks.loaded import load_for_evaluation
 from avrobust.tasks.setup import evaluating
+from avrobust.tasks.sibling import undefended_experiment
 from avrobust.tasks.train import trained
 from avrobust.tracking.loggers import publish
 from avrobust.types import Record
@@ -117,20 +116,6 @@ def declared_objectives(
     if adaptive == "paper":
         return defense.paper_objective(model)
     return defense.objectives(model)
-
-
-def undefended_experiment(experiment: Experiment) -> Experiment:
-    """The attack on the same model without a defense.
-
-    This model too is trained twice if the defense's settings say so.
-    """
-    none = Option(
-        UNDEFENDED,
-        f"{Undefended.__module__}.{Undefended.__qualname__}",
-        {"match_epochs": experiment.model.defense.values["match_epochs"]},
-    )
-    model = replace(experiment.model, defense=none)
-    return replace(experiment, task="attack", model=model)
 
 
 def compare_with_undefended(

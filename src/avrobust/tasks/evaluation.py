@@ -24,6 +24,7 @@ from avrobust.tasks.examples import Examples
 from avrobust.tasks.loaded import Loaded
 from avrobust.tasks.records import condition_results, records_as_csv
 from avrobust.tasks.setup import build_parts, report_overlaps
+from avrobust.tasks.sibling import accuracy_under, load_sibling, trained_sibling
 from avrobust.threats import Threat
 from avrobust.types import Record
 from avrobust.utils.console import track
@@ -133,9 +134,23 @@ class Evaluation:
         if not self.attack.judges_itself:
             return None
         batches = self.batches()
-        context = Context(optimizes=self.parts.defense.optimizes, adaptive=adaptive)
+        context = Context(
+            optimizes=self.parts.defense.optimizes,
+            adaptive=adaptive,
+            transfer=self._transfer(model, device),
+        )
         shown = track(batches, "verdict", len(batches))
         return judge(model, shown, self.suite, records, context=context, device=device)
+
+    def _transfer(self, model: AVClassifier, device: torch.device) -> dict[str, float] | None:
+        """Accuracies under clips made on the undefended sibling, if it is trained."""
+        sibling = trained_sibling(self.experiment, self.parts.data.fingerprint())
+        if sibling is None:
+            return None
+        source = load_sibling(self.experiment, sibling).to(device)
+        batches = self.batches()
+        shown = track(batches, "clips of the undefended model", len(batches))
+        return accuracy_under(model, shown, self.suite, source, device)
 
     def result(
         self,

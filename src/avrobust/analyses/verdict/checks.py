@@ -4,6 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
+from avrobust.analyses.verdict.directions import (
+    LEAST_CORRELATION,
+    LEAST_GAIN,
+    MOST_NOISE,
+    Agreement,
+)
 from avrobust.analyses.verdict.probe import STEPS, Probe
 from avrobust.types import MODALITIES, Modality, Record
 
@@ -65,7 +71,11 @@ def model_checks(random: bool, recognized: int, context: Context) -> list[Check]
 
 
 def probe_checks(
-    condition: str, modalities: Sequence[Modality], probe: Probe, classes: int
+    condition: str,
+    modalities: Sequence[Modality],
+    probe: Probe,
+    classes: int,
+    fooled: int | None = None,
 ) -> list[Check]:
     """The checks of how gradients behave under one condition.
 
@@ -74,6 +84,7 @@ def probe_checks(
         modalities: that the condition attacks.
         probe: what happened to the clips.
         classes: of the model.
+        fooled: how many of the clips the attack fooled; None if only the probe is known.
     """
     n = len(probe.dead)
     dead, one_step = int(probe.dead.sum()), int(probe.one_step.sum())
@@ -90,6 +101,7 @@ def probe_checks(
             _exceeds(dead, 0, n),
             f"{dead} of {n} clips have a zero or non-finite gradient",
         ),
+        _loss_check(condition, probe, fooled),
         Check(
             "noise",
             condition,
@@ -120,6 +132,26 @@ def probe_checks(
     if len(modalities) == len(MODALITIES):
         checks.append(_chance_check(condition, whole_range, n, classes))
     return checks
+
+
+def direction_check(condition: str, modality: Modality, result: Agreement) -> Check:
+    """Whether the gradient of one modality predicts what small changes do to the loss.
+
+    Args:
+        condition: its name.
+        modality: whose gradient was compared with central differences.
+        result: of the comparison.
+    """
+    name = f"{modality} differences"
+    if result.noise > MOST_NOISE:
+        text = f"cannot be judged: {100 * result.noise:.0f} % of the changes of the loss are noise"
+        return Check(name, condition, False, text)
+    text = (
+        f"the {modality} gradient predicts changes of the loss with a correlation of "
+        f"{result.correlation:.2f}, and its signs gain {result.gain:.2f} of what they should; "
+        f"at least {LEAST_CORRELATION:g} and {LEAST_GAIN:g} are expected"
+    )
+    return Check(name, condition, not result.margin >= 0, text)
 
 
 def record_checks(condition: str, records: Sequence[Record], context: Context) -> list[Check]:
@@ -155,6 +187,23 @@ def compare_transfer(condition: str, own: int, other: int, n: int) -> Check:
     """
     text = f"clips made on another model leave {other} of {n}, those made on this one {own}"
     return Check("transfer", condition, _exceeds(own, other, n), text)
+
+
+def _loss_check(condition: str, probe: Probe, fooled: int | None) -> Check:
+    """Whether the attacker's loss hides what the margin of the logits shows.
+
+    A loss without a gradient does no harm if the attack got as far by other means.
+    """
+    n, saturated = len(probe.saturated), int(probe.saturated.sum())
+    by_margin, by_attack = int(probe.many_steps.sum()), int(probe.own_loss.sum())
+    if fooled is not None:
+        by_attack = fooled
+    text = f"the attack fools {by_attack} of {n} clips, {STEPS} steps on the margin {by_margin}"
+    if saturated:
+        text = f"{saturated} clips have a zero or non-finite gradient of the attacked loss; {text}"
+    # An attack of fewer steps may stay behind as well: only saturated clips are this check's.
+    missed = min(saturated, by_margin - by_attack)
+    return Check("loss", condition, _exceeds(missed, 0, n), text)
 
 
 def _chance_check(condition: str, whole_range: int, n: int, classes: int) -> Check:

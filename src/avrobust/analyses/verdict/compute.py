@@ -8,15 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from avrobust.analyses.verdict.checks import (
-    NOTHING_MORE,
-    Check,
-    Context,
-    model_checks,
-    probe_checks,
-    record_checks,
-)
-from avrobust.analyses.verdict.probe import Probe, joined, probe
+from avrobust.analyses.verdict.checks import NOTHING_MORE, Check, Context, model_checks
+from avrobust.analyses.verdict.findings import Findings
 from avrobust.attacks.base import attack_problem
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.experiments.results import VerdictResult
@@ -47,12 +40,12 @@ def judge(
             looked at.
         suite: the threats by the name of their condition.
         records: of the attack; they tell whether a black-box attack fooled what gradients could
-            not.
+            not, and whether a saturated loss kept the attack from clips.
         objective: the loss that the attacker maximized.
         context: what is known besides the model itself.
         device: where the model is.
     """
-    probes: dict[str, list[Probe]] = {name: [] for name in suite}
+    findings = {name: Findings(name, threat) for name, threat in suite.items()}
     random, classes, recognized = False, 0, 0
     for batch in batches:
         if recognized >= CLIPS or not batch.key:
@@ -64,17 +57,22 @@ def judge(
         classes = logits.shape[1]
         index = (logits.argmax(1) == label).nonzero().squeeze(1)[: CLIPS - recognized]
         recognized += len(index)
+        if not len(index):
+            continue
         for name, threat in suite.items():
             generators = [generator(0, "verdict", name, key) for key in batch.key]
             with attack_problem(model, clip, label, threat, generators, objective) as problem:
-                if problem and len(index):
-                    probes[name].append(probe(problem.take(index)))
+                if problem:
+                    keys = [batch.key[i] for i in index.tolist()]
+                    findings[name].add(problem.take(index), keys)
     checks = model_checks(random, recognized, context)
-    for name, parts in probes.items():
-        if parts:
-            checks += probe_checks(name, suite[name].modalities, joined(parts), classes)
-            checks += record_checks(name, records, context)
-    return _verdict(checks)
+    unjudged = {}
+    for name, found in findings.items():
+        if reason := found.nothing_to_judge():
+            unjudged[name] = reason
+        else:
+            checks += found.checks(classes, records, context)
+    return _verdict(checks, unjudged)
 
 
 @torch.no_grad()
@@ -83,7 +81,7 @@ def _predict_twice(model: Classifier, clip: Clip) -> tuple[Tensor, Tensor]:
         return model(clip), model(clip)
 
 
-def _verdict(checks: Sequence[Check]) -> VerdictResult:
+def _verdict(checks: Sequence[Check], unjudged: Mapping[str, str]) -> VerdictResult:
     """Trusted unless a check is suspicious."""
     reasons = []
     texts: dict[str, dict[str, str]] = {}
@@ -91,4 +89,4 @@ def _verdict(checks: Sequence[Check]) -> VerdictResult:
         texts.setdefault(check.condition, {})[check.name] = check.text
         if check.suspicious:
             reasons.append(f"{check.condition}: {check.text}")
-    return VerdictResult(not reasons, tuple(reasons), texts)
+    return VerdictResult(not reasons, tuple(reasons), texts, dict(unjudged))
