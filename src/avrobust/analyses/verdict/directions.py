@@ -36,16 +36,16 @@ Combine = Callable[[list[Tensor]], Tensor]
 class Directions(NamedTuple):
     """Predicted and measured changes of K clips at P points, in S strata of one modality.
 
-    The first three are means over several random directions, the next two those of one step along
+    The first three are means over several random directions, the last two those of one step along
     the signs of the gradient.
     """
 
     product: Tensor  # (K, P, S): predicted times measured
     predicted: Tensor  # (K, P, S): predicted, squared
     measured: Tensor  # (K, P, S): measured, squared
+    noise: Tensor  # (K, P): what rounding or seeded noise adds to `measured`
     predicted_gain: Tensor  # (K, P, S)
     measured_gain: Tensor  # (K, P, S)
-    noise: Tensor  # (K, P): what rounding or seeded noise adds to `measured`
 
 
 class Agreement(NamedTuple):
@@ -95,10 +95,11 @@ def _look(problem: Problem, modality: Modality, points: Sequence[Clip], scale: f
     count = math.ceil(CLIPS / len(problem))  # few clips get more directions each
     for repeats in (1, REPEATS):
         rng = generator(0, "directions", modality, *problem.label.tolist())
+        nears = [Neighborhood(problem, modality, x, rng, scale, repeats) for x in points]
+        randoms = [_random_changes(near, count) for near in nears]
         at_points = []
-        for x in points:
-            near = Neighborhood(problem, modality, x, rng, scale, repeats)
-            at_points.append(_look_around(near, count))
+        for near, changes in zip(nears, randoms, strict=True):
+            at_points.append(Directions(*changes, *_gains(near)))
         directions = _combined(at_points, _beside)
         if agreement(directions).noise <= SOME_NOISE:
             break
@@ -138,37 +139,33 @@ def agreement(directions: Directions) -> Agreement:
     scaled = predicted_gain * (signal / predicted.clamp(min=TINY)).sqrt()
     gain = measured_gain / scaled.clamp(min=TINY)
     matters = gain_size > LEAST_SHARE * gain_size.sum(1, keepdim=True)
-    gain = gain.clamp(-1, 1).where(matters, 1.0)
     noise_share = noise.mean() / measured.mean().clamp(min=TINY)
+    # Noise turns the signs of weak coordinates, also those of a right gradient.
+    gain = gain.clamp(-1, 1).where(matters & (noise_share <= SOME_NOISE), 1.0)
     return Agreement(float(score.min()), float(gain.min()), float(noise_share))
 
 
-def _look_around(near: Neighborhood, count: int) -> Directions:
-    """Measures `count` random directions and the gradient's signs in each stratum at one point.
-
-    Returns:
-        Fields of shape (K, S), and (K,) the noise.
-    """
-    gradient = near.gradient()
-    product, predicted, measured, predicted_gain, measured_gain = [], [], [], [], []
-    for mask in _strata(gradient):
-        changes = [near.change(gradient, near.signs() * mask) for _ in range(count)]
+def _random_changes(near: Neighborhood, count: int) -> list[Tensor]:
+    """The first four fields of `Directions` at one point, (K, S) and (K,) the noise."""
+    product, predicted, measured = [], [], []
+    for mask in _strata(near.gradient):
+        changes = [near.change(near.signs() * mask) for _ in range(count)]
         p = torch.stack([change[0] for change in changes])
         m = torch.stack([change[1] for change in changes])
         product.append((p * m).mean(0))
         predicted.append(p.square().mean(0))
         measured.append(m.square().mean(0))
-        p, m = near.change(gradient, gradient.sign() * mask)
-        predicted_gain.append(p)
-        measured_gain.append(m)
-    return Directions(
-        product=_beside(product),
-        predicted=_beside(predicted),
-        measured=_beside(measured),
-        predicted_gain=_beside(predicted_gain),
-        measured_gain=_beside(measured_gain),
-        noise=near.noise(),
-    )
+    return [_beside(product), _beside(predicted), _beside(measured), near.noise()]
+
+
+def _gains(near: Neighborhood) -> list[Tensor]:
+    """The last two fields of `Directions` at one point, (K, S)."""
+    predicted, measured = [], []
+    for mask in _strata(near.gradient):
+        p, m = near.change(near.gradient.sign() * mask)
+        predicted.append(p)
+        measured.append(m)
+    return [_beside(predicted), _beside(measured)]
 
 
 def _beside(tensors: list[Tensor]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import final
 
 import torch
@@ -48,6 +49,7 @@ class Neighborhood:
             (other,) = (each for each in MODALITIES if each != modality)
             self.near_model = EmbeddingCache(problem.model, x, problem.label).model(other)
 
+    @cached_property
     def gradient(self) -> Tensor:
         """The gradient at the point, as an attack computes it; a mean over the repeats."""
         total = torch.zeros_like(self.start)
@@ -61,12 +63,12 @@ class Neighborhood:
         draw = torch.randint(0, 2, self.start.shape, generator=self.rng, dtype=torch.int8)
         return (2 * draw - 1).to(self.start)
 
-    def change(self, gradient: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    def change(self, direction: Tensor) -> tuple[Tensor, Tensor]:
         """The predicted and the measured change of the loss in one direction, (K,) each."""
         up, down = self._moved(direction, self.scale), self._moved(direction, -self.scale)
         # What the move really was: values are rounded, and end at the valid range.
         half_way = (up - down) / 2 / self.budget.scale(up)
-        predicted = (gradient.double() * half_way.double()).flatten(1).sum(1)
+        predicted = (self.gradient.double() * half_way.double()).flatten(1).sum(1)
         return predicted, (self._loss(up) - self._loss(down)) / 2
 
     def noise(self) -> Tensor:
