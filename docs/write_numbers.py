@@ -17,17 +17,23 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from avrobust.experiments.settings import UNDEFENDED
 from avrobust.report.figures import write_figures
 from avrobust.report.load import RunEntry, Runs, load
-from avrobust.report.scores import Scores
-from avrobust.report.table import Table
+from avrobust.report.scores import ClipMeasure, PairedTest, Scores, Side, paired_test
+from avrobust.report.table import Line, Table, Text, columns_of
 from avrobust.report.tables import overview, tables
-from avrobust.report.write import markdown
+from avrobust.report.write import UNITS, markdown
 
 PROJECT = Path(__file__).parent.parent
 BLOCKS = Path(__file__).parent / "numbers.yaml"
 RUNS = Path("runs/docs")
 END = "<!-- end of numbers -->"
+GAINS = "gains"
+GAINS_TITLE = (
+    "Gain over no defense in points, with the 95 % interval for new clips and the p of the paired "
+    "test; each clip's mean over the seeds"
+)
 
 
 class Block(NamedTuple):
@@ -40,6 +46,8 @@ class Block(NamedTuple):
     table: str
     runs: dict[str, Any]
     columns: list[str]
+    lines: dict[str, str] | None = None
+    without: dict[str, str] | None = None
     figure: dict[str, str] | None = None
 
     @property
@@ -113,10 +121,13 @@ def block_text(block: Block, root: Path) -> str:
     table = _table(block, part)
     versions = sorted({_version(entry) for entry in part.entries})
     commands = "\n".join(f"    {command}" for command in block.commands)
-    table = table._replace(columns=[name for name in block.columns if name in table.columns])
+    lines = [line for line in table.lines if _is_wanted(line, block)]
+    columns = [name for name in block.columns if name in table.columns]
+    table = table._replace(columns=columns, lines=lines)
+    # Gains are no accuracies: their title says what they are.
+    text = markdown(table).replace(f"{UNITS}\n", "") if block.table == GAINS else markdown(table)
     return (
-        f"\n{markdown(table)}\n"
-        f"avrobust {' and '.join(versions)}; {block.cost} on 2 cores:\n\n{commands}\n\n"
+        f"\n{text}\navrobust {' and '.join(versions)}; {block.cost} on 2 cores:\n\n{commands}\n\n"
     )
 
 
@@ -137,12 +148,43 @@ def _runs_of(block: Block, root: Path) -> Runs:
 
 def _table(block: Block, runs: Runs) -> Table:
     scores = Scores()
-    found = {"all": overview(runs, scores)}
+    found = {"all": overview(runs, scores), GAINS: gains(runs, scores)}
     for table in tables(runs, scores):
         found[table.name] = table
     if block.table not in found:
         sys.exit(f"{block.name}: no run fills the table {block.table}")
     return found[block.table]
+
+
+def gains(runs: Runs, scores: Scores) -> Table:
+    """What each defense gains under each attack, against the undefended model on the same clips."""
+    sides: dict[tuple[str, str], list[RunEntry]] = {}
+    for entry in runs.entries:
+        sides.setdefault((entry.labels.defense, entry.labels.attack), []).append(entry)
+    conditions = runs.entries[0].result.attacked
+    lines = []
+    for defense in sorted({defense for defense, _ in sides} - {UNDEFENDED}):
+        for condition in conditions:
+            cells = {"defense": Text(defense), "under": Text(condition.title)}
+            measure = ClipMeasure(condition.title, condition=condition.name)
+            for attack in [attack for name, attack in sides if name == defense]:
+                defended = Side(defense, tuple(sides[defense, attack]), measure)
+                undefended = Side(UNDEFENDED, tuple(sides[UNDEFENDED, attack]), measure)
+                cells[attack] = _gain_text(paired_test(scores, defended, undefended))
+            lines.append(Line(cells))
+    return Table(GAINS, GAINS_TITLE, columns_of(lines) if lines else [], lines, [])
+
+
+def _gain_text(test: PairedTest | None) -> Text:
+    if test is None or test.p is None:
+        return Text("")
+    return Text(f"{test.difference:+.2f}", f"({test.low:+.0f} to {test.high:+.0f}), p {test.p:.1g}")
+
+
+def _is_wanted(line: Line, block: Block) -> bool:
+    kept = all(line.cells[name].main == text for name, text in (block.lines or {}).items())
+    dropped = any(line.cells[name].main == text for name, text in (block.without or {}).items())
+    return kept and not dropped
 
 
 def _belongs(entry: RunEntry, wanted: dict[str, Any]) -> bool:
