@@ -126,9 +126,8 @@ def block_text(block: Block, root: Path) -> str:
     table = table._replace(columns=columns, lines=lines)
     # Gains are no accuracies: their title says what they are.
     text = markdown(table).replace(f"{UNITS}\n", "") if block.table == GAINS else markdown(table)
-    return (
-        f"\n{text}\navrobust {' and '.join(versions)}; {block.cost} on 2 cores:\n\n{commands}\n\n"
-    )
+    made_by = f"avrobust {' and '.join(versions)}; {block.cost} on 2 cores, one thread a process:"
+    return f"\n{text}\n{made_by}\n\n{commands}\n\n"
 
 
 def _version(entry: RunEntry) -> str:
