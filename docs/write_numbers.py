@@ -44,8 +44,9 @@ class Block(NamedTuple):
     cost: str
     commands: list[str]
     table: str
-    runs: dict[str, Any]
+    runs: dict[str, Any] | list[dict[str, Any]]
     columns: list[str]
+    footnotes: bool = True
     lines: dict[str, str] | None = None
     without: dict[str, str] | None = None
     figure: dict[str, str] | None = None
@@ -123,7 +124,8 @@ def block_text(block: Block, root: Path) -> str:
     commands = "\n".join(f"    {command}" for command in block.commands)
     lines = [line for line in table.lines if _is_wanted(line, block)]
     columns = [name for name in block.columns if name in table.columns]
-    table = table._replace(columns=columns, lines=lines)
+    footnotes = table.footnotes if block.footnotes else ()
+    table = table._replace(columns=columns, lines=lines, footnotes=footnotes)
     # Gains are no accuracies: their title says what they are.
     text = markdown(table).replace(f"{UNITS}\n", "") if block.table == GAINS else markdown(table)
     made_by = f"avrobust {' and '.join(versions)}; {block.cost} on 2 cores, one thread a process:"
@@ -131,9 +133,9 @@ def block_text(block: Block, root: Path) -> str:
 
 
 def _version(entry: RunEntry) -> str:
-    """The version that made a run, with its commit."""
+    """The version that made a run, and its commit, which is later than that version."""
     provenance = entry.result.provenance
-    commit = f" ({provenance.git[:10]})" if provenance.git else ""
+    commit = f" at commit {provenance.git[:10]}" if provenance.git else ""
     return f"{provenance.versions['avrobust']}{commit}"
 
 
@@ -186,7 +188,13 @@ def _is_wanted(line: Line, block: Block) -> bool:
     return kept and not dropped
 
 
-def _belongs(entry: RunEntry, wanted: dict[str, Any]) -> bool:
+def _belongs(entry: RunEntry, runs: dict[str, Any] | list[dict[str, Any]]) -> bool:
+    """Whether a run is one of some runs."""
+    choices = runs if isinstance(runs, list) else [runs]
+    return any(_has(entry, wanted) for wanted in choices)
+
+
+def _has(entry: RunEntry, wanted: dict[str, Any]) -> bool:
     """Whether a run has one of the wanted values of each label."""
     own = {
         **entry.labels._asdict(),
