@@ -79,9 +79,15 @@ class Place:
         return self._side(name, names, measure, wanted)
 
     def defended(self, defense: str, attack: str, measure: ClipMeasure) -> Side | None:
-        """The joint model with a defense."""
+        """The joint model with a defense, attacked by one who knows the defense."""
         names = {"attack": attack, "fusion": self.joint_fusion, "defense": defense}
-        return self._side(f"{defense}, {_title(attack, measure)}", names, measure)
+
+        def wanted(entry: RunEntry) -> bool:
+            labels = entry.labels._asdict()
+            adaptive = entry.result.comparison is not None
+            return adaptive and all(labels[key] == names[key] for key in names)
+
+        return self._side(f"{defense}, {_title(attack, measure)}", names, measure, wanted)
 
     def undefended(self, defended: Side | None) -> Side | None:
         """The undefended model that a defended one was compared with when it was attacked.
