@@ -138,6 +138,23 @@ def test_ri_is_judged_by_clips(tmp_path: Path) -> None:
     assert trial.missing == ["attack=fgsm fusion=concat defense=minsim_exfmem"]
 
 
+def test_a_finding_on_a_defense_takes_the_adaptive_runs_alone(tmp_path: Path) -> None:
+    clips = (range(60), range(30), range(30), range(20))
+    for seed in range(8):  # of seeds 6 and 7 the plain run comes first by its id
+        options = ("attack=fgsm", f"seed={seed}")
+        against = put_clips(tmp_path, clips, *options)
+        put_clips(tmp_path, clips, *options, "defense=minsim")
+        experiment = experiment_for("defend", f"runs='{tmp_path}'", *options, "defense=minsim")
+        defended = evaluation_result(experiment, (60, 50, 50, 40))
+        defended = replace(defended, comparison=comparison_with(defended, against))
+        defended = write(tmp_path, defended)
+        adaptive = [set(range(60)), set(range(50)), set(range(50)), set(range(40))]
+        write_records(tmp_path, defended, adaptive)
+    (trial,) = found(tmp_path, 6).trials
+    (minsim,) = trial.comparisons
+    assert (minsim.seeds, minsim.gained, minsim.lost) == (8, 30, 0)
+
+
 def test_seeds_are_put_together_clip_by_clip(tmp_path: Path) -> None:
     for seed in (0, 1):
         put_clips(
