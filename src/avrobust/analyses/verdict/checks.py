@@ -11,10 +11,10 @@ from avrobust.analyses.verdict.directions import (
     Agreement,
 )
 from avrobust.analyses.verdict.probe import STEPS, Probe
+from avrobust.attacks.av_auto import BLACK_BOX
 from avrobust.types import MODALITIES, Modality, Record
 
 SLACK = 0.02  # share of the clips that may disagree by chance, beside one clip
-BLACK_BOX = "square"  # the member of an ensemble that uses no gradients
 
 
 @final
