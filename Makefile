@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 FLAGS ?=
 
-.PHONY: setup demo test test-slow test-gpu golden bench docs-numbers lint format lock clean
+.PHONY: setup demo test test-slow test-gpu fuzz golden bench docs-numbers lint format lock clean
 
 setup: $(READY)
 
@@ -24,13 +24,18 @@ demo: $(READY)
 	$(BIN)/avrobust report
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu" $(FLAGS)
+	$(BIN)/python -m pytest -n 2 -m "not slow and not gpu and not fuzz" $(FLAGS)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow $(FLAGS)
 
 test-gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu $(FLAGS)
+
+# Damaged media, settings and run folders, drawn anew for SECONDS a test; SEED=n repeats a failure.
+SECONDS ?= 60
+fuzz: $(READY)
+	$(BIN)/python -m pytest -m fuzz --fuzz-seconds $(SECONDS) $(if $(SEED),--fuzz-seed $(SEED)) $(FLAGS)
 
 # Pins the numbers of every option; refuses numbers that changed while their revision did not.
 golden: $(READY)

@@ -7,6 +7,12 @@ import torch
 from tests.support import attack, run_script, write_prepared
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fuzz")
+    group.addoption("--fuzz-seconds", type=float, default=10, help="how long each fuzz test draws")
+    group.addoption("--fuzz-seed", type=int, help="repeat the one round with this seed")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> Iterator[None]:
     # pytest-xdist runs as many workers as there are cores; more threads than that make everything

@@ -1,0 +1,3 @@
+from tests.fuzz.rounds import rounds
+
+__all__ = ["rounds"]
