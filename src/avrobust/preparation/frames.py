@@ -6,11 +6,11 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal
 
-import decord
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from avrobust.preparation.decord_on_cpu import decord
 from avrobust.preparation.media import (
     UnusableClip,
     decode_stream,
