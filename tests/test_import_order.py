@@ -9,7 +9,8 @@ from tests.test_layers import modules
 
 # Libraries with native code that our modules load in one order or another, and work for each.
 WORK = """
-import av, avrobust.preparation.frames, librosa, scipy.linalg, sklearn.cluster, soundfile, torch, numpy as np
+import av, avrobust.preparation.frames, librosa, scipy.linalg, sklearn.cluster, soundfile
+import torch, numpy as np
 values = np.random.default_rng(0).normal(size=(300, 300)).astype("float32")
 product = torch.from_numpy(values) @ torch.from_numpy(values)
 assert np.allclose(product.numpy(), values @ values, atol=1e-3)
