@@ -126,7 +126,7 @@ class _Training:
         try_one_clip(model, data.clips("train", training=True, seed=seed))
         state = torch.load(self.fit(), map_location="cpu", weights_only=True)
         weights = {name.removeprefix("model."): w for name, w in state["state_dict"].items()}
-        model.load_state_dict(weights)
+        model.float().load_state_dict(weights)  # trainer.precision=64-true has made it float64
         self._save_checkpoint(state["epoch"])
         self.run.write_result(self._result(started, best_epoch=state["epoch"] + 1))
         shutil.rmtree(self.run.folder / "training")

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 from avrobust.data.clips import Clips
 from avrobust.data.loaders import EpochSampler, make_loader
 from avrobust.data.prepared import Prepared
+from avrobust.errors import UserError
 
 
 @final
@@ -51,9 +52,18 @@ class LitData(pl.LightningDataModule):
         return loaders
 
     def _batch_size_of_one(self) -> int:
-        """The batch size of one device."""
+        """The batch size of one device.
+
+        Raises:
+            UserError: the devices cannot share a batch equally.
+        """
         world = self.trainer.world_size if self.trainer else 1
-        return max(2, self.batch_size // world)
+        if self.batch_size % world or self.batch_size < 2 * world:
+            raise UserError(
+                f"training.batch_size={self.batch_size}: must be a multiple of the {world} devices, "
+                "and at least two clips for each"
+            )
+        return self.batch_size // world
 
     def _loader(self, clips: Clips, batch_size: int, *, shuffle: bool) -> DataLoader[Any]:
         rank, world = (

@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import Logger
 from avrobust.training.datamodule import LitData
 from avrobust.training.metrics_file import MetricsFile
 from avrobust.training.module import LitClassifier
+from avrobust.training.sync_batch_norm import SyncBatchNorm
 from avrobust.utils.console import err
 
 Loggers = Sequence[Logger]
@@ -61,7 +62,7 @@ def fit(
             **_devices(leased),
             max_epochs=module.recipe.epochs,
             callbacks=callbacks,
-            plugins=_environment(one_device),
+            plugins=_environment() if one_device else [SyncBatchNorm()],
             logger=[MetricsFile(folder / "metrics.csv"), *loggers],
             enable_progress_bar=show_bar,
             enable_model_summary=False,
@@ -103,14 +104,14 @@ def _devices(leased: torch.device | None) -> dict[str, Any]:
     return {} if leased is None else {"accelerator": "gpu", "devices": [leased.index]}
 
 
-def _environment(one_device: bool) -> list[ClusterEnvironment]:
+def _environment() -> list[ClusterEnvironment]:
     """Hides Slurm from Lightning where one device trains; there is nothing to distribute.
 
     Lightning would refuse an allocation of several tasks, and answer SIGUSR1 with a checkpoint in
     the working folder, which any other run that starts there would then go on from. submitit queues
     a job again.
     """
-    return [LightningEnvironment()] if one_device else []
+    return [LightningEnvironment()]
 
 
 @final
