@@ -1,5 +1,7 @@
 """Numbers that make no sense, in configs, on command lines and in Python."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Literal, final
 
@@ -18,7 +20,7 @@ from avrobust.models.encoders.cnn import CNN
 from avrobust.training.recipe import Recipe
 from avrobust.types import Clip
 from avrobust.utils.arguments import checks_arguments
-from tests.support import experiment_for, run_script
+from tests.support import PROJECT, experiment_for, run_script
 
 FINITE = "must be a finite number of at least 0"
 
@@ -179,6 +181,14 @@ def test_options_of_other_projects_take_finite_numbers_alone(values: dict[str, o
     with pytest.raises(ValueError, match=f"^{next(iter(values))} "):
         Own(**values)  # type: ignore[arg-type]
     Own(steps=-1, label=3)  # type: ignore[arg-type] # no range declared; texts are not checked
+
+
+def test_help_needs_no_pydantic() -> None:
+    # Importing the script makes the default settings, which have nothing to check.
+    code = "import sys, attack; print('pydantic' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_a_function_keeps_its_name_and_its_messages() -> None:

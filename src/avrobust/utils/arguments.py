@@ -147,11 +147,11 @@ def _adapter(
     function: Callable[..., object], name: str, *, plain: bool
 ) -> "TypeAdapter[Any] | None":
     """What checks one parameter; None if nothing is to be checked."""
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
-
     hint = parameter_types(function).get(name, Any)
     if hint is Any or (plain and not _is_plain(hint)):
         return None
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
     try:
         return TypeAdapter(_strict(hint), config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError:  # a dataclass takes no config
