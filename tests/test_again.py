@@ -18,7 +18,7 @@ NO_RUN = "nowhere: not the folder of a finished attack, such as runs/attack/RUN"
         (["embeddings", "nowhere"], NO_RUN),
         (
             ["surface", "run", "--grid", "0"],
-            "--grid must be at least 1, not 0 (see avrobust surface --help)",
+            "--grid must be an integer of at least 1, not 0 (see avrobust surface --help)",
         ),
         (
             ["embeddings", "run", "--eps", "1,x"],
@@ -26,7 +26,7 @@ NO_RUN = "nowhere: not the folder of a finished attack, such as runs/attack/RUN"
         ),
         (
             ["embeddings", "run", "--eps", "0.1,-1"],
-            "--eps must be finite numbers of at least 0, not -1.0",
+            "--eps must be a list, each a finite number of at least 0, not ",
         ),
         (["surface", "run", "other"], "Unexpected: other."),
         (["localize", "run", "--mosaics"], "Unknown option: --mosaics. Did you mean --mosaic?"),

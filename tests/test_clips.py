@@ -49,5 +49,5 @@ def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:
 
 
 def test_no_clip_at_all_is_refused() -> None:
-    with pytest.raises(UserError, match="clips=0: Input should be greater than or equal to 1"):
+    with pytest.raises(UserError, match="clips=0: must be an integer of at least 1 or null"):
         experiment_for("attack", "clips=0")

@@ -73,7 +73,7 @@ def message(task: str, *overrides: str) -> str:
             "attack.stepz: no such key; did you mean step? choices: steps, step, random_start",
         ),
         (["+attack.foo=3"], "attack.foo: no such key"),
-        (["attack.steps=many"], "attack.steps=many: Input should be a valid integer"),
+        (["attack.steps=many"], "attack.steps=many: must be an integer of at least 1"),
         (["training.epoch=3"], "training.epoch: no such key; did you mean epochs?"),
         (["training.epochs=few"], "training.epochs=few: "),
         (["seed=zero"], "seed=zero: "),
@@ -82,10 +82,10 @@ def message(task: str, *overrides: str) -> str:
         (["eps=1/0"], "eps=1/0: is not a number"),
         (["split=dev"], "split=dev: choices: train, val, test"),
         (["target=cello"], "target=cello: choices: least_likely, random, next"),
-        (["clips=0"], "clips=0: Input should be greater than or equal to 1"),
-        (["workers=-1"], "workers=-1: Input should be greater than or equal to 0"),
+        (["clips=0"], "clips=0: must be an integer of at least 1 or null"),
+        (["workers=-1"], "workers=-1: must be an integer from 0 to 1024"),
         (["dataset=folder"], "dataset.root has no value: give dataset.root=VALUE"),
-        (["threat.units=inches"], "threat.units=inches: Input should be 'imagenet' or 'pixel'"),
+        (["threat.units=inches"], "threat.units=inches: choices: imagenet, pixel"),
         (["sweep=tabel1"], "sweep=tabel1: no such option; choices: "),
         (["fusions=concat"], "fusions"),
         (["+conditions.x=5"], "conditions.x: not a condition; choose one by +condition@"),
@@ -127,8 +127,9 @@ def test_eps_reaches_the_threat_as_a_number() -> None:
 
 
 def test_a_constructor_that_refuses_is_quoted_with_its_key() -> None:
-    with pytest.raises(UserError, match="attack: steps must be at least 1, not 0"):
-        build("attack", experiment_for("attack", "attack.steps=0").evaluation.attack)
+    alone = experiment_for("attack", "attack.restarts=2").evaluation.attack
+    with pytest.raises(UserError, match="attack: restarts must be 1 without random_start, not 2"):
+        build("attack", alone)
 
 
 def test_a_data_set_may_choose_encoders_and_the_user_has_the_last_word() -> None:

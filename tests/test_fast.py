@@ -141,7 +141,7 @@ def test_jobs_on_one_model_share_it_until_it_is_trained_again(
 
 @pytest.mark.parametrize("size", ["0", "-1", "2.5", "many", "null", "true"])
 def test_a_batch_size_that_is_none_is_refused_in_one_line(size: str) -> None:
-    with pytest.raises(UserError, match=r"^batch_size=.*Input should be .*'auto'$"):
+    with pytest.raises(UserError, match=r"^batch_size=.*must be an integer of at least 1 or auto$"):
         experiment_for("attack", f"batch_size={size}")
 
 

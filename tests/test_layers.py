@@ -14,7 +14,7 @@ SOURCE = PROJECT / "src" / "avrobust"
 
 # From the bottom up, as the folders read; nothing imports a layer above its own.
 LAYERS = (
-    ("errors", "types"),
+    ("errors", "types", "ranges"),
     ("utils",),
     ("charts",),
     ("threats",),

@@ -121,5 +121,5 @@ def test_clean_accuracy_can_choose_instead(robust: Run, prepared: Path, tmp_path
 
 
 def test_a_negative_number_of_clips_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 0 clips"):
+    with pytest.raises(ValueError, match="robust_validation must be an integer of at least 0"):
         Adversarial(PGD(), suite(0.1), robust_validation=-1)

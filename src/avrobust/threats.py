@@ -11,7 +11,9 @@ from typing import Literal, final
 import torch
 from torch import Generator, Tensor
 
+from avrobust.ranges import Decibels, FiniteFloat, NonNegativeFloat, PositiveFloat
 from avrobust.types import IMAGENET_STD, Clip, Modality
+from avrobust.utils.arguments import checks_arguments
 
 Units = Literal["imagenet", "pixel"]
 Norm = Literal["linf", "l2"]
@@ -22,6 +24,7 @@ L2_TOLERANCE = 1e-3  # share of eps; many such rounding errors add up in an L2 n
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class Budget:
     """A ball of radius `eps` units around the clean input, cut to the valid values [low, high].
@@ -36,19 +39,17 @@ class Budget:
             signal-to-noise ratio, -20 log10(eps) dB, and a silent clip cannot be moved.
 
     Raises:
-        ValueError: eps is negative or not finite, or `relative` with a norm other than l2.
+        ValueError: a number is out of range, or `relative` with a norm other than l2.
     """
 
-    eps: float
-    low: float
-    high: float
-    unit: tuple[float, ...] = (1.0,)
+    eps: NonNegativeFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    unit: tuple[PositiveFloat, ...] = (1.0,)
     norm: Norm = "linf"
     relative: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.eps < float("inf"):
-            raise ValueError(f"eps must be a finite number of at least 0, not {self.eps}")
         if self.relative and self.norm != "l2":
             raise ValueError("a signal-to-noise ratio is a budget of the l2 norm")
 
@@ -168,7 +169,7 @@ def audio_budget(eps: float, norm: Norm = "linf") -> Budget:
     return Budget(eps, -1.0, 1.0, norm=norm)
 
 
-def snr_budget(decibels: float) -> Budget:
+def snr_budget(decibels: Decibels) -> Budget:
     """A budget for waveforms in which each clip has at least this signal-to-noise ratio."""
     return Budget(10 ** (-decibels / 20), -1.0, 1.0, norm="l2", relative=True)
 
@@ -258,15 +259,16 @@ class Threat:
         return audio_kept & visual_kept
 
 
+@checks_arguments
 def suite(
-    eps: float,
+    eps: NonNegativeFloat,
     *,
-    audio: float = 1.0,
-    visual: float = 1.0,
-    single_modality_factor: float = 1.0,
+    audio: NonNegativeFloat = 1.0,
+    visual: NonNegativeFloat = 1.0,
+    single_modality_factor: NonNegativeFloat = 1.0,
     units: Units = "imagenet",
     norm: Norm = "linf",
-    snr: float | None = None,
+    snr: Decibels | None = None,
 ) -> dict[str, Threat]:
     """The three threats of a table: of the conditions "audio", "visual" and "audiovisual".
 
@@ -282,7 +284,7 @@ def suite(
         snr: the waveform's budget as a signal-to-noise ratio in dB, in place of `eps * audio`.
 
     Raises:
-        ValueError: a budget is negative or not finite.
+        ValueError: a number is out of range.
     """
 
     def waveform(factor: float) -> Budget:

@@ -271,7 +271,7 @@ def test_the_memory_has_the_objectives_of_its_base_and_their_straight_through_tw
 
 def test_settings_of_the_memory_that_make_no_sense() -> None:
     for wrong in ({"mixing": 1.5}, {"weight": -1.0}, {"size": 0}):
-        with pytest.raises(UserError, match="mixing within"):
+        with pytest.raises(UserError, match=f"defense: {next(iter(wrong))} must be"):
             built("defense", "exfmem", **wrong)
     with pytest.raises(
         UserError, match="ReleasedISTA stops short of; choices: unrolled, straight_through"

@@ -4,6 +4,7 @@ from typing import final
 
 from avrobust.attacks.base import Attack
 from avrobust.attacks.problem import Problem
+from avrobust.ranges import PositiveInt
 from avrobust.types import Clip
 
 
@@ -15,16 +16,14 @@ class Halving(Attack):
         steps: How many.
 
     Raises:
-        ValueError: `steps` is less than 1.
+        ValueError: `steps` is out of range.
     """
 
     kind = "iterative"
     supports_targeted = True  # maximizes the given loss and nothing else
     starts_at_clean = True  # its first gradient is that of the clean clips
 
-    def __init__(self, steps: int = 4) -> None:
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, not {steps}")
+    def __init__(self, steps: PositiveInt = 4) -> None:
         self.steps = steps
 
     def perturb(self, problem: Problem) -> Clip:

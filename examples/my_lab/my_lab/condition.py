@@ -4,6 +4,7 @@ from typing import final
 
 from avrobust.attacks.base import Outcome
 from avrobust.evaluation.conditions import CleanBatch, Condition
+from avrobust.ranges import Fraction
 
 
 @final
@@ -15,14 +16,12 @@ class Quieter(Condition):
         factor: 0 is silence, 1 the clean clip.
 
     Raises:
-        ValueError: `factor` is not within [0, 1].
+        ValueError: `factor` is out of range.
     """
 
     modalities = ("audio",)
 
-    def __init__(self, name: str = "muted", factor: float = 0.0) -> None:
-        if not 0 <= factor <= 1:
-            raise ValueError(f"factor must be within [0, 1], not {factor}")
+    def __init__(self, name: str = "muted", factor: Fraction = 0.0) -> None:
         self.name, self.title, self.factor = name, name, factor
 
     def apply(self, batch: CleanBatch) -> Outcome:

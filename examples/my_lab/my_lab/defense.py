@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from avrobust.defenses.base import Defense, StepOutput
 from avrobust.models.classifier import AVClassifier
+from avrobust.ranges import NonNegativeFloat
 from avrobust.types import Clip
 
 
@@ -23,7 +24,10 @@ class GaussianNoise(Defense):
     """
 
     def __init__(
-        self, audio: float = 0.02, visual: float = 0.05, match_epochs: bool = False
+        self,
+        audio: NonNegativeFloat = 0.02,
+        visual: NonNegativeFloat = 0.05,
+        match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
         self.audio, self.visual = audio, visual

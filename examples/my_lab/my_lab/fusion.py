@@ -5,6 +5,7 @@ from typing import final
 from torch import Tensor, nn
 
 from avrobust.models.fusion.base import Fusion
+from avrobust.ranges import PositiveInt
 from avrobust.types import Features
 
 
@@ -18,7 +19,9 @@ class LowRankBilinear(Fusion):
         rank: Size of the product.
     """
 
-    def __init__(self, audio_dim: int, visual_dim: int, rank: int = 64) -> None:
+    def __init__(
+        self, audio_dim: PositiveInt, visual_dim: PositiveInt, rank: PositiveInt = 64
+    ) -> None:
         super().__init__(audio_dim, visual_dim)
         self.out_dim = rank
         self.audio = nn.Linear(audio_dim, rank)

@@ -134,7 +134,8 @@ class Analysis(ABC, Generic[SettingsT, OutcomeT]):
         help: what the command does, in one line.
         settings: a frozen dataclass whose fields are the command's options. Each has a type, a
             default and `field(metadata={"help": ...})`. Its constructor raises ValueError for an
-            invalid value, in a message that begins with the name of the field.
+            invalid value, in a message that begins with the name of the field; the decorator
+            `utils.arguments.checks_arguments` does so for values outside of the types' ranges.
         outcome: a frozen dataclass, what the file holds.
         several: whether the command takes several runs.
     """

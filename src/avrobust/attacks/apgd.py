@@ -12,6 +12,7 @@ from avrobust.attacks.losses import dlr, dlr_targeted, likeliest_wrong
 from avrobust.attacks.problem import Problem, take
 from avrobust.attacks.restarts import random_start
 from avrobust.errors import UserError
+from avrobust.ranges import PositiveInt
 from avrobust.types import Clip
 
 Loss = Literal["objective", "dlr", "dlr_targeted"]
@@ -36,24 +37,19 @@ class APGD(Attack):
         stop: end the run of a clip as soon as it is fooled: the same verdict for less work.
 
     Raises:
-        ValueError: one of the numbers is below 1.
+        ValueError: a number is out of range.
     """
 
     kind = "strong"
 
     def __init__(
         self,
-        steps: int = 100,
+        steps: PositiveInt = 100,
         loss: Loss = "objective",
-        targets: int = 9,
-        restarts: int = 1,
+        targets: PositiveInt = 9,
+        restarts: PositiveInt = 1,
         stop: bool = False,
     ) -> None:
-        if min(steps, targets, restarts) < 1:
-            raise ValueError(
-                "steps, targets and restarts must be at least 1, "
-                f"not {steps}, {targets} and {restarts}"
-            )
         self.steps, self.loss, self.targets = steps, loss, targets
         self.restarts, self.stop = restarts, stop
         self.supports_targeted = loss == "objective"

@@ -13,6 +13,7 @@ from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.losses import WithCosine, comparable_embeddings
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.square import Square
+from avrobust.ranges import PositiveInt
 from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip
 
@@ -46,12 +47,17 @@ class AVAuto(Attack):
         targets: number of wrong classes that the targeted loss and FAB-T lead to.
         queries: of Square. With fewer than AutoAttack's 5,000, Square's schedule is fit to them;
             in absolute numbers it would not get beyond its largest squares.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
     kind = "ensemble"
     judges_itself: ClassVar[bool] = True
 
-    def __init__(self, steps: int = 100, targets: int = 9, queries: int = 5000) -> None:
+    def __init__(
+        self, steps: PositiveInt = 100, targets: PositiveInt = 9, queries: PositiveInt = 5000
+    ) -> None:
         self.apgd = partial(APGD, steps, targets=targets, stop=True)
         self.fab = FABT(steps, targets)
         self.square = Square(queries, rescale_schedule=queries < AUTOATTACK_QUERIES)

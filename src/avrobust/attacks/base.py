@@ -16,6 +16,7 @@ from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier, frozen
 from avrobust.threats import Norm, Threat
 from avrobust.types import MODALITIES, Classifier, Clip
+from avrobust.utils.arguments import CheckedArguments
 
 # From the weakest to the strongest.
 Kind = Literal["one_step", "iterative", "strong", "black_box", "ensemble"]
@@ -36,10 +37,11 @@ class AdaptiveAttack(NamedTuple):
     objectives: Mapping[str, Objective]  # by name; the attack runs once for each
 
 
-class Attack(ABC):
+class Attack(CheckedArguments, ABC):
     """Perturbs clips within a threat so that a model errs.
 
-    An attack holds hyper-parameters alone and keeps no state between calls.
+    An attack holds hyper-parameters alone and keeps no state between calls. Its constructor raises
+    ValueError for a number that the parameter's type excludes (`avrobust.ranges`).
 
     Attributes:
         kind: what the attack is; tables list attacks in the order of `Kind`.
@@ -153,7 +155,7 @@ class Attack(ABC):
                     f"{name} is not defined for budgets of the norm {budget.norm}: {norms}"
                 )
 
-    def validate(self, classes: int) -> None:  # noqa: B027 -- most attacks work for any number
+    def validate(self, classes: int) -> None:
         """Checks that the attack makes sense for a model of so many classes.
 
         Raises:

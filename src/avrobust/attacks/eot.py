@@ -11,6 +11,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import Objective
 from avrobust.attacks.problem import Problem
 from avrobust.errors import UserError
+from avrobust.ranges import PositiveInt
 from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip
 
@@ -28,13 +29,11 @@ class EoT(Attack):
         draws: number of draws for each gradient; 1 suffices for a model without randomness.
 
     Raises:
-        ValueError: draws is below 1.
+        ValueError: draws is out of range.
         UserError: the attack maximizes a loss of its own.
     """
 
-    def __init__(self, attack: Attack, draws: int = 16) -> None:
-        if draws < 1:
-            raise ValueError(f"draws must be at least 1, not {draws}")
+    def __init__(self, attack: Attack, draws: PositiveInt = 16) -> None:
         if not attack.supports_targeted:
             raise UserError(
                 f"EoT: {type(attack).__name__} maximizes a loss of its own and averages nothing"

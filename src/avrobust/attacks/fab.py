@@ -10,6 +10,7 @@ from avrobust.attacks.best import not_weaker_than_clean
 from avrobust.attacks.losses import likeliest_wrong, logit_difference
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.unit_box import UnitBox
+from avrobust.ranges import Fraction, OneOrMore, PositiveFraction, PositiveInt
 from avrobust.types import Clip
 
 SHORTEST = 1e-8  # distances below count as this, in units of eps
@@ -33,7 +34,7 @@ class FABT(Attack):
         back: what a change that fools is multiplied by before the next step (beta).
 
     Raises:
-        ValueError: steps or targets is below 1.
+        ValueError: a number is out of range.
     """
 
     kind = "strong"
@@ -41,14 +42,12 @@ class FABT(Attack):
 
     def __init__(
         self,
-        steps: int = 100,
-        targets: int = 9,
-        bias: float = 0.1,
-        overshoot: float = 1.05,
-        back: float = 0.9,
+        steps: PositiveInt = 100,
+        targets: PositiveInt = 9,
+        bias: Fraction = 0.1,
+        overshoot: OneOrMore = 1.05,
+        back: PositiveFraction = 0.9,
     ) -> None:
-        if min(steps, targets) < 1:
-            raise ValueError(f"steps and targets must be at least 1, not {steps} and {targets}")
         self.steps, self.targets = steps, targets
         self.bias, self.overshoot, self.back = bias, overshoot, back
 

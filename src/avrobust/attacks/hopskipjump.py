@@ -12,6 +12,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.best import not_weaker_than_clean
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.unit_box import UnitBox
+from avrobust.ranges import PositiveInt
 from avrobust.types import Clip
 
 CHUNK = 64  # changed versions of a clip that the model gets at once
@@ -39,18 +40,14 @@ class HopSkipJump(Attack):
         evaluations: labels of the first estimate; the t-th takes sqrt(t) times as many.
 
     Raises:
-        ValueError: queries or evaluations is below 1.
+        ValueError: a number is out of range.
     """
 
     kind = "black_box"
     needs_gradient = False
     norms = ("linf",)
 
-    def __init__(self, queries: int = 5000, evaluations: int = 100) -> None:
-        if min(queries, evaluations) < 1:
-            raise ValueError(
-                f"queries and evaluations must be at least 1, not {queries} and {evaluations}"
-            )
+    def __init__(self, queries: PositiveInt = 5000, evaluations: PositiveInt = 100) -> None:
         self.queries, self.evaluations = queries, evaluations
 
     @torch.no_grad()

@@ -8,7 +8,8 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.restarts import OnIterate, Restarts, positive_steps
+from avrobust.attacks.restarts import OnIterate, Restarts
+from avrobust.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from avrobust.threats import each
 from avrobust.types import Clip
 
@@ -32,7 +33,7 @@ class MIM(Attack):
         best: return the best iterate and not the last one.
 
     Raises:
-        ValueError: steps or step is not positive, or restarts is above 1 without random_start.
+        ValueError: a number is out of range, or restarts is above 1 without random_start.
     """
 
     paper_name: str | None = "mim"
@@ -40,15 +41,15 @@ class MIM(Attack):
 
     def __init__(
         self,
-        steps: int = 10,
-        step: float = 0.125,
-        decay: float = 1.0,
+        steps: PositiveInt = 10,
+        step: PositiveFloat = 0.125,
+        decay: NonNegativeFloat = 1.0,
         normalizer: Normalizer = "modality",
         random_start: bool = False,
-        restarts: int = 1,
+        restarts: PositiveInt = 1,
         best: bool = False,
     ) -> None:
-        self.steps, self.step = positive_steps(steps, step)
+        self.steps, self.step = steps, step
         self.decay, self.normalizer = decay, normalizer
         self.restarts = Restarts(random_start, restarts, best)
         self.starts_at_clean = not random_start
@@ -80,7 +81,7 @@ class MIM(Attack):
         return Clip(divide(gradient.audio, norm), divide(gradient.visual, norm))
 
 
-def accumulate(momentum: Clip, direction: Clip, decay: float) -> Clip:
+def accumulate(momentum: Clip, direction: Clip, decay: NonNegativeFloat) -> Clip:
     """Decay * momentum + direction."""
     return Clip(
         decay * momentum.audio + direction.audio, decay * momentum.visual + direction.visual

@@ -8,6 +8,7 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.mim import accumulate, normalize_each
 from avrobust.attacks.problem import Problem
+from avrobust.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from avrobust.threats import Threat
 from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Clip
 
@@ -27,6 +28,9 @@ class MIMReleased(Attack):
         steps: number of gradient steps.
         step: size of one step as a fraction of eps.
         decay: weight of the accumulated gradient.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
     paper_name = "mim"
@@ -34,7 +38,12 @@ class MIMReleased(Attack):
     bounded = False
     norms = ("linf",)
 
-    def __init__(self, steps: int = 10, step: float = 0.125, decay: float = 1.0) -> None:
+    def __init__(
+        self,
+        steps: PositiveInt = 10,
+        step: PositiveFloat = 0.125,
+        decay: NonNegativeFloat = 1.0,
+    ) -> None:
         self.steps, self.step, self.decay = steps, step, decay
 
     def perturb(self, problem: Problem) -> Clip:

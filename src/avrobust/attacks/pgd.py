@@ -5,7 +5,8 @@ from typing import final
 from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.restarts import OnIterate, Restarts, positive_steps
+from avrobust.attacks.restarts import OnIterate, Restarts
+from avrobust.ranges import PositiveFloat, PositiveInt
 from avrobust.types import Clip
 
 
@@ -24,7 +25,7 @@ class PGD(Attack):
         best: return the best iterate and not the last one.
 
     Raises:
-        ValueError: steps or step is not positive, or restarts is above 1 without random_start.
+        ValueError: a number is out of range, or restarts is above 1 without random_start.
     """
 
     paper_name: str | None = "pgd"
@@ -32,13 +33,13 @@ class PGD(Attack):
 
     def __init__(
         self,
-        steps: int = 10,
-        step: float = 0.125,
+        steps: PositiveInt = 10,
+        step: PositiveFloat = 0.125,
         random_start: bool = False,
-        restarts: int = 1,
+        restarts: PositiveInt = 1,
         best: bool = False,
     ) -> None:
-        self.steps, self.step = positive_steps(steps, step)
+        self.steps, self.step = steps, step
         self.restarts = Restarts(random_start, restarts, best)
         self.starts_at_clean = not random_start
         if random_start:

@@ -9,7 +9,9 @@ from torch import Tensor
 from avrobust.attacks.best import BestAdversarial
 from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
+from avrobust.ranges import PositiveInt
 from avrobust.types import Clip
+from avrobust.utils.arguments import checks_arguments
 
 # Shows an iterate, with the model's loss and logits there, to the keeper of the best one.
 OnIterate = Callable[[Clip, LossGradient], None]
@@ -19,6 +21,7 @@ AttackLoop = Callable[[Problem, Clip, LossGradient, OnIterate | None], Clip]
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class Restarts:
     """Runs an attack loop from one start or from several.
@@ -38,14 +41,12 @@ class Restarts:
     """
 
     random_start: bool = False
-    restarts: int = 1
+    restarts: PositiveInt = 1
     best: bool = False
 
     def __post_init__(self) -> None:
-        if self.restarts < 1 or (self.restarts > 1 and not self.random_start):
-            raise ValueError(
-                f"restarts must be at least 1, and 1 without random_start; it is {self.restarts}"
-            )
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError(f"restarts must be 1 without random_start, not {self.restarts}")
 
     def run(self, problem: Problem, loop: AttackLoop) -> Clip:
         """The outcome of `loop` on each clip.
@@ -102,16 +103,3 @@ def random_start(problem: Problem, *, fill: bool = False) -> Clip:
     if threat.visual is not None:
         visual = visual + threat.visual.noise(visual, generators, fill=fill)
     return problem.project(Clip(audio, visual))
-
-
-def positive_steps(steps: int, step: float) -> tuple[int, float]:
-    """The two settings that iterative attacks share.
-
-    Raises:
-        ValueError: steps or step is not positive.
-    """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, not {steps}")
-    if not step > 0:
-        raise ValueError(f"step must be a positive fraction of eps, not {step}")
-    return steps, step

@@ -10,6 +10,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.best import BestAdversarial, not_weaker_than_clean
 from avrobust.attacks.losses import margin
 from avrobust.attacks.problem import Problem, take
+from avrobust.ranges import PositiveFraction, PositiveInt
 from avrobust.types import Clip, Modality
 
 # The share of a frame or sound that a proposal changes is halved after these of 10,000 queries.
@@ -36,7 +37,7 @@ class Square(Attack):
             as in AutoAttack's standard version.
 
     Raises:
-        ValueError: queries is below 1, or share is not in (0, 1].
+        ValueError: a number is out of range.
     """
 
     kind = "black_box"
@@ -44,12 +45,11 @@ class Square(Attack):
     norms = ("linf",)
 
     def __init__(
-        self, queries: int = 5000, share: float = 0.8, rescale_schedule: bool = False
+        self,
+        queries: PositiveInt = 5000,
+        share: PositiveFraction = 0.8,
+        rescale_schedule: bool = False,
     ) -> None:
-        if queries < 1 or not 0 < share <= 1:
-            raise ValueError(
-                f"queries must be at least 1 and share in (0, 1], not {queries} and {share}"
-            )
         self.queries, self.share, self.rescale_schedule = queries, share, rescale_schedule
 
     @torch.no_grad()

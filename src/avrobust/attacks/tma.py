@@ -13,8 +13,8 @@ from avrobust.attacks.best import not_weaker_than_clean
 from avrobust.attacks.cached_model import has_embeddings
 from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.attacks.problem import Problem
-from avrobust.attacks.restarts import positive_steps
 from avrobust.models.classifier import eval_mode
+from avrobust.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, TwoOrMore
 from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Classifier, Clip, Features, Modality
 
@@ -43,20 +43,18 @@ class TMA(Attack):
         shifts: number of evenly spaced shifts that V is taken over.
 
     Raises:
-        ValueError: steps or step is not positive, or shifts is below 2.
+        ValueError: a number is out of range.
     """
 
     def __init__(
         self,
-        steps: int = 10,
-        step: float = 0.125,
-        temporal: float = 1.0,
-        misalignment: float = 1.0,
-        shifts: int = 4,
+        steps: PositiveInt = 10,
+        step: PositiveFloat = 0.125,
+        temporal: NonNegativeFloat = 1.0,
+        misalignment: NonNegativeFloat = 1.0,
+        shifts: TwoOrMore = 4,
     ) -> None:
-        self.steps, self.step = positive_steps(steps, step)
-        if shifts < 2:
-            raise ValueError(f"shifts must be at least 2, not {shifts}")
+        self.steps, self.step = steps, step
         self.temporal, self.misalignment, self.shifts = temporal, misalignment, shifts
 
     def perturb(self, problem: Problem) -> Clip:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avrobust.errors import UserError
+from avrobust.ranges import PositiveInt, Seed, WorkerCount
 
 if TYPE_CHECKING:
     from avrobust.preparation.summary import PreparationSummary
@@ -20,9 +21,9 @@ def prepare_command(
     labels: Path | None = None,
     label_column: str | None = None,
     split_column: str | None = None,
-    short_side: int = 256,
-    seed: int = 0,
-    workers: int | None = None,
+    short_side: PositiveInt = 256,
+    seed: Seed = 0,
+    workers: WorkerCount | None = None,
 ) -> None:
     """Decode raw videos once into frames, sound and split lists.
 
@@ -78,7 +79,9 @@ def _summary_lines(summary: "PreparationSummary", root: Path, seed: int) -> list
     return lines
 
 
-def report_command(*, runs: Path = Path("runs"), tables: bool = False, size: int = 20) -> None:
+def report_command(
+    *, runs: Path = Path("runs"), tables: bool = False, size: PositiveInt = 20
+) -> None:
     """Print the table of all finished attacks, or the paper's tables.
 
     Writes in RUNS/report: a page to open in a browser, the tables as Markdown,
@@ -92,8 +95,6 @@ def report_command(*, runs: Path = Path("runs"), tables: bool = False, size: int
     from avrobust.report.run import write_report
     from avrobust.report.write import markdown
 
-    if size < 1:
-        raise UserError(f"report: --size must be at least 1, not {size}")
     written = write_report(runs, size * 1_000_000)
     if tables and not written.paper_tables:
         raise UserError(

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError, ValidationError
 from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import Box
 
@@ -15,6 +15,8 @@ from avrobust.cli import commands
 from avrobust.cli.analyses import add_analyses
 from avrobust.cli.options import convert, default_text
 from avrobust.errors import UserError
+from avrobust.ranges import describe_type
+from avrobust.utils.arguments import violation
 
 HEADINGS = Box("────\n" + "    \n" * 7)  # of --help: a line above each list and none around it
 
@@ -47,6 +49,8 @@ def _run(words: list[str]) -> None:
         raise UserError(f"COMMAND is missing; choices: {', '.join(names)} (see avrobust --help)")
     try:
         command, bound, _ = app.parse_args(words, print_error=False, exit_on_error=False)
+        if wrong := violation(command, bound.arguments, plain=True):
+            raise ValueError(wrong.sentence())
     except (CycloptsError, ValueError) as error:
         chain, _, _ = app.parse_commands(words)
         program = " ".join(["avrobust", *chain])
@@ -79,8 +83,13 @@ def _explain(error: CycloptsError | ValueError) -> str:
     """What was wrong, in one sentence that names the option."""
     if isinstance(error, UnusedCliTokensError):
         return f"Unexpected: {' '.join(error.unused_tokens or ())}."
+    if isinstance(error, ValidationError) and (option := error.argument):
+        # cyclopts checks ranges itself, in several lines, if pydantic is loaded already.
+        typed = ",".join(token.value for token in option.tokens)
+        rule = describe_type(option.field_info.annotation)
+        return f"{option.name} must be {rule}, not {typed}"
     if isinstance(error, CycloptsError):
         return str(error)
-    # The settings of an analysis refused a value; their message begins with the field's name.
+    # A number is out of range; the message begins with the name of its parameter.
     field, _, rest = str(error).partition(" ")
     return f"--{field.replace('_', '-')} {rest}"

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, final
 from avrobust.data.fingerprint import contents
 from avrobust.data.layout import SAMPLING_REVISION, SPLITS, Entry, Format, Split, read_list
 from avrobust.errors import UserError
+from avrobust.ranges import PositiveInt
+from avrobust.utils.arguments import checks_arguments
 
 if TYPE_CHECKING:
     from avrobust.data.clips import Clips
 
 
 @final
+@checks_arguments
 class Prepared:
     """Clips in the prepared layout, with split lists. The option `dataset` builds it.
 
@@ -34,7 +37,8 @@ class Prepared:
         stride: From one frame of a sample to the next, in eighths of a second.
 
     Raises:
-        UserError: The root, a list or a class is missing, or a size is below 1.
+        ValueError: A number is out of range.
+        UserError: The root, a list or a class is missing.
     """
 
     def __init__(
@@ -43,15 +47,11 @@ class Prepared:
         lists: str | None = None,
         list_name: str = "{split}.csv",
         classes: list[str] | None = None,
-        image_size: int = 224,
-        audio_samples: int = 65_535,
-        frames: int = 1,
-        stride: int = 8,
+        image_size: PositiveInt = 224,
+        audio_samples: PositiveInt = 65_535,
+        frames: PositiveInt = 1,
+        stride: PositiveInt = 8,
     ) -> None:
-        sizes = {"image_size": image_size, "audio_samples": audio_samples, "frames": frames}
-        for name, value in sizes.items():
-            if value < 1:
-                raise UserError(f"dataset.{name}={value}: must be at least 1")
         self.root = Path(root)
         self.form = Format(image_size, audio_samples, frames, stride)
         self._lists = Path(lists or root)

@@ -11,6 +11,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.pgd import PGD
 from avrobust.defenses.base import Defense, RobustValidation, StepOutput
 from avrobust.models.classifier import AVClassifier, eval_mode
+from avrobust.ranges import NonNegativeFloat, NonNegativeInt
 from avrobust.threats import Threat
 from avrobust.types import Clip
 
@@ -30,7 +31,7 @@ class Adversarial(Defense):
         match_epochs: train a second stage from the model of the first.
 
     Raises:
-        ValueError: the suite has no such condition, or robust_validation is negative.
+        ValueError: the suite has no such condition, or a number is out of range.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Adversarial(Defense):
         threat: Mapping[str, Threat],
         condition: str = "audiovisual",
         match_epochs: bool = False,
-        robust_validation: int = 52,
+        robust_validation: NonNegativeInt = 52,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
         self.attack, self.threat = attack, _threat_of(threat, condition)
@@ -72,7 +73,7 @@ class Trades(Defense):
         match_epochs: train a second stage from the model of the first.
 
     Raises:
-        ValueError: the suite has no such condition, or robust_validation is negative.
+        ValueError: the suite has no such condition, or a number is out of range.
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class Trades(Defense):
         attack: Attack,
         threat: Mapping[str, Threat],
         condition: str = "audiovisual",
-        beta: float = 6.0,
+        beta: NonNegativeFloat = 6.0,
         match_epochs: bool = False,
-        robust_validation: int = 52,
+        robust_validation: NonNegativeInt = 52,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
         self.attack, self.threat, self.beta = attack, _threat_of(threat, condition), beta
@@ -132,10 +133,5 @@ def _robust_validation(threat: Threat, clips: int) -> RobustValidation | None:
 
     Adversarially trained models overfit: their robust accuracy falls while the clean one still
     rises. Rice et al. 2020 (arXiv 2002.11569) stop by this validation accuracy.
-
-    Raises:
-        ValueError: the number of clips is negative.
     """
-    if clips < 0:
-        raise ValueError(f"robust_validation must be at least 0 clips, not {clips}")
     return RobustValidation(PGD(10, 0.25), threat, clips) if clips else None

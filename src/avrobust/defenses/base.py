@@ -13,6 +13,7 @@ from avrobust.models.classifier import AVClassifier
 from avrobust.models.fusion.base import Fusion
 from avrobust.threats import Threat
 from avrobust.types import Batch, Clip
+from avrobust.utils.arguments import CheckedArguments
 
 
 class StepOutput(NamedTuple):
@@ -33,12 +34,13 @@ class RobustValidation(NamedTuple):
     clips: int  # of the validation split, drawn by their names
 
 
-class Defense(ABC):
+class Defense(CheckedArguments, ABC):
     """Trains a classifier so that attacks harm it less.
 
-    A defense holds settings alone; model and batch come at call time. A defense with a `base`,
-    another defense, trains in two stages: it starts from the model that `base` trains, which is a
-    run of its own.
+    A defense holds settings alone; model and batch come at call time. Its constructor raises
+    ValueError for a number that the parameter's type excludes (`avrobust.ranges`). A defense with
+    a `base`, another defense, trains in two stages: it starts from the model that `base` trains,
+    which is a run of its own.
 
     Attributes:
         fusion: takes the place of the config's fusion, for defenses that are another model
@@ -98,7 +100,7 @@ class Defense(ABC):
         """
         return {"cross_entropy": cross_entropy, **self.paper_objective(model)}
 
-    def validate(self, model: AVClassifier) -> None:  # noqa: B027 -- most defenses fit every model
+    def validate(self, model: AVClassifier) -> None:
         """Checks that the defense makes sense for this model.
 
         Raises:
@@ -117,9 +119,7 @@ class Defense(ABC):
         """The optimizer's parameter groups for `extra_modules`."""
         return []
 
-    def setup(  # noqa: B027 -- most defenses have nothing to set up
-        self, model: AVClassifier, batches: Iterable[Batch]
-    ) -> None:
+    def setup(self, model: AVClassifier, batches: Iterable[Batch]) -> None:
         """Prepares what the defense added to the model, before the first epoch.
 
         It runs once more, with the same outcome, when a killed training resumes.

@@ -13,6 +13,7 @@ from avrobust.defenses.sparse import Solver
 from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.models.fusion.base import Fusion, MapFusion
+from avrobust.ranges import Fraction, NonNegativeFloat, PositiveInt
 from avrobust.types import Batch, Clip, Modality
 
 
@@ -38,7 +39,8 @@ class FeatureMemory(Defense):
         match_epochs: train a second stage from the model of the first.
 
     Raises:
-        UserError: a setting is out of range, or the solver does not support the gradient.
+        ValueError: a number is out of range.
+        UserError: the solver does not support the gradient.
     """
 
     optimizes = True
@@ -47,19 +49,14 @@ class FeatureMemory(Defense):
         self,
         base: Defense,
         solver: Solver,
-        size: int | None = 1024,
+        size: PositiveInt | None = 1024,
         source: Literal["clean", "augmented"] = "clean",
-        weight: float = 0.1,
-        mixing: float = 0.5,
+        weight: NonNegativeFloat = 0.1,
+        mixing: Fraction = 0.5,
         gradient: Gradient = "implicit",
         match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
-        if weight < 0 or not 0 <= mixing <= 1 or (size is not None and size < 1):
-            raise UserError(
-                f"defense: size={size}, weight={weight}, mixing={mixing}: "
-                "size has to be at least 1 (or null), weight at least 0, mixing within [0, 1]"
-            )
         if gradient == "implicit" and not solver.exact:
             raise UserError(
                 "defense.gradient=implicit is the minimizer's gradient, "

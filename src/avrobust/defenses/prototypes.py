@@ -12,6 +12,7 @@ from avrobust.attacks.gradients import Objective
 from avrobust.defenses.base import Defense, StepOutput
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.models.fusion.base import Fusion
+from avrobust.ranges import NonNegativeFloat
 from avrobust.types import Batch, Clip, Features
 
 
@@ -59,10 +60,10 @@ class Prototypes(Defense):
     def __init__(
         self,
         base: Defense,
-        weight: float = 0.1,
-        lr_pull: float = 0.1,
-        lr_push: float = 1e-4,
-        attack_weight: float = 0.1,
+        weight: NonNegativeFloat = 0.1,
+        lr_pull: NonNegativeFloat = 0.1,
+        lr_push: NonNegativeFloat = 1e-4,
+        attack_weight: NonNegativeFloat = 0.1,
         match_epochs: bool = False,
     ) -> None:
         super().__init__(match_epochs=match_epochs)
@@ -126,7 +127,7 @@ def conformity(model: Any, features: Features, label: Tensor) -> Tensor:
 class WithConformity:
     """The attacker's loss of each clip, cross-entropy + weight * conformity loss: (B,)."""
 
-    weight: float
+    weight: NonNegativeFloat
 
     def __call__(self, model: Any, clip: Clip, label: Tensor) -> Tensor:
         features = model.encode(clip)

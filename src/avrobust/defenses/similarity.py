@@ -11,6 +11,7 @@ from avrobust.attacks.losses import Compared, WithCosine, logits_and_cosine
 from avrobust.defenses.base import Defense, StepOutput
 from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier
+from avrobust.ranges import NonNegativeFloat
 from avrobust.types import Clip
 
 
@@ -35,8 +36,8 @@ class Similarity(Defense):
     def __init__(
         self,
         goal: Literal["min", "max"],
-        weight: float = 1.0,
-        attack_weight: float = 1.0,
+        weight: NonNegativeFloat = 1.0,
+        attack_weight: NonNegativeFloat = 1.0,
         cosine: Compared = "restored",
         match_epochs: bool = False,
     ) -> None:

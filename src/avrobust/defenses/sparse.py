@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from avrobust.errors import UserError
+from avrobust.ranges import NonNegativeFloat, PositiveFloat, PositiveFraction, PositiveInt
 from avrobust.types import Modality
+from avrobust.utils.arguments import CheckedArguments
 
 CHECK_EVERY = 10  # iterations between two looks at which clips are done
 RELAXATION = 1.6  # of ADMM; Boyd et al. 2011, section 3.4.3, recommends 1.5 to 1.8
@@ -51,7 +53,7 @@ def objective(bank: Bank, features: Tensor, code: Tensor, weight: float) -> Tens
     return (features - bank.decode(code)).square().sum(1) + weight * code.abs().sum(1)
 
 
-class Solver(ABC):
+class Solver(CheckedArguments, ABC):
     """Minimizes the objective; a clip's code does not depend on the rest of the batch.
 
     Attributes:
@@ -89,14 +91,10 @@ class ADMM(Solver):
         max_iterations: after which a clip's code is returned as it is, with its gap.
 
     Raises:
-        ValueError: a setting is not positive.
+        ValueError: a number is out of range.
     """
 
-    def __init__(self, gap: float = 1e-4, max_iterations: int = 500) -> None:
-        if gap <= 0 or max_iterations < 1:
-            raise ValueError(
-                f"gap and max_iterations must be positive, not {gap} and {max_iterations}"
-            )
+    def __init__(self, gap: PositiveFraction = 1e-4, max_iterations: PositiveInt = 500) -> None:
         self.gap, self.max_iterations = gap, max_iterations
 
     def solve(self, bank: Bank, features: Tensor, weight: float, modality: Modality) -> Solution:
@@ -157,10 +155,10 @@ class Truncated(Solver):
 
     def __init__(
         self,
-        step_audio: float = 1e-6,
-        step_visual: float = 6e-6,
-        tolerance: float = 8e-4,
-        max_iterations: int = 2000,
+        step_audio: PositiveFloat = 1e-6,
+        step_visual: PositiveFloat = 6e-6,
+        tolerance: NonNegativeFloat = 8e-4,
+        max_iterations: PositiveInt = 2000,
     ) -> None:
         self.steps: dict[Modality, float] = {"audio": step_audio, "visual": step_visual}
         self.tolerance, self.max_iterations = tolerance, max_iterations
@@ -173,7 +171,7 @@ class Truncated(Solver):
                 to start. The iteration diverges only above 2, but above 1 its steps overshoot.
         """
         step, limit = self.steps[modality], 1 / float(bank.singular[0].square())
-        if not 0 < step <= limit:
+        if step > limit:
             raise UserError(
                 f"defense.solver.step_{modality}={step:g} is too large for this bank, as in the "
                 f"released code; it has to be at most {limit:.2g}"

@@ -12,6 +12,7 @@ from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.attacks.problem import QueryCounter
 from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip, ConditionInfo, Modality
+from avrobust.utils.arguments import CheckedArguments
 
 
 class CleanBatch(NamedTuple):
@@ -25,7 +26,7 @@ class CleanBatch(NamedTuple):
     cache: EmbeddingCache | None  # None for models other than an AVClassifier
 
 
-class Condition(ABC):
+class Condition(CheckedArguments, ABC):
     """Something that happens to clips: an attack, a corruption, a missing modality.
 
     `evaluate` checks every outcome: a modality that is not in `modalities` has to be unchanged bit

@@ -2,16 +2,16 @@
 
 import inspect
 from collections.abc import Iterator
-from typing import Any, get_type_hints
+from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from avrobust.errors import UserError, did_you_mean
 from avrobust.experiments.options import Option
 from avrobust.experiments.settings import Experiment, ModelSettings
 from avrobust.experiments.targets import locate
+from avrobust.utils.arguments import violation
 
 
 def build(group: str, option: Option, **more: object) -> Any:
@@ -65,17 +65,15 @@ def check_option(path: str, option: Option) -> None:
         option: what was chosen.
 
     Raises:
-        UserError: a value is of a wrong type or belongs to no parameter.
+        UserError: a value is of a wrong type, out of range, or belongs to no parameter.
     """
     target = locate(path, option.target)
     parameters = inspect.signature(target).parameters
-    function = target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
-    hints = get_type_hints(function)
     for name in (*option.values, *option.parts):
         if name not in parameters:
             raise UserError(f"{path}.{name}: no such key{did_you_mean(name, list(parameters))}")
-    for name, value in option.values.items():
-        _check_value(f"{path}.{name}", value, hints.get(name, Any))
+    if wrong := violation(target, option.values):
+        raise UserError(f"{path}.{wrong}")
     for name, part in option.parts.items():
         check_option(f"{path}.{name}", part)
 
@@ -98,11 +96,3 @@ def _options(experiment: Experiment) -> Iterator[tuple[str, Option]]:
 def _model_options(prefix: str, model: ModelSettings) -> Iterator[tuple[str, Option]]:
     for group in ("dataset", "audio", "visual", "fusion", "defense"):
         yield f"{prefix}{group}", getattr(model, group)
-
-
-def _check_value(path: str, value: object, hint: Any) -> None:
-    try:
-        TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
-    except ValidationError as error:
-        messages = dict.fromkeys(str(each["msg"]) for each in error.errors())
-        raise UserError(f"{path}={value}: {'; '.join(messages)}") from None

@@ -3,7 +3,7 @@
 No other place looks keys of a config up.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -11,7 +11,6 @@ from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pydantic import TypeAdapter, ValidationError
 
 from avrobust.errors import UserError
 from avrobust.evaluation.metrics import EVALUATION_REVISION
@@ -24,6 +23,7 @@ from avrobust.experiments.settings import (
     Task,
 )
 from avrobust.training.recipe import TRAINING_REVISION, Recipe
+from avrobust.utils.arguments import violation
 
 T = TypeVar("T")
 
@@ -39,7 +39,6 @@ EXECUTION_KEYS = (
     "jobs_per_gpu",
     "examples",
     "name",
-    "tags",
 )
 
 # Keys of an option that its YAML file alone sets, and why.
@@ -119,10 +118,11 @@ def _model(node: Node, chosen: Mapping[str, str]) -> ModelSettings:
     options: dict[str, Option] = {}
     for group in MODEL_GROUPS:
         options[group] = _option(node, group, chosen)
-    recipe = _recipe(node["training"])
-    return ModelSettings(
-        **options, training=recipe, seed=node["seed"], training_revision=TRAINING_REVISION
-    )
+    training = dict(node["training"])
+    training["milestones"] = tuple(training["milestones"])
+    recipe = _checked(Recipe, training, "training.")
+    settings = {"seed": node["seed"], "training_revision": TRAINING_REVISION}
+    return _checked(ModelSettings, {**options, "training": recipe, **settings})
 
 
 def _option(node: Node, group: str, chosen: Mapping[str, str]) -> Option:
@@ -130,15 +130,6 @@ def _option(node: Node, group: str, chosen: Mapping[str, str]) -> Option:
     if not isinstance(value, Mapping) or "_target_" not in value:
         raise UserError(f"{group}={value}: choose one of the options of the group {group}")
     return option_from(value, group, chosen)
-
-
-def _recipe(node: Node) -> Recipe:
-    settings: dict[str, Any] = dict(node)
-    settings["milestones"] = tuple(settings["milestones"])
-    try:
-        return Recipe(**settings)
-    except ValueError as error:
-        raise UserError(f"training: {error}") from None
 
 
 def _refuse_identities(overrides: Iterable[str]) -> None:
@@ -197,7 +188,7 @@ def _source(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> Mode
             parts[group] = option_from(node[group], f"source.{group}", chosen)
     if node["seed"] is not None:
         parts["seed"] = node["seed"]
-    source = ModelSettings(**{**vars(model), **parts})
+    source = _checked(ModelSettings, {**vars(model), **parts}, "source.")
     return None if source == model else source
 
 
@@ -219,6 +210,7 @@ def _execution(
             "config_dirs": _config_dirs(hydra),
             "parallel_jobs": joblib,
             **values,
+            "tags": tuple(node["tags"]),
         },
     )
 
@@ -229,20 +221,17 @@ def _config_dirs(hydra: HydraConf) -> tuple[str, ...]:
     return tuple(str(source.path) for source in sources if source.provider == "command-line")
 
 
-def _checked(kind: type[T], values: dict[str, Any]) -> T:
-    """An object of a settings class, its values checked against the class's types and ranges."""
-    try:
-        return TypeAdapter(kind).validate_python(values)
-    except ValidationError as error:
-        raise UserError(_explain(error)) from None
+def _checked(kind: Callable[..., T], values: dict[str, Any], place: str = "") -> T:
+    """An object of a settings class, its values checked against the class's types and ranges.
 
+    Args:
+        kind: the class.
+        values: of its fields.
+        place: of the values in the config, for messages, for example "training.".
 
-def _explain(error: ValidationError) -> str:
-    """The first mistake in one line: key, value and what is allowed."""
-    first = error.errors()[0]
-    key, value = first["loc"][0], first["input"]
-    if first["type"] == "literal_error":
-        choices = first["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
-        return f"{key}={value}: choices: {choices}"
-    reasons = [str(each["msg"]) for each in error.errors() if each["loc"][0] == key]
-    return f"{key}={value}: {'; '.join(dict.fromkeys(reasons))}"
+    Raises:
+        UserError: a value is of a wrong type or out of range.
+    """
+    if wrong := violation(kind, values):
+        raise UserError(f"{place}{wrong}")
+    return kind(**values)

@@ -8,23 +8,31 @@ run's identity.
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal, final
 
-from annotated_types import Ge
-from pydantic import Strict
+from annotated_types import Ge, Le
 
 from avrobust.data.layout import Split
 from avrobust.experiments.options import Option
+from avrobust.ranges import (
+    LARGEST,
+    ExtraWorkerCount,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    Seed,
+)
 from avrobust.training.recipe import Recipe
 from avrobust.types import Target
+from avrobust.utils.arguments import checks_arguments
 
 Task = Literal["train", "attack", "defend"]
 Adaptive = Literal["worst", "paper"]
-Count = Annotated[int, Strict(), Ge(0)]
-Positive = Annotated[int, Strict(), Ge(1)]
+DeviceCount = Annotated[int, Ge(-1), Le(LARGEST)]  # -1 for all of them
 
 UNDEFENDED = "none"  # the option of the group `defense` that every defense is compared with
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class ModelSettings:
     """What decides the weights of a trained model."""
@@ -36,8 +44,8 @@ class ModelSettings:
     defense: Option
     training: Recipe
     trainer: Option
-    seed: int
-    training_revision: int = 0  # TRAINING_REVISION of the code that trained it
+    seed: Seed
+    training_revision: NonNegativeInt = 0  # TRAINING_REVISION of the code that trained it
 
     @property
     def defended(self) -> bool:
@@ -64,22 +72,23 @@ class ModelSettings:
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class AttackSettings:
     """What decides the numbers of an evaluation beside the model."""
 
     attack: Option
     threat: Option
-    eps: float  # in the units of the threat
+    eps: NonNegativeFloat  # in the units of the threat
     split: Split = "test"
-    clips: Positive | None = None  # so many of the split, drawn by their names; None for all
+    clips: PositiveInt | None = None  # so many of the split, drawn by their names; None for all
     target: Target | None = None  # the wrong class that the attacker wants; None for any
     source: ModelSettings | None = None  # another model that the clips are made on
     conditions: dict[str, Option] = field(default_factory=dict)  # beside clean and the threat's own
     amp: bool = False
     compile: bool = False
     adaptive: Adaptive = "worst"  # the objectives of an attack on a defended model
-    evaluation_revision: int = 0  # EVALUATION_REVISION of the code that evaluated it
+    evaluation_revision: NonNegativeInt = 0  # EVALUATION_REVISION of the code that evaluated it
 
     @property
     def split_name(self) -> str:
@@ -88,16 +97,17 @@ class AttackSettings:
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class Execution:
     """How the work is done. Nothing here changes a number."""
 
     runs: str = "runs"
     force: bool = False
-    workers: Count = 0
-    batch_size: Positive | Literal["auto"] = 32
-    jobs_per_gpu: Positive = 1
-    examples: Count = 4
+    workers: ExtraWorkerCount = 0
+    batch_size: PositiveInt | Literal["auto"] = 32
+    jobs_per_gpu: PositiveInt = 1
+    examples: NonNegativeInt = 4
     name: str | None = None
     tags: tuple[str, ...] = ()
     logger: Option | None = None
@@ -107,7 +117,7 @@ class Execution:
     config_dirs: tuple[str, ...] = ()  # folders of options that --config-dir added
     parallel_jobs: bool = False  # whether other jobs of the sweep run on this machine
     accelerator: str = "auto"  # Lightning's name of the hardware; "cpu" leaves GPUs alone
-    devices: int | str | list[int] = 1  # as Lightning takes it
+    devices: DeviceCount | str | list[NonNegativeInt] = 1  # as Lightning takes it
 
     @property
     def one_device(self) -> bool:

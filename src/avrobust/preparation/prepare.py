@@ -25,11 +25,14 @@ from avrobust.preparation.pool import WorkerFailure, map_unordered
 from avrobust.preparation.sources import SourceVideo, find_labeled_videos, find_videos
 from avrobust.preparation.splits import random_splits, read_labels
 from avrobust.preparation.summary import PreparationSummary
+from avrobust.ranges import PositiveInt, Seed, WorkerCount
+from avrobust.utils.arguments import checks_arguments
 
 # librosa takes seconds to import.
 PRELOAD = ("avrobust.preparation.extract", "librosa.core.audio")
 
 
+@checks_arguments
 def prepare(
     videos: Path,
     root: Path,
@@ -37,9 +40,9 @@ def prepare(
     labels: Path | None = None,
     label_column: str | None = None,
     split_column: str | None = None,
-    short_side: int = 256,
-    seed: int = 0,
-    workers: int | None = None,
+    short_side: PositiveInt = 256,
+    seed: Seed = 0,
+    workers: WorkerCount | None = None,
     progress: Progress | None = None,
 ) -> PreparationSummary:
     """Decodes raw videos to the prepared layout, and writes the split lists and a manifest.
@@ -60,10 +63,13 @@ def prepare(
         progress: A progress display that has been started.
 
     Raises:
-        UserError: An argument is invalid, the root holds other files, or no video is usable.
+        ValueError: A number is out of range.
+        UserError: The root is inside the folder of videos or holds other files, or no video is
+            usable.
     """
     videos, root = videos.absolute(), root.absolute()
-    _check_arguments(videos, root, short_side, seed, workers)
+    if root.resolve().is_relative_to(videos.resolve()):
+        raise UserError(f"{root}: lies inside the folder of videos; choose a folder elsewhere")
     if labels:
         sources = find_labeled_videos(videos, read_labels(labels, label_column, split_column))
     else:
@@ -84,17 +90,6 @@ def prepare(
             f"no usable video; {rows[0].source}: {rows[0].note} (all in {root / 'manifest.csv'})"
         )
     return summary
-
-
-def _check_arguments(
-    videos: Path, root: Path, short_side: int, seed: int, workers: int | None
-) -> None:
-    if root.resolve().is_relative_to(videos.resolve()):
-        raise UserError(f"{root}: lies inside the folder of videos; choose a folder elsewhere")
-    if short_side < 1 or (workers is not None and workers < 1):
-        raise UserError("--short-side and --workers must be at least 1")
-    if not 0 <= seed < 2**32:
-        raise UserError(f"--seed {seed}: must be from 0 to 2^32 - 1")
 
 
 def _cores() -> int:

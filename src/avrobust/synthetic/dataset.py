@@ -9,22 +9,25 @@ from filelock import FileLock
 from avrobust.data.layout import Split
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
+from avrobust.ranges import PositiveInt, Seed
 from avrobust.synthetic.difficulty import SCENES, Scene
 from avrobust.synthetic.settings import Settings
+from avrobust.utils.arguments import checks_arguments
 from avrobust.utils.console import progress_bar
 from avrobust.utils.files import atomic_write
 
 
+@checks_arguments
 def synthetic(
     root: str,
-    train: int = 312,
-    val: int = 104,
-    test: int = 104,
-    generation_seed: int = 0,
-    image_size: int = 224,
-    audio_samples: int = 65_535,
-    frames: int = 1,
-    stride: int = 8,
+    train: PositiveInt = 312,
+    val: PositiveInt = 104,
+    test: PositiveInt = 104,
+    generation_seed: Seed = 0,
+    image_size: PositiveInt = 224,
+    audio_samples: PositiveInt = 65_535,
+    frames: PositiveInt = 1,
+    stride: PositiveInt = 8,
     scene: Scene = "close",
 ) -> Prepared:
     """Eleven drawn and synthesized instruments, in numbers like those of the MUSIC data set.
@@ -45,6 +48,7 @@ def synthetic(
             instrument is beside the sounding one.
 
     Raises:
+        ValueError: A number is out of range.
         UserError: `root` holds a data set that was generated with other settings.
     """
     folder = Path(root)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, final
 from avrobust.experiments.build import build
 from avrobust.experiments.runs import Run
 from avrobust.experiments.settings import Experiment
+from avrobust.utils.arguments import CheckedArguments
 
 if TYPE_CHECKING:  # a finished run is shown without Lightning
     from pytorch_lightning.loggers import Logger
 
 
-class Tracker(ABC):
+class Tracker(CheckedArguments, ABC):
     """One option of the group. A run that is tracked again goes on where it stood."""
 
     @abstractmethod

@@ -7,31 +7,27 @@ from typing import TYPE_CHECKING, final
 from avrobust.analyses.base import Analysis, Analyzed, NamedChart, Render, Section, Subject
 from avrobust.analyses.embeddings.outcome import EmbeddingsOutcome
 from avrobust.errors import UserError
+from avrobust.ranges import NonNegativeFloat, PositiveInt
+from avrobust.utils.arguments import checks_arguments
 
 if TYPE_CHECKING:
     from avrobust.experiments.results import EvaluationResult
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class EmbeddingsSettings:
     """Which budgets are compared and how many clips are drawn."""
 
-    eps: tuple[float, ...] = field(
+    eps: tuple[NonNegativeFloat, ...] = field(
         default=(),
         metadata={
             "help": "budgets of the cosine beside 0 and the run's own, separated by commas; "
             "1/4, 1/2, 1, 3/2 and 2 times the run's if not given"
         },
     )
-    clips: int = field(default=400, metadata={"help": "most clips in a t-SNE"})
-
-    def __post_init__(self) -> None:
-        for eps in self.eps:
-            if not 0 <= eps < float("inf"):
-                raise ValueError(f"eps must be finite numbers of at least 0, not {eps}")
-        if self.clips < 1:
-            raise ValueError(f"clips must be at least 1, not {self.clips}")
+    clips: PositiveInt = field(default=400, metadata={"help": "most clips in a t-SNE"})
 
 
 @final

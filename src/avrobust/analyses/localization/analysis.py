@@ -7,29 +7,28 @@ from typing import TYPE_CHECKING, final
 from avrobust.analyses.base import Analysis, Analyzed, NamedChart, Render, Section, Subject
 from avrobust.analyses.localization.outcome import LocalizeOutcome
 from avrobust.errors import UserError
+from avrobust.ranges import NonNegativeInt, PositiveInt
+from avrobust.utils.arguments import checks_arguments
 
 if TYPE_CHECKING:
     from avrobust.experiments.results import EvaluationResult
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class LocalizeSettings:
     """Which attacks are followed, and what is kept to look at."""
 
-    levels: int = field(default=4, metadata={"help": "steps of eps"})
+    levels: PositiveInt = field(default=4, metadata={"help": "steps of eps"})
     conditions: tuple[str, ...] = field(
         default=(),
         metadata={"help": "attacked conditions of the run, such as audio,visual; all if not given"},
     )
-    examples: int = field(default=6, metadata={"help": "clips that are kept to look at"})
+    examples: NonNegativeInt = field(default=6, metadata={"help": "clips that are kept to look at"})
     mosaic: bool = field(
         default=False, metadata={"help": "show each picture among three of other classes"}
     )
-
-    def __post_init__(self) -> None:
-        if self.levels < 1:
-            raise ValueError(f"levels must be at least 1, not {self.levels}")
 
 
 @final

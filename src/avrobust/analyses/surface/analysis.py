@@ -7,23 +7,21 @@ from typing import TYPE_CHECKING, final
 from avrobust.analyses.base import Analysis, Analyzed, NamedChart, Render, Section, Subject
 from avrobust.analyses.surface.outcome import SurfaceOutcome
 from avrobust.errors import UserError
+from avrobust.ranges import PositiveInt
+from avrobust.utils.arguments import checks_arguments
 
 if TYPE_CHECKING:
     from avrobust.experiments.results import EvaluationResult
 
 
 @final
+@checks_arguments
 @dataclass(frozen=True)
 class SurfaceSettings:
     """How finely the budgets are searched."""
 
-    levels: int = field(default=16, metadata={"help": "steps of a curve"})
-    grid: int = field(default=8, metadata={"help": "steps of each budget on the surface"})
-
-    def __post_init__(self) -> None:
-        for name in ("levels", "grid"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+    levels: PositiveInt = field(default=16, metadata={"help": "steps of a curve"})
+    grid: PositiveInt = field(default=8, metadata={"help": "steps of each budget on the surface"})
 
 
 @final

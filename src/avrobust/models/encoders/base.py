@@ -7,10 +7,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from avrobust.ranges import FiniteFloat, PositiveFloat
 from avrobust.types import IMAGENET_MEAN, IMAGENET_STD
+from avrobust.utils.arguments import CheckedArguments
 
 
-class AudioEncoder(nn.Module, ABC):
+class AudioEncoder(nn.Module, CheckedArguments, ABC):
     """Waveforms (B, 1, S) in [-1, 1] to embeddings (B, dim).
 
     Any front end is part of the encoder, so that attacks see samples.
@@ -23,7 +25,7 @@ class AudioEncoder(nn.Module, ABC):
         """(B, 1, S) -> (B, dim)."""
 
 
-class VisualEncoder(nn.Module, ABC):
+class VisualEncoder(nn.Module, CheckedArguments, ABC):
     """Frames (B, T, 3, H, W) in [0, 1] to embeddings (B, dim).
 
     An embedding is the mean of the encoder's map over its places and times. Normalization is part
@@ -43,7 +45,9 @@ class VisualEncoder(nn.Module, ABC):
     std: Tensor
 
     def __init__(
-        self, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+        self,
+        mean: Sequence[FiniteFloat] = IMAGENET_MEAN,
+        std: Sequence[PositiveFloat] = IMAGENET_STD,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from avrobust.models.encoders.base import FrameEncoder
 from avrobust.models.encoders.blocks import conv_stack
+from avrobust.ranges import Widths
 
 
 @final
@@ -16,7 +17,7 @@ class CNN(FrameEncoder):
         widths: output channels of each block; the last is the embedding's size.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (32, 64, 128, 512)) -> None:
+    def __init__(self, widths: Widths = (32, 64, 128, 512)) -> None:
         super().__init__()
         self.dim = widths[-1]
         self.stack = conv_stack(3, widths)

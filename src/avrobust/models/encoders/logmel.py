@@ -8,6 +8,7 @@ from torchaudio.transforms import MelSpectrogram
 from avrobust.data.layout import SAMPLE_RATE
 from avrobust.models.encoders.base import AudioEncoder
 from avrobust.models.encoders.blocks import conv_stack
+from avrobust.ranges import PositiveInt, Widths
 
 SILENCE = 1e-6  # added to the power before the logarithm, so that digital silence stays finite
 
@@ -27,10 +28,10 @@ class LogMel(AudioEncoder):
 
     def __init__(
         self,
-        widths: tuple[int, ...] = (32, 64, 128, 512),
-        mels: int = 64,
-        window: int = 512,
-        hop: int = 256,
+        widths: Widths = (32, 64, 128, 512),
+        mels: PositiveInt = 64,
+        window: PositiveInt = 512,
+        hop: PositiveInt = 256,
     ) -> None:
         super().__init__()
         self.dim = widths[-1]

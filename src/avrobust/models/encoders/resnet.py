@@ -10,8 +10,10 @@ from torchvision.models.resnet import ResNet as TorchvisionResNet
 
 from avrobust.models.encoders.base import FrameEncoder
 from avrobust.models.encoders.weights import load_weights
+from avrobust.ranges import PositiveInt
 
-Layers = tuple[int, int, int, int]  # blocks a stage; (2, 2, 2, 2) is ResNet-18
+# Blocks a stage; (2, 2, 2, 2) is ResNet-18.
+Layers = tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
 Stride = Literal[8, 16, 32]  # pixels from one place of the map to the next
 
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from avrobust.models.encoders.base import VisualEncoder
 from avrobust.models.encoders.resnet import Layers, Stride, resnet_stages
+from avrobust.ranges import PositiveInt
 
 
 @final
@@ -24,7 +25,7 @@ class ResNetTemporal(VisualEncoder):
 
     Raises:
         UserError: the weights cannot be fetched or read, or do not fit this net.
-        ValueError: there is no block.
+        ValueError: a number is out of range.
     """
 
     min_frames: ClassVar[int] = 2
@@ -34,11 +35,9 @@ class ResNetTemporal(VisualEncoder):
         layers: Layers = (1, 1, 1, 1),
         weights: str | None = None,
         stride: Stride = 32,
-        blocks: int = 2,
+        blocks: PositiveInt = 2,
     ) -> None:
         super().__init__()
-        if blocks < 1:
-            raise ValueError(f"blocks must be at least 1, not {blocks}")
         self.dim = 512
         self.net = resnet_stages(layers, weights, stride)
         self.temporal = nn.Sequential(*(_TemporalBlock(self.dim) for _ in range(blocks)))

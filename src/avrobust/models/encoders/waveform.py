@@ -5,6 +5,7 @@ from typing import final
 from torch import Tensor, nn
 
 from avrobust.models.encoders.base import AudioEncoder
+from avrobust.ranges import Widths
 
 
 @final
@@ -19,7 +20,7 @@ class Waveform(AudioEncoder):
         widths: output channels of each block; the last is the embedding's size.
     """
 
-    def __init__(self, widths: tuple[int, ...] = (64, 128, 256, 512)) -> None:
+    def __init__(self, widths: Widths = (64, 128, 256, 512)) -> None:
         super().__init__()
         self.dim = widths[-1]
         blocks, inputs = [], 1

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avrobust.models.fusion.base import MapFusion
+from avrobust.ranges import NonNegativeFloat, PositiveInt
 from avrobust.types import Features
 
 
@@ -29,7 +30,11 @@ class Attention(MapFusion):
     """
 
     def __init__(
-        self, audio_dim: int, visual_dim: int, hidden: int = 128, scale: float = 10.0
+        self,
+        audio_dim: PositiveInt,
+        visual_dim: PositiveInt,
+        hidden: PositiveInt = 128,
+        scale: NonNegativeFloat = 10.0,
     ) -> None:
         super().__init__(audio_dim, visual_dim)
         self.out_dim = hidden

@@ -6,17 +6,19 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from avrobust.errors import UserError
+from avrobust.ranges import PositiveInt
 from avrobust.types import MODALITIES, Features, Modality
+from avrobust.utils.arguments import CheckedArguments
 
 
-class Fusion(nn.Module, ABC):
+class Fusion(nn.Module, CheckedArguments, ABC):
     """Features of sizes (B, audio_dim) and (B, visual_dim) to (B, out_dim)."""
 
     # A modality that is not used is not encoded either.
     uses: ClassVar[tuple[Modality, ...]] = MODALITIES
     out_dim: int
 
-    def __init__(self, audio_dim: int, visual_dim: int) -> None:
+    def __init__(self, audio_dim: PositiveInt, visual_dim: PositiveInt) -> None:
         super().__init__()
         self.audio_dim, self.visual_dim = audio_dim, visual_dim
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from avrobust.models.fusion.base import Fusion
+from avrobust.ranges import PositiveInt
 from avrobust.types import Features
 
 
@@ -13,7 +14,7 @@ from avrobust.types import Features
 class Concat(Fusion):
     """[f_a; f_v]. Tian & Xu 2021, Table 2."""
 
-    def __init__(self, audio_dim: int, visual_dim: int) -> None:
+    def __init__(self, audio_dim: PositiveInt, visual_dim: PositiveInt) -> None:
         super().__init__(audio_dim, visual_dim)
         self.out_dim = audio_dim + visual_dim
 

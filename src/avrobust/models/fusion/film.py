@@ -5,6 +5,7 @@ from typing import final
 from torch import Tensor, nn
 
 from avrobust.models.fusion.base import Fusion
+from avrobust.ranges import PositiveInt
 from avrobust.types import Features
 
 
@@ -15,7 +16,7 @@ class FiLM(Fusion):
     Perez et al. 2018; Tian & Xu 2021, Table 2.
     """
 
-    def __init__(self, audio_dim: int, visual_dim: int) -> None:
+    def __init__(self, audio_dim: PositiveInt, visual_dim: PositiveInt) -> None:
         super().__init__(audio_dim, visual_dim)
         self.out_dim = visual_dim
         self.alpha = nn.Linear(audio_dim, visual_dim)

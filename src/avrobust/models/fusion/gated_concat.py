@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from avrobust.models.fusion.base import Fusion, same_dim
+from avrobust.ranges import PositiveInt
 from avrobust.types import Features
 
 
@@ -17,7 +18,7 @@ class GatedConcat(Fusion):
     sigmoid.
     """
 
-    def __init__(self, audio_dim: int, visual_dim: int) -> None:
+    def __init__(self, audio_dim: PositiveInt, visual_dim: PositiveInt) -> None:
         super().__init__(audio_dim, visual_dim)
         self.out_dim = 2 * same_dim(self)
 

@@ -5,6 +5,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from avrobust.models.fusion.base import Fusion
+from avrobust.ranges import PositiveInt
 from avrobust.types import Features, Modality
 
 
@@ -14,7 +15,7 @@ class VisualOnly(Fusion):
 
     uses: ClassVar[tuple[Modality, ...]] = ("visual",)
 
-    def __init__(self, audio_dim: int, visual_dim: int) -> None:
+    def __init__(self, audio_dim: PositiveInt, visual_dim: PositiveInt) -> None:
         super().__init__(audio_dim, visual_dim)
         self.out_dim = visual_dim
 
