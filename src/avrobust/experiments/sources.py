@@ -4,7 +4,6 @@ A result keeps two kinds of hashes: of the source code of each option (`sources`
 checkpoints that it rests on (`weights`). Neither is in a run's identity. Nothing is imported here.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -15,7 +14,7 @@ from avrobust.experiments.options import Option, class_name
 from avrobust.experiments.result_files import FILE, ResultError, folder_of, read_result
 from avrobust.experiments.results import Result, TrainResult
 from avrobust.experiments.settings import Experiment, ModelSettings
-from avrobust.utils.source_code import LENGTH, NOT_FOUND, OURS, SourceCode, source_code
+from avrobust.utils.source_code import NOT_FOUND, OURS, SourceCode, source_code
 
 # Libraries whose versions stand in every result.
 LIBRARIES = ("torch", "torchvision", "torchaudio", "pytorch_lightning", "lightning_fabric")
@@ -45,12 +44,6 @@ def sources(experiment: Experiment) -> Sources:
     for chosen, code in _codes(experiment):
         fingerprints[chosen.path] = code.fingerprint
     return fingerprints
-
-
-def file_hash(path: Path) -> str:
-    """Hash of a file's content, for example of a checkpoint."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:LENGTH]
 
 
 def stale(result: Result, experiment: Experiment, runs: Path) -> Stale | None:

@@ -9,9 +9,9 @@ from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import EvaluationCache
 from avrobust.experiments.result_files import FILE
 from avrobust.experiments.runs import Run
-from avrobust.experiments.sources import file_hash
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
+from avrobust.utils.files import file_hash
 
 
 class Loaded(NamedTuple):

@@ -26,14 +26,14 @@ from avrobust.experiments.runs import (
     training_run,
 )
 from avrobust.experiments.settings import Experiment, ModelSettings
-from avrobust.experiments.sources import file_hash, sources
+from avrobust.experiments.sources import sources
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.tasks.loaded import load_trained
 from avrobust.tasks.setup import Parts, build_parts, lease_for, report_overlaps, try_one_clip
 from avrobust.tracking.loggers import curves, publish
 from avrobust.types import Modality
 from avrobust.utils.console import track, warn
-from avrobust.utils.files import atomic_write
+from avrobust.utils.files import atomic_write, file_hash
 
 ADDED_BY_A_STAGE = ("restorers.", "extra_modules.")  # weights that the stage before has not
 

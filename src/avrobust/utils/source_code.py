@@ -180,7 +180,8 @@ def _find(name: str, path: tuple[str, ...]) -> _Module | None:
             spec = finder.find_spec(name, folders)
         except (AttributeError, KeyError, ImportError, ValueError):
             continue  # a namespace package within another one wants the latter imported
-        if spec is not None and spec.has_location and spec.origin is not None:
+        # A module within an archive has a location that is no file.
+        if spec is not None and spec.origin and Path(spec.origin).is_file():
             inside = tuple(spec.submodule_search_locations or ())
             return _Module(name, Path(spec.origin).resolve(), inside)
     places = [Path(place or ".") / tail for place in (folders or path)]
