@@ -166,6 +166,23 @@ def test_an_attack_without_a_suite_is_no_clean_evaluation() -> None:
         evaluate(MODEL, [BATCH], None, suite(0.01))
 
 
+@final
+class Declared(Condition):
+    """Noise that calls itself an attack."""
+
+    adversarial = True
+    name, title, modalities = "declared", "declared", ("audio",)
+
+    def apply(self, batch: CleanBatch) -> Outcome:
+        return Outcome(batch.clip)
+
+
+def test_a_condition_that_is_no_attack_does_not_count_as_one() -> None:
+    reason = "condition declared: adversarial, and yet no attack under a threat"
+    with pytest.raises(ValueError, match=reason):
+        evaluate(MODEL, [BATCH], conditions=[Declared()])
+
+
 def test_two_conditions_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two conditions have the name 'audio_muted'"):
         evaluate(MODEL, [BATCH], conditions=[AudioMuted(), AudioMuted()])

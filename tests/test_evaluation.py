@@ -1,4 +1,5 @@
-from typing import final
+from collections.abc import Callable
+from typing import Any, final
 
 import pytest
 import torch
@@ -7,13 +8,14 @@ from torch import nn
 from avrobust.attacks.base import Attack
 from avrobust.attacks.fgsm import FGSM
 from avrobust.attacks.mim_released import MIMReleased
+from avrobust.attacks.outputs import InvalidOutputError
 from avrobust.attacks.pgd import PGD
 from avrobust.attacks.problem import Problem
 from avrobust.evaluation.checks import BudgetExceededError
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.summaries import summarize
 from avrobust.threats import Threat, suite
-from avrobust.types import Batch, Clip, Record
+from avrobust.types import Batch, Classifier, Clip, Record
 from tests.support import batch_of, model_for
 
 
@@ -131,12 +133,99 @@ def test_nothing_to_evaluate_is_an_error() -> None:
         evaluate(model_for(), [])
 
 
-def test_a_model_that_answers_nan_has_recognized_nothing() -> None:
-    class Broken(nn.Module):
-        def forward(self, clip: Clip) -> torch.Tensor:
-            return torch.full((len(clip.audio), 3), torch.nan)
+@final
+class Returns(nn.Module):
+    """A model that spoils the logits of another one."""
 
-    assert not any(r.correct for r in evaluate(Broken(), [batch_of(3)]))
+    def __init__(self, spoil: Callable[[Clip, torch.Tensor], object]) -> None:
+        super().__init__()
+        self.model, self.spoil = model_for(), spoil
+
+    def forward(self, clip: Clip) -> Any:
+        return self.spoil(clip, self.model(clip))
+
+
+def nan_for_second(clip: Clip, logits: torch.Tensor) -> torch.Tensor:
+    return logits.index_fill(0, torch.tensor([1]), torch.nan)
+
+
+def infinite_for_loud(clip: Clip, logits: torch.Tensor) -> torch.Tensor:
+    """Clean clips of `batch_of` have no sample of 1, adversarial ones do."""
+    loud = clip.audio.amax((1, 2)) >= 1
+    return torch.where(loud.unsqueeze(1), torch.inf, logits)
+
+
+def test_logits_that_are_not_finite_are_refused_with_clip_and_condition() -> None:
+    reason = r"logits that are not finite for clip clip/1 under the condition clean: no accuracy"
+    with pytest.raises(InvalidOutputError, match=reason):
+        evaluate(Returns(nan_for_second), [batch_of(3)])
+    reason = r"not finite for clip clip/0 \(3 of 3 clips of its batch\) under the condition audio"
+    with pytest.raises(InvalidOutputError, match=reason):
+        evaluate(Returns(infinite_for_loud), [batch_of(3)], FGSM(), suite(0.1))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda clip, logits: logits[:, 0], r"float32 of shape \(3,\)"),
+        (lambda clip, logits: logits[0], r"float32 of shape \(3,\)"),
+        (lambda clip, logits: logits.unsqueeze(2), r"float32 of shape \(3, 3, 1\)"),
+        (lambda clip, logits: logits[:2], r"float32 of shape \(2, 3\)"),
+        (lambda clip, logits: logits[:, :1], r"float32 of shape \(3, 1\)"),
+        (lambda clip, logits: logits.long(), r"int64 of shape \(3, 3\)"),
+        (lambda clip, logits: (logits, logits), r"a tuple, expected logits \(3, classes\)"),
+    ],
+)
+def test_logits_of_a_wrong_shape_or_type_are_refused_in_one_line(
+    spoil: Callable[[Clip, torch.Tensor], object], reason: str
+) -> None:
+    batch, model = batch_of(3), Returns(spoil)
+    audio = suite(0.1)["audio"]
+    runs: list[Callable[[], object]] = [
+        lambda: evaluate(model, [batch]),
+        lambda: PGD(1)(model, batch.clip, batch.label, audio),
+        lambda: attack_problem_logits(model, batch),
+    ]
+    for run in runs:
+        with pytest.raises(InvalidOutputError, match=f"^the model returned {reason}[^\n]*$"):
+            run()
+
+
+def attack_problem_logits(model: Classifier, batch: Batch) -> object:
+    """What an attack that looks at logits alone sees."""
+    return Problem(model, batch.clip, batch.label, suite(0.1)["audio"]).logits(batch.clip)
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["classifier", "callable"])
+@pytest.mark.parametrize(
+    ("label", "reason"),
+    [
+        ([0, 1, 3], "clip clip/2: label 3 is not within 0 to 2"),
+        ([0, -1, 2], "clip clip/1: label -1 is not within 0 to 2"),
+        ([0.0, 1.0, 2.0], r"labels are float32 of shape \(3,\), expected int64 of shape \(3,\)"),
+        ([[0], [1], [2]], r"labels are int64 of shape \(3, 1\), expected int64 of shape \(3,\)"),
+        ([0, 1], r"labels are int64 of shape \(2,\), expected int64 of shape \(3,\)"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused_in_one_line(
+    label: list[int], reason: str, plain: bool
+) -> None:
+    model = Returns(lambda clip, logits: logits) if plain else model_for()
+    if plain:
+        reason = reason.replace("0 to 2", ".*")
+    with pytest.raises(InvalidOutputError, match=f"^{reason}$"):
+        evaluate(model, [batch_of(3)._replace(label=torch.tensor(label))], FGSM(), suite(0.1))
+
+
+def test_a_model_that_changes_its_number_of_classes_is_refused() -> None:
+    calls: list[int] = []
+
+    def growing(clip: Clip, logits: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return logits.repeat(1, len(calls))
+
+    with pytest.raises(InvalidOutputError, match="logits of 6 classes for clip clip/0, and of 3"):
+        evaluate(Returns(growing), [batch_of(3), batch_of(3)])
 
 
 def test_summary() -> None:

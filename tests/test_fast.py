@@ -131,7 +131,7 @@ def test_jobs_on_one_model_share_it_until_it_is_trained_again(
     together, second = row(0.02)
     assert second is first
     checkpoint = next(tmp_path.glob("train/*/checkpoint.ckpt"))
-    torch.save(torch.load(checkpoint, weights_only=True), checkpoint)
+    checkpoint.touch()  # as a training that gives the same weights leaves it
     for result in tmp_path.glob("attack/*/result.json"):
         result.unlink()
     alone, third = row(0.02)

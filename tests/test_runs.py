@@ -15,7 +15,9 @@ from avrobust.experiments.settings import Experiment, Task
 from tests.results import evaluation_result
 from tests.support import experiment_for
 
-RESULT = evaluation_result(experiment_for("attack", "attack=fgsm"), (90, 50, 40, 10))
+EXPERIMENT = experiment_for("attack", "attack=fgsm")
+FORCED = experiment_for("attack", "attack=fgsm", "force=true")
+RESULT = evaluation_result(EXPERIMENT, (90, 50, 40, 10))
 
 
 def run_id(*overrides: str, task: Task = "attack", fingerprint: str = "data") -> str:
@@ -35,6 +37,7 @@ def _experiment(task: Task, *overrides: str) -> Experiment:
         "name=mine",
         "tags=[a,b]",
         "force=true",
+        "stale=show",
         "workers=3",
         "batch_size=7",
         "batch_size=auto",
@@ -137,12 +140,12 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_a_result_is_whole_or_absent(run: Run) -> None:
-    with run.claim(force=False) as result:
+    with run.claim(EXPERIMENT) as result:
         assert result is None
         run.write_result(RESULT)
-    with run.claim(force=False) as result:
+    with run.claim(EXPERIMENT) as result:
         assert result == RESULT
-    with run.claim(force=True) as result:
+    with run.claim(FORCED) as result:
         assert result is None
 
 
@@ -166,10 +169,10 @@ def test_a_damaged_result_is_no_result_and_says_so(
 
 
 def test_a_failure_is_written_down_and_cleared_by_a_success(run: Run) -> None:
-    with pytest.raises(RuntimeError), run.claim(force=False):
+    with pytest.raises(RuntimeError), run.claim(EXPERIMENT):
         raise RuntimeError("no luck")
     assert (run.folder / "error.txt").read_text().startswith("RuntimeError: no luck\n\nTraceback")
-    with run.claim(force=False):
+    with run.claim(EXPERIMENT):
         run.write_result(RESULT)
     assert not (run.folder / "error.txt").exists()
 
@@ -178,7 +181,7 @@ def test_a_second_job_waits_and_finds_the_result(run: Run) -> None:
     order: list[tuple[str, Result | None]] = []
 
     def work(name: str) -> None:
-        with run.claim(force=False) as result:
+        with run.claim(EXPERIMENT) as result:
             order.append((name, result))
             time.sleep(0.3)
             run.write_result(RESULT)

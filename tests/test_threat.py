@@ -75,6 +75,13 @@ def test_senseless_budgets_are_refused(eps: float) -> None:
         suite(eps)
 
 
+def test_units_and_norms_that_there_are_not_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^units='foo': choices: imagenet, pixel$"):
+        suite(0.1, units="foo")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"^norm='l1': choices: linf, l2$"):
+        suite(0.1, norm="l1")  # type: ignore[arg-type]
+
+
 def test_no_budget_leaves_the_clip_itself() -> None:
     clip = clip_of(1)
     assert Threat().project(clip, clip).audio is clip.audio

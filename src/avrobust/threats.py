@@ -6,7 +6,7 @@ threat to measure.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -182,7 +182,12 @@ def visual_budget(eps: float, units: Units = "imagenet", norm: Norm = "linf") ->
         units: "pixel" for pixel values, "imagenet" for pixel values divided by the channel's
             ImageNet standard deviation.
         norm: taken over all values of a clip.
+
+    Raises:
+        ValueError: eps is negative or not finite, or there are no such units or norm.
     """
+    if units not in get_args(Units):
+        raise ValueError(f"units={units!r}: choices: {', '.join(get_args(Units))}")
     return Budget(eps, 0.0, 1.0, IMAGENET_STD if units == "imagenet" else (1.0,), norm)
 
 
@@ -284,7 +289,7 @@ def suite(
         snr: the waveform's budget as a signal-to-noise ratio in dB, in place of `eps * audio`.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or there are no such units or norm.
     """
 
     def waveform(factor: float) -> Budget:

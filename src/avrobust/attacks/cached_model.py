@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, final
 
 from torch import Tensor
 
+from avrobust.attacks.outputs import check_shape
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.fusion.base import Fusion
 from avrobust.types import Classifier, Clip, Features, Modality
@@ -88,10 +89,14 @@ class CachedModel:
         return self._record(self._model.fuse(restored))
 
     def __call__(self, clip: Clip) -> Tensor:
-        """Clips to logits (B, classes)."""
+        """Clips to logits (B, classes).
+
+        Raises:
+            InvalidOutputError: the model returned something of another shape or type.
+        """
         if isinstance(self._model, AVClassifier):
             return self.classify(self.encode(clip))
-        return self._record(self._model(clip))
+        return self._record(self._model(clip), len(clip.audio))
 
     def _encode(self, modality: Modality, clip: Clip) -> Tensor:
         if modality in self._clean:
@@ -105,7 +110,8 @@ class CachedModel:
         restored: Tensor = self._model.restore(modality, embedding)
         return restored
 
-    def _record(self, logits: Tensor) -> Tensor:
+    def _record(self, logits: Tensor, clips: int | None = None) -> Tensor:
+        check_shape(logits, clips)
         self.logits = logits.detach()
         return logits
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from avrobust.attacks import gradients
 from avrobust.attacks.cached_model import CachedModel
 from avrobust.attacks.gradients import LossGradient, Objective, cross_entropy, wrong
+from avrobust.attacks.outputs import check_shape
 from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip
 
@@ -134,7 +135,9 @@ class Problem:
     def logits(self, x: Clip) -> Tensor:
         """The logits at `x`, (B, C), which is all that a black-box attack may see."""
         self._count_query()
-        return self.model(x).detach()
+        logits = self.model(x)
+        check_shape(logits, len(self))
+        return logits.detach()
 
     def _count_query(self) -> None:
         for counter in self.counters:

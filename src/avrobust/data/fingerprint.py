@@ -1,21 +1,28 @@
 """Recognizes the content of clips without reading them again.
 
 `avrobust prepare` hashes the files of each clip when it writes them, and keeps the hash in the
-column `content` of manifest.csv. Such a hash is the same wherever the data set is copied to. A clip
-without a hash is recognized by the sizes of its files and the times of their last changes.
+column `content` of manifest.csv. Such a hash is the same wherever the data set is copied to. Beside
+it the manifest keeps a stamp of the files: their sizes and the times of their last changes. Where
+the stamp is another one, the files are read and hashed once, and the outcome is kept in
+checked.json. A clip of a root without a manifest is recognized by the stamp alone.
 """
 
 import csv
 import hashlib
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from avrobust.data.layout import Entry
+from avrobust.utils.console import track, warn
+from avrobust.utils.files import HASH_LENGTH, atomic_write
 
 MANIFEST = "manifest.csv"
 CONTENT = "content"  # its column of hashes
-HASH_LENGTH = 16  # characters
+STAMP = "stamp"  # its column of hashes of sizes and times
+CHECKED = "checked.json"  # contents and stamps of clips that are not as they were prepared
 
 
 def content_hash(audio: Path, frames: Path) -> str:
@@ -31,6 +38,16 @@ def content_hash(audio: Path, frames: Path) -> str:
     return digest.hexdigest()[:HASH_LENGTH]
 
 
+def clip_stamp(root: Path, entry: Entry) -> str:
+    """Hash of the sizes and times of a clip's files, without reading them.
+
+    A frame that is written again in place leaves the time of its folder as it was. Hence the first
+    frame, the last one and the middle one, which evaluation reads, have their share. The other
+    frames have not: 80 a clip, they would take longer to look up than a start may take.
+    """
+    return hashlib.sha256(_stamp(root, entry).encode()).hexdigest()[:HASH_LENGTH]
+
+
 def contents(root: Path, entries: Iterable[Entry]) -> dict[str, str]:
     """What recognizes the content of each clip: its hash, or the stamp of its files.
 
@@ -41,42 +58,99 @@ def contents(root: Path, entries: Iterable[Entry]) -> dict[str, str]:
     Returns:
         By the key of the clip.
     """
-    hashes = _read_hashes(root / MANIFEST)
+    manifest, checked = _read_manifest(root / MANIFEST), _read_checked(root / CHECKED)
     by_key: dict[str, str] = {}
+    differing: dict[Entry, str] = {}
     for entry in entries:
-        if entry.key not in by_key:
-            by_key[entry.key] = hashes.get(entry.key) or _stamp(root, entry)
+        key = entry.key
+        if key in by_key:
+            continue
+        if key not in manifest:
+            by_key[key] = _stamp(root, entry)
+            continue
+        stamp = clip_stamp(root, entry)
+        for kept in (manifest[key], checked.get(key)):
+            if kept and kept.stamp == stamp:
+                by_key[key] = kept.content
+                break
+        else:
+            by_key[key] = ""  # keeps the place
+            differing[entry] = stamp
+    if differing:
+        new = _hash_again(root, differing)
+        for key, kept in new.items():
+            by_key[key] = kept.content
+        _write_checked(root / CHECKED, checked | new)
     return by_key
 
 
-def _read_hashes(manifest: Path) -> dict[str, str]:
-    """The hashes in a manifest by the key of the clip.
+class _Kept(NamedTuple):
+    """The content of a clip and the stamp that its files had then."""
+
+    content: str
+    stamp: str
+
+
+def _hash_again(root: Path, stamps: Mapping[Entry, str]) -> dict[str, _Kept]:
+    """Hashes clips whose files are not as they were when the clips were prepared."""
+    warn(
+        f"{root}: the files of {len(stamps)} clips are not those that were prepared, by their "
+        "times (changed, or copied without times): reading them once"
+    )
+    kept = {}
+    for entry, stamp in track(stamps.items(), "reading clips", len(stamps)):
+        try:
+            content = content_hash(entry.audio_path(root), entry.frames_path(root))
+        except OSError:
+            content = "missing"
+        kept[entry.key] = _Kept(content, stamp)
+    return kept
+
+
+def _read_manifest(manifest: Path) -> dict[str, _Kept]:
+    """Content and stamp by the key of the clip, of clips that have a hash.
 
     It is empty if there is no manifest, or if it is of a version that kept no hashes.
     """
     if not manifest.is_file():
         return {}
-    hashes = {}
+    kept = {}
     with manifest.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if content := row.get(CONTENT):
-                hashes[f"{row.get('class')}/{row.get('stem')}"] = content
-    return hashes
+                kept[f"{row.get('class')}/{row.get('stem')}"] = _Kept(content, row.get(STAMP) or "")
+    return kept
+
+
+def _read_checked(path: Path) -> dict[str, _Kept]:
+    """What was hashed since the preparation; nothing if that cannot be read."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {key: _Kept(str(content), str(stamp)) for key, (content, stamp) in rows.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _write_checked(path: Path, kept: Mapping[str, _Kept]) -> None:
+    try:
+        with atomic_write(path) as temporary:
+            temporary.write_text(json.dumps(kept), encoding="utf-8")
+    except OSError as error:
+        warn(f"{path}: {error.strerror}; without it every start reads these clips again")
 
 
 def _stamp(root: Path, entry: Entry) -> str:
-    """Sizes and times of a clip's sound, of its folder of frames and of its middle frame.
-
-    A frame that is written again in place leaves the time of its folder as it was. Hence the frame
-    that evaluation reads.
-    """
+    """Sizes and times of a clip's sound, of its folder of frames and of three frames."""
     # Plain strings: building the paths by pathlib takes longer than asking the disk, and a finished
     # run on 15,000 clips is to be shown at once.
     frames = f"{root}/frames/{entry.label}/{entry.stem}.mp4"
-    middle = max(entry.frames // 2, 1)
-    sound = _size_and_time(f"{root}/audio/{entry.label}/{entry.stem}.wav")
-    folder = _size_and_time(frames).partition("@")[2]  # its size depends on the disk
-    return f"{sound} {folder} {_size_and_time(f'{frames}/{middle:06d}.jpg')}"
+    parts = [
+        _size_and_time(f"{root}/audio/{entry.label}/{entry.stem}.wav"),
+        _size_and_time(frames).partition("@")[2],  # a folder's size depends on the disk
+    ]
+    for number in sorted({1, max(entry.frames // 2, 1), max(entry.frames, 1)}):
+        parts.append(_size_and_time(f"{frames}/{number:06d}.jpg"))
+    return " ".join(parts)
 
 
 def _size_and_time(path: str) -> str:

@@ -36,7 +36,8 @@ class Condition(CheckedArguments, ABC):
         name: unique in an evaluation; what records and files say.
         title: a short table heading.
         modalities: those that the condition may change.
-        adversarial: True for attacks, which count into the paper's Avg.
+        adversarial: True for attacks, which count into the paper's Avg. `evaluate` refuses it
+            of any other class than `Attacked`.
         threat: how changes are measured; without a budget by their largest value, in waveform
             units and in pixel values divided by the ImageNet standard deviation.
         bounded: True if `evaluate` has to refuse clips outside the threat.

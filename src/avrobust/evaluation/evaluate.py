@@ -10,6 +10,12 @@ from torch.nn import functional as F
 from avrobust.attacks.base import Attack, Outcome
 from avrobust.attacks.cache import EmbeddingCache
 from avrobust.attacks.gradients import Objective, cross_entropy, wrong
+from avrobust.attacks.outputs import (
+    InvalidOutputError,
+    check_finite,
+    check_labels,
+    check_shape,
+)
 from avrobust.attacks.problem import QueryCounter
 from avrobust.evaluation.checks import check_clean, check_outcome
 from avrobust.evaluation.conditions import Attacked, Clean, CleanBatch, Condition
@@ -69,8 +75,10 @@ def evaluate(
 
     Raises:
         ValueError: a clean clip is not valid (range, not finite), there is no clip at all, an
-            attack comes without a suite or a suite without an attack, or two conditions have one
-            name.
+            attack comes without a suite or a suite without an attack, two conditions have one
+            name, or a condition that is no attack calls itself adversarial.
+        InvalidOutputError: the model returned logits that are not finite or of a wrong shape or
+            type, under whatever condition; or labels are no classes of the model.
         BudgetExceededError: a bounded attack left its budget or the valid values.
         InvalidConditionError: a condition changed a modality that it declares untouched, or
             returned values that are not finite or out of range.
@@ -113,9 +121,16 @@ def all_conditions(
     """The conditions of an evaluation: clean, the attack under each threat, then `more`.
 
     Raises:
-        ValueError: an attack comes without a suite or a suite without an attack, or two conditions
-            have one name.
+        ValueError: an attack comes without a suite or a suite without an attack, two conditions
+            have one name, or a condition that is no attack calls itself adversarial.
     """
+    for condition in more:
+        # Its distance is bounded by nothing, and yet it would count into Avg.
+        if condition.adversarial and not isinstance(condition, Attacked):
+            raise ValueError(
+                f"condition {condition.name}: adversarial, and yet no attack under a threat; "
+                "make it an Attack, or leave `adversarial` as it is"
+            )
     if (attack is None) != (not suite):  # a suite without any threat would attack nothing
         missing = "an attack" if attack is None else "a suite"
         raise ValueError(f"attack and suite belong together: {missing} is missing")
@@ -167,6 +182,9 @@ class _Evaluation:
     def _records_at_once(self, batch: Batch) -> list[Record]:
         clip = batch.clip.to(self.device)
         check_clean(clip, batch.key)
+        if isinstance(self.model, AVClassifier):
+            self.classes = self.model.head.out_features
+        check_labels(batch.label, batch.key, self.classes or None)
         label = batch.label.to(clip.audio.device)
         cache = self._batch_cache(batch, clip, label)
         records: list[Record] = []
@@ -181,10 +199,7 @@ class _Evaluation:
             outcome = outcome._replace(clip=_unchanged_shared(outcome.clip, clip))
             distances = condition.distances(outcome.clip, clip)
             check_outcome(condition, outcome.clip, clip, distances, batch.key)
-            predict = cache.logits if cache else self.model
-            with torch.no_grad():
-                logits = predict(outcome.clip).float().cpu()
-            self.classes = logits.shape[1]
+            logits = self._logits(outcome.clip, batch, cache, condition.name)
             predictions = _predictions(logits, distances, batch, condition.name)
             records += _with_details(predictions, outcome, counters)
             if self.observe:
@@ -192,6 +207,26 @@ class _Evaluation:
         if cache and self.cache is not None:
             cache.drop_adversarial()
         return records
+
+    def _logits(
+        self, clip: Clip, batch: Batch, cache: EmbeddingCache | None, condition: str
+    ) -> Tensor:
+        """The model's logits on the CPU, (B, C), checked together with the labels."""
+        predict = cache.logits if cache else self.model
+        with torch.no_grad():
+            logits = predict(clip)
+        check_shape(logits, len(batch.key))
+        if not self.classes:
+            self.classes = logits.shape[1]
+            check_labels(batch.label, batch.key, self.classes)
+        if logits.shape[1] != self.classes:
+            raise InvalidOutputError(
+                f"the model returned logits of {logits.shape[1]} classes for clip {batch.key[0]}, "
+                f"and of {self.classes} before"
+            )
+        logits = logits.float().cpu()
+        check_finite(logits, batch.key, condition)
+        return logits
 
     def _batch_cache(self, batch: Batch, clip: Clip, label: Tensor) -> EmbeddingCache | None:
         if not isinstance(self.model, AVClassifier):

@@ -34,6 +34,7 @@ ATTACK_KEYS = ("split", "clips", "target", "amp", "compile", "adaptive")
 EXECUTION_KEYS = (
     "runs",
     "force",
+    "stale",
     "workers",
     "batch_size",
     "jobs_per_gpu",

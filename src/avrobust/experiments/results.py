@@ -166,6 +166,9 @@ class TrainResult:
     parameters: int
     seconds: float
     provenance: Provenance
+    # Of each option's code by its path, and of the checkpoints by run: its own and the stages'.
+    sources: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
     best_by: Literal["clean", "robust"] = "clean"  # the validation accuracy that chose best_epoch
     schema: int = SCHEMA
     task: Literal["train"] = "train"
@@ -192,6 +195,10 @@ class EvaluationResult:
     verdict: VerdictResult | None = None
     white_box: WhiteBox | None = None
     comparison: Comparison | None = None
+    # Fingerprints of each option's code by its path, and of all checkpoints behind the numbers by
+    # training run: see experiments/sources.py.
+    sources: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property

@@ -35,6 +35,7 @@ from avrobust.experiments.result_files import (
 )
 from avrobust.experiments.results import Provenance, Result, TrainResult
 from avrobust.experiments.settings import Experiment, ModelSettings, Task
+from avrobust.experiments.sources import sources, stale
 from avrobust.utils.console import warn
 from avrobust.utils.files import atomic_write
 
@@ -69,22 +70,39 @@ class Run(NamedTuple):
             warn(f"{self.folder / FILE}: {error}; the run is done again")
             return None
 
+    def result_for(self, experiment: Experiment, *, say: bool = False) -> Result | None:
+        """The finished run's result, unless it is stale and to be computed again.
+
+        Args:
+            experiment: what is asked for.
+            say: print why a result is computed again.
+        """
+        result = self.result()
+        if result is None or experiment.execution.stale == "show":
+            return result
+        staleness = stale(result, experiment, self.folder.parents[1])
+        if staleness is None:
+            return result
+        if say:
+            warn(f"{staleness.reason}; computed again (stale=show shows it as it is)")
+        return None
+
     @contextmanager
-    def claim(self, *, force: bool) -> Iterator[Result | None]:
+    def claim(self, experiment: Experiment) -> Iterator[Result | None]:
         """Waits until nobody else works on this run, then yields its result.
 
         It yields None if there is work to do. A failure of that work is written to error.txt and
         raised again; a success removes that file.
 
         Args:
-            force: forget a finished result.
+            experiment: what is asked for; with `force`, a finished result is forgotten.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
-            if force:
+            if experiment.execution.force:
                 (self.folder / FILE).unlink(missing_ok=True)
             try:
-                yield self.result()
+                yield self.result_for(experiment, say=True)
             except Exception as error:
                 self.write("error.txt", _describe(error))
                 raise
@@ -127,22 +145,24 @@ def training_of(experiment: Experiment, model: ModelSettings) -> Experiment:
     return replace(experiment, task="train", model=model, attack=None)
 
 
-def trained_epochs(run: Run) -> int:
-    """How many epochs a finished training took, all stages together."""
+def training_result(run: Run) -> TrainResult:
+    """The result of a finished training."""
     result = run.result()
     assert isinstance(result, TrainResult)
-    return result.epochs
+    return result
 
 
 def finished(experiment: Experiment) -> Result | None:
     """The result of an experiment if it is there; imports no torch and waits for no lock."""
+    # The first look at the code, before any of it is imported: see utils/source_code.py.
+    sources(experiment)
     dataset = experiment.model.dataset
     # Without its description a data set may have to be generated first, and only after all checks.
     described = (Path(dataset.values.get("root") or "") / "prepare.json").is_file()
     if experiment.execution.force or not described:
         return None
     data: Prepared = build("dataset", dataset)
-    return run_for(experiment, data.fingerprint()).result()
+    return run_for(experiment, data.fingerprint()).result_for(experiment)
 
 
 def provenance() -> Provenance:

@@ -32,6 +32,7 @@ class TrainConfig:
     name: str | None = None  # a label of your own, kept in the result
     tags: list[str] = field(default_factory=list)
     force: bool = False  # do it again even if a finished run is there
+    stale: str = "again"  # a finished run of code that has changed since: again, or show it marked
     workers: int = 0  # processes that load clips beside the main one
     batch_size: Any = 32  # of evaluation, or auto: what memory allows; changes no number
     jobs_per_gpu: int = 1  # of a sweep with hydra/launcher=joblib

@@ -104,6 +104,8 @@ class Execution:
 
     runs: str = "runs"
     force: bool = False
+    # What becomes of a finished result whose code or weights have changed since.
+    stale: Literal["again", "show"] = "again"
     workers: ExtraWorkerCount = 0
     batch_size: PositiveInt | Literal["auto"] = 32
     jobs_per_gpu: PositiveInt = 1
@@ -141,9 +143,12 @@ class Experiment:
         assert self.attack is not None, f"{self.task} attacks nothing"
         return self.attack
 
-    def without_force(self) -> "Experiment":
-        """The same where finished runs are not done again: what a forced run builds on."""
-        return replace(self, execution=replace(self.execution, force=False))
+    def for_prerequisites(self) -> "Experiment":
+        """The same for the runs that this one builds on.
+
+        Finished ones are not forced again, and nothing new is built on a stale one.
+        """
+        return replace(self, execution=replace(self.execution, force=False, stale="again"))
 
     def with_model(self, model: ModelSettings) -> "Experiment":
         """The same for another model."""

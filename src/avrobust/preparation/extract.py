@@ -8,12 +8,13 @@ from typing import NamedTuple
 import soundfile
 from PIL import Image
 
-from avrobust.data.fingerprint import content_hash
+from avrobust.data.fingerprint import clip_stamp, content_hash
 from avrobust.data.layout import SAMPLE_RATE, Entry
 from avrobust.preparation.frames import Decoder, read_frames
 from avrobust.preparation.media import UnusableClip
 from avrobust.preparation.sound import ClipAudio, read_audio
 from avrobust.preparation.timeline import Timeline, scan
+from avrobust.utils.files import file_hash
 
 JPEG_QUALITY = 92
 
@@ -36,7 +37,10 @@ class ExtractionResult(NamedTuple):
     frames: int  # 0 if the clip was skipped
     samples: int
     note: str  # what a user should know about the clip, or why it was skipped
-    content: str = ""  # hash of the clip's files; empty if the clip was skipped
+    # Empty if the clip was skipped:
+    content: str = ""  # hash of the clip's files
+    source_content: str = ""  # hash of the video
+    stamp: str = ""  # hash of the sizes and times of the clip's files
 
 
 def extract_clip(job: ExtractionJob) -> ExtractionResult:
@@ -65,14 +69,23 @@ def extract_clip(job: ExtractionJob) -> ExtractionResult:
 def _extract(job: ExtractionJob) -> ExtractionResult:
     if job.problem:
         raise UnusableClip(job.problem)
+    source_content = file_hash(job.video)  # before the first look: a later change is noticed
     timeline = scan(job.video)
     audio = read_audio(job.video, timeline)
     job.scratch.mkdir(parents=True)
     _write(job, timeline, audio)
     content = content_hash(job.scratch / "audio.wav", job.scratch / "frames")
-    _publish(job, Entry(job.label, job.stem, timeline.frames))
+    entry = Entry(job.label, job.stem, timeline.frames)
+    _publish(job, entry)
     note = "; ".join(timeline.notes + audio.notes)
-    return ExtractionResult(timeline.frames, len(audio.waveform), note, content)
+    return ExtractionResult(
+        frames=timeline.frames,
+        samples=len(audio.waveform),
+        note=note,
+        content=content,
+        source_content=source_content,
+        stamp=clip_stamp(job.root, entry),
+    )
 
 
 def _write(job: ExtractionJob, timeline: Timeline, audio: ClipAudio) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from avrobust.data.fingerprint import CONTENT, HASH_LENGTH
-from avrobust.utils.files import atomic_write
+from avrobust.data.fingerprint import CONTENT, STAMP
+from avrobust.utils.files import HASH_LENGTH, atomic_write
 
 Status = Literal["ok", "skipped"]
 
@@ -27,7 +27,11 @@ class ManifestRow(NamedTuple):
     note: str  # what a user should know about the clip, or why it was skipped
     size: int  # of the source in bytes
     modified: int  # time of the source's last change in nanoseconds
-    content: str = ""  # hash of the clip's files; empty for a clip that was skipped
+    # Empty for a clip that was skipped:
+    content: str = ""  # hash of the clip's files
+    changed: int = 0  # time of the last change of the source's content, name or rights, in ns
+    source_content: str = ""  # hash of the source
+    stamp: str = ""  # hash of the sizes and times of the clip's files
 
 
 HEADER = (
@@ -42,8 +46,12 @@ HEADER = (
     "bytes",
     "modified",
     CONTENT,
+    "changed",
+    "source_content",
+    STAMP,
 )
-OLDER_HEADER = HEADER[:-1]  # of versions that kept no hash of a clip's files
+NEW = 3  # columns that versions before 0.4 do not have, and one more in versions before 0.3
+OLDER = {len(HEADER) - NEW: ["0", "", ""], len(HEADER) - NEW - 1: ["", "0", "", ""]}
 
 
 def read_manifest(path: Path) -> list[ManifestRow]:
@@ -67,14 +75,15 @@ def read_manifest(path: Path) -> list[ManifestRow]:
 
 def _parse_row(fields: list[str]) -> ManifestRow | None:
     """Parses one row; None if it is incomplete or the header."""
-    if len(fields) == len(OLDER_HEADER):
-        fields = [*fields, ""]
+    fields = [*fields, *OLDER.get(len(fields), [])]
     try:
-        source, label, stem, split, frames, samples, status, note, size, modified, content = fields
-        numbers = int(frames), int(samples), int(size), int(modified)
+        source, label, stem, split, frames, samples, status, note, size, modified, *new = fields
+        content, changed, source_content, stamp = new
+        numbers = int(frames), int(samples), int(size), int(modified), int(changed)
     except ValueError:
         return None
-    if status not in ("ok", "skipped") or len(content) not in (0, HASH_LENGTH):
+    lengths = {len(content), len(source_content), len(stamp)}
+    if status not in ("ok", "skipped") or not lengths <= {0, HASH_LENGTH}:
         return None
     return ManifestRow(
         source=source,
@@ -88,6 +97,9 @@ def _parse_row(fields: list[str]) -> ManifestRow | None:
         size=numbers[2],
         modified=numbers[3],
         content=content,
+        changed=numbers[4],
+        source_content=source_content,
+        stamp=stamp,
     )
 
 

@@ -140,6 +140,7 @@ def _make_jobs(
             note="",
             size=stamp.size,
             modified=stamp.modified,
+            changed=stamp.changed,
         )
     return jobs
 
@@ -169,6 +170,8 @@ def _extract_all(
             samples=result.samples,
             note=result.note,
             content=result.content,
+            source_content=result.source_content,
+            stamp=result.stamp,
         )
         if result.frames:
             row = row._replace(status="ok")

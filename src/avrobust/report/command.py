@@ -19,6 +19,7 @@ STATED = (
     "split",
     "runs",
     "force",
+    "stale",
     "name",
     "tags",
     "workers",

@@ -42,11 +42,14 @@ class Finding(NamedTuple):
 def findings(runs: Runs, scores: Scores) -> list[Finding]:
     """The seven findings on these runs.
 
-    Unbounded attacks, untrusted attacks and all splits but the test split are left out.
+    Unbounded attacks, untrusted attacks, runs whose code or weights have changed since, and all
+    splits but the test split are left out.
     """
     usable = []
     for entry in runs.entries:
         result = entry.result
+        if entry.stale and entry.stale.changed:
+            continue
         if entry.on_test_split and result.attacked and result.attack.bounded and result.trusted:
             usable.append(entry)
     places = list(_places(_one_model_each(usable)))

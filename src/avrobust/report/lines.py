@@ -23,6 +23,10 @@ P_NOTE = (
     "over the seeds, sign-flip permutation test and bootstrap over clips. They say nothing of "
     "models trained from other seeds, for which ± gives the standard deviation over the seeds."
 )
+STALE_NOTE = (
+    "other code, other weights: code or weights have changed since the run was computed; its "
+    "command computes it again. unknown code: the run does not say which code made it."
+)
 NESTED_NOTE = (
     "An attack counts the clips that an attack within its budgets fools (xA and xV within xAV); "
     "where that changed a number, the notes say what the attack alone leaves. The published "
@@ -112,6 +116,8 @@ def row_footnotes(rows: Sequence[Row]) -> tuple[str, ...]:
         notes.append(P_NOTE)
     if any(condition.nested for row in rows for condition in row.first.conditions):
         notes.append(NESTED_NOTE)
+    if any(row.stale for row in rows):
+        notes.append(STALE_NOTE)
     return tuple(notes)
 
 
@@ -139,6 +145,8 @@ def _notes(row: Row, most_seeds: int) -> str:
         notes.append("not ε-bounded")
     if not row.trusted:
         notes.append("untrusted")
+    if row.stale:
+        notes.append(row.stale)
     if row.seeds < most_seeds:
         notes.append(f"fewer seeds ({row.seeds} of {most_seeds})")
     if row.skipped:

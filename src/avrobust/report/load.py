@@ -14,6 +14,7 @@ from avrobust.experiments.listing import flat
 from avrobust.experiments.result_files import Unreadable, folder_of, read_evaluations
 from avrobust.experiments.results import ConditionResult, EvaluationResult
 from avrobust.experiments.settings import Experiment
+from avrobust.experiments.sources import Stale, stale
 from avrobust.report.paper import Published, published
 
 
@@ -40,6 +41,7 @@ class RunEntry:
     published: Published | None
     subject: str  # the same for all attacks under one threat on one model, whatever its seed
     settings: str = ""  # in what the run differs from others with the same labels
+    stale: Stale | None = None  # why the code at hand would not give this result
 
     @property
     def run_id(self) -> str:
@@ -148,7 +150,8 @@ def _entry(result: EvaluationResult, root: Path) -> RunEntry:
         split=settings.split_name,
     )
     folder = folder_of(root, result.task, result.run_id)
-    return RunEntry(labels, result, folder, published(result), _subject(result))
+    staleness = stale(result, experiment, root)
+    return RunEntry(labels, result, folder, published(result), _subject(result), stale=staleness)
 
 
 def _subject(result: EvaluationResult) -> str:

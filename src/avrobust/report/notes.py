@@ -3,11 +3,20 @@
 from statistics import fmean
 
 from avrobust.experiments.results import EvaluationResult
+from avrobust.experiments.sources import Stale
+
+STALE = "*"  # marks a result that the code at hand would not give
 
 
-def notes(result: EvaluationResult) -> list[str]:
-    """The remarks, one a line."""
+def notes(result: EvaluationResult, staleness: Stale | None = None) -> list[str]:
+    """The remarks, one a line.
+
+    Args:
+        result: of the attack.
+        staleness: why the code at hand would not give it, if that is so.
+    """
     remarks = [
+        *([f"{STALE} {staleness.mark}: {staleness.reason}"] if staleness else []),
         *_nested(result),
         *_comparison(result),
         *_targeted(result),

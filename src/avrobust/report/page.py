@@ -80,6 +80,7 @@ def _header(runs: Runs) -> dict[str, Any]:
         "datasets": sorted({entry.labels.dataset for entry in entries}),
         "seeds": sorted({entry.seed for entry in entries}),
         "untrusted": sum(not entry.result.trusted for entry in entries),
+        "stale": sum(entry.stale is not None and entry.stale.changed for entry in entries),
         "unbounded": sum(not entry.result.attack.bounded for entry in entries),
     }
 
@@ -126,7 +127,7 @@ def _run_details(entry: RunEntry) -> RunDetails:
     return RunDetails(
         id=result.run_id,
         title=entry.title,
-        notes=notes(result),
+        notes=notes(result, entry.stale),
         command=command(result),
         config=flat(settings_tree(result.experiment)),
         facts=[*facts, *result.provenance.versions.items()],

@@ -8,17 +8,19 @@ from rich.table import Table
 
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Comparison, EvaluationResult, Result, TrainResult
-from avrobust.report.notes import notes
+from avrobust.experiments.sources import Stale, stale
+from avrobust.report.notes import STALE, notes
 from avrobust.report.paper import Published, published
 from avrobust.utils.console import out
 
 
 def print_result(result: Result, runs: Path) -> None:
     """Prints what a run found, and its folder, which may have moved since the run was made."""
+    staleness = stale(result, result.experiment, runs)
     if isinstance(result, TrainResult):
-        _print_training(result)
+        _print_training(result, staleness)
     else:
-        _print_row(result)
+        _print_row(result, staleness)
     out.print(str(folder_of(runs, result.task, result.run_id)), markup=False)
 
 
@@ -31,23 +33,25 @@ def title(result: EvaluationResult) -> str:
     return f"{model.dataset.name}, {model.fusion.name}{defended}: {attack}, {split}"
 
 
-def _print_training(result: TrainResult) -> None:
+def _print_training(result: TrainResult, staleness: Stale | None) -> None:
     best = f"best epoch {result.best_epoch} by {result.best_by} validation accuracy"
     heading = f"{result.run_id}, {result.epochs} epochs, {best}"
     table = Table("split", "accuracy %", "n", title=heading)
     for name, split in result.splits.items():
         table.add_row(name, f"{split.accuracy:.2f}", str(split.n))
     out.print(table)
+    if staleness:
+        out.print(f"{STALE} {staleness.mark}: {staleness.reason}", markup=False)
 
 
-def _print_row(result: EvaluationResult) -> None:
+def _print_row(result: EvaluationResult, staleness: Stale | None) -> None:
     """An attack's row as a table, and what a reader has to know about it."""
     table = Table("", box=SIMPLE_HEAD, title=title(result), title_justify="left")
     # Avg 4 counts clean in, as the paper's Table 2 does.
     averages = ["Avg 3", "Avg 4"] if result.attacked else []
     for heading in (*(condition.title for condition in result.conditions), *averages, "n"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_row("ours", *_accuracies(result), str(result.n))
+    table.add_row(f"ours {STALE}" if staleness else "ours", *_accuracies(result), str(result.n))
     intervals = []
     for condition in result.conditions:
         accuracy = condition.accuracy
@@ -58,7 +62,7 @@ def _print_row(result: EvaluationResult) -> None:
     if row := published(result):
         table.add_row(f"paper, Table {row.table}", *_published(result, row))
     out.print(table)
-    for note in notes(result):
+    for note in notes(result, staleness):
         out.print(note, markup=False)
 
 

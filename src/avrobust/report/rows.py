@@ -92,6 +92,12 @@ class Row:
         return all(entry.result.trusted for entry in self.entries)
 
     @property
+    def stale(self) -> str:
+        """The mark of results that the code at hand would not give; empty if there is none."""
+        marks = dict.fromkeys(entry.stale.mark for entry in self.entries if entry.stale)
+        return ", ".join(marks)
+
+    @property
     def runs(self) -> tuple[str, ...]:
         """The ids of the runs, by seed."""
         return tuple(entry.run_id for entry in self.entries)

@@ -33,6 +33,7 @@ def _run_record(entry: RunEntry) -> dict[str, Any]:
         "skipped": len(result.skipped),
         "bounded": result.attack.bounded,
         "trusted": result.trusted,
+        "stale": entry.stale.mark if entry.stale else "",
     }
     for condition in result.conditions:
         accuracy = condition.accuracy

@@ -13,12 +13,14 @@ from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.errors import UserError
 from avrobust.experiments.result_files import ResultError, read_result
 from avrobust.experiments.results import EvaluationResult
+from avrobust.experiments.sources import stale
 from avrobust.report.row import title
 from avrobust.tasks.defend import declared_objectives
 from avrobust.tasks.evaluation import Evaluation
 from avrobust.tasks.loaded import load_for_evaluation
 from avrobust.tasks.setup import evaluating
 from avrobust.tasks.train import trained
+from avrobust.utils.console import warn
 
 
 def run_analysis(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
@@ -61,11 +63,30 @@ def finished_evaluation(folder: Path) -> EvaluationResult:
     return result
 
 
+def _check_code(result: EvaluationResult, runs: Path) -> None:
+    """Refuses a result of other code or weights: an analysis would be of another model than it.
+
+    A result of a version that did not keep its code's fingerprints is analyzed with a warning.
+
+    Raises:
+        UserError: code or weights have changed since.
+    """
+    staleness = stale(result, result.experiment, runs)
+    if staleness is None:
+        return
+    if staleness.changed:
+        raise UserError(f"{staleness.reason}; run its command again first")
+    warn(staleness.reason)
+
+
 def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subject:
     """The finished run's model and attack; the model is trained again if its run is gone."""
-    runs = str(folder.resolve().parents[1])
-    # Nothing new is to be followed, so that no logger is wanted.
-    execution = replace(result.experiment.execution, runs=runs, force=False, logger=None)
+    runs = folder.resolve().parents[1]
+    _check_code(result, runs)
+    # Nothing new is to be followed, so that no logger is wanted. The model is taken as it is.
+    execution = replace(
+        result.experiment.execution, runs=str(runs), force=False, stale="show", logger=None
+    )
     experiment = replace(result.experiment, execution=execution)
     evaluation = Evaluation(experiment)
     settings = experiment.evaluation

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from avrobust.attacks.transfer import Transfer
 from avrobust.experiments.results import EvaluationResult
+from avrobust.experiments.runs import training_result
 from avrobust.experiments.settings import Experiment
 from avrobust.tasks.evaluation import Evaluation
 from avrobust.tasks.loaded import load_for_evaluation
@@ -17,10 +18,10 @@ from avrobust.tracking.loggers import publish
 def main(experiment: Experiment) -> EvaluationResult:
     """What `python attack.py` does: clean, xA, xV, xAV and Avg of a model under an attack."""
     evaluation = Evaluation(experiment)
-    with evaluation.run.claim(force=experiment.execution.force) as result:
+    with evaluation.run.claim(experiment) as result:
         if result is None:
             # A forced attack is made again; the model it attacks is not trained again for that.
-            result = _attack(evaluation, experiment.without_force())
+            result = _attack(evaluation, experiment.for_prerequisites())
     publish(experiment, evaluation.run)
     assert isinstance(result, EvaluationResult)
     return result
@@ -48,6 +49,9 @@ def _attack(evaluation: Evaluation, experiment: Experiment) -> EvaluationResult:
         records = evaluation.records(loaded, device, examples)
         verdict = evaluation.verdict(loaded.model, device, records)
     seconds = time.monotonic() - started
-    beside = white_box(records, source_run, own) if settings.source else None
+    beside = None
+    if settings.source:
+        beside = white_box(records, source_run, own)
+        evaluation.rests_on(training_result(source_run), own)
     result = evaluation.result(records, model_run, verdict, seconds, white_box=beside)
     return evaluation.finish(result, records, examples)

@@ -42,9 +42,9 @@ def main(experiment: Experiment) -> EvaluationResult:
     """
     _validate(experiment)
     evaluation = Evaluation(experiment)
-    with evaluation.run.claim(force=experiment.execution.force) as result:
+    with evaluation.run.claim(experiment) as result:
         if result is None:
-            result = _defend(evaluation, experiment.without_force())
+            result = _defend(evaluation, experiment.for_prerequisites())
     publish(experiment, evaluation.run)
     assert isinstance(result, EvaluationResult)
     return result
@@ -95,6 +95,7 @@ def _defend(evaluation: Evaluation, experiment: Experiment) -> EvaluationResult:
         adaptive = len(declared) > 1
         verdict = evaluation.verdict(loaded.model, device, records, adaptive=adaptive)
     seconds = time.monotonic() - started
+    evaluation.rests_on(undefended)
     result = evaluation.result(records, model_run, verdict, seconds)
     runs = Path(experiment.execution.runs)
     comparison = compare_with_undefended(result, records, undefended, by_objective, runs)

@@ -16,9 +16,16 @@ from avrobust.errors import UserError
 from avrobust.evaluation.conditions import Condition
 from avrobust.evaluation.evaluate import all_conditions, evaluate
 from avrobust.experiments.build import build
-from avrobust.experiments.results import AttackFacts, EvaluationResult, SkippedClip, VerdictResult
-from avrobust.experiments.runs import Run, provenance, run_for, trained_epochs
+from avrobust.experiments.results import (
+    AttackFacts,
+    EvaluationResult,
+    Result,
+    SkippedClip,
+    VerdictResult,
+)
+from avrobust.experiments.runs import Run, provenance, run_for, training_result
 from avrobust.experiments.settings import Experiment
+from avrobust.experiments.sources import sources
 from avrobust.models.classifier import AVClassifier
 from avrobust.tasks.examples import Examples
 from avrobust.tasks.loaded import Loaded
@@ -44,6 +51,8 @@ class Evaluation:
     def __init__(self, experiment: Experiment) -> None:
         settings = experiment.evaluation
         self.experiment, self.settings = experiment, settings
+        self._sources = sources(experiment)  # before the code is imported
+        self._weights: dict[str, str] = {}  # of all trainings that the numbers rest on
         self.attack: Attack = build("attack", settings.attack)
         if settings.target:
             self.attack = Targeted(self.attack, settings.target)
@@ -148,9 +157,15 @@ class Evaluation:
         if sibling is None:
             return None
         source = load_sibling(self.experiment, sibling).to(device)
+        self.rests_on(training_result(sibling))
         batches = self.batches()
         shown = track(batches, "clips of the undefended model", len(batches))
         return accuracy_under(model, shown, self.suite, source, device)
+
+    def rests_on(self, *results: Result) -> None:
+        """Notes further results that the numbers of this one depend on."""
+        for result in results:
+            self._weights |= result.weights
 
     def result(
         self,
@@ -171,13 +186,15 @@ class Evaluation:
         """
         parts, model = self.parts, self.parts.model
         assert self.run.task != "train"
+        training = training_result(model_run)
+        self.rests_on(training)
         return EvaluationResult(
             task=self.run.task,
             run_id=self.run.run_id,
             experiment=self.experiment,
             data=parts.data.fingerprint(),
             model=model_run.run_id,
-            epochs=trained_epochs(model_run),
+            epochs=training.epochs,
             model_modalities=tuple(model.fusion.uses),
             attack=_attack_facts(self.attack),
             conditions=condition_results(records, self.conditions),
@@ -186,6 +203,8 @@ class Evaluation:
             seconds=round(seconds, 1),
             provenance=provenance(),
             verdict=verdict,
+            sources=self._sources,
+            weights=self._weights,
             **more,
         )
 

@@ -7,9 +7,11 @@ import torch
 from avrobust.data.batches import SplitBatches
 from avrobust.errors import UserError
 from avrobust.evaluation.evaluate import EvaluationCache
+from avrobust.experiments.result_files import FILE
 from avrobust.experiments.runs import Run
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
+from avrobust.utils.files import file_hash
 
 
 class Loaded(NamedTuple):
@@ -69,6 +71,7 @@ def load_trained(run: Run, model: AVClassifier, *, optional: tuple[str, ...] = (
     Raises:
         UserError: the checkpoint is missing or damaged.
     """
+    _check_content(run)
     try:
         state = torch.load(run.checkpoint, map_location="cpu", weights_only=True)["state_dict"]
         for name, value in model.state_dict().items():
@@ -82,6 +85,21 @@ def load_trained(run: Run, model: AVClassifier, *, optional: tuple[str, ...] = (
             "train it again with force=true"
         ) from None
     return model
+
+
+def _check_content(run: Run) -> None:
+    """Refuses a checkpoint that is not the one whose numbers stand in the run's result.
+
+    Raises:
+        UserError: the file was exchanged, or written by another training since.
+    """
+    result = run.result()
+    expected = result.weights.get(run.run_id) if result else None
+    if expected and run.checkpoint.is_file() and file_hash(run.checkpoint) != expected:
+        raise UserError(
+            f"{run.checkpoint}: not the file that the training wrote, as its hash in {FILE} says; "
+            "train it again with force=true"
+        )
 
 
 def _compile(model: AVClassifier) -> None:

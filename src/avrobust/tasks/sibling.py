@@ -11,7 +11,8 @@ from avrobust.defenses.none import Undefended
 from avrobust.evaluation.evaluate import evaluate
 from avrobust.evaluation.summaries import summarize
 from avrobust.experiments.options import Option
-from avrobust.experiments.runs import Run, training_run
+from avrobust.experiments.result_files import FILE
+from avrobust.experiments.runs import Run, training_of, training_run
 from avrobust.experiments.settings import UNDEFENDED, Experiment
 from avrobust.models.classifier import AVClassifier
 from avrobust.models.folding import folded
@@ -48,9 +49,9 @@ def trained_sibling(experiment: Experiment, fingerprint: str) -> Run | None:
     """
     if not experiment.model.defended:
         return None
-    sibling = undefended_experiment(experiment).without_force()
+    sibling = undefended_experiment(experiment).for_prerequisites()
     run = training_run(sibling, sibling.model, fingerprint)
-    finished = (run.folder / "result.json").is_file() and run.result() is not None
+    finished = (run.folder / FILE).is_file() and run.result_for(training_of(sibling, sibling.model))
     return run if finished else None
 
 

@@ -1,5 +1,6 @@
 """Trains one classifier, or finds that it is trained already."""
 
+import json
 import os
 import shutil
 import sys
@@ -20,29 +21,31 @@ from avrobust.experiments.runs import (
     Run,
     provenance,
     run_for,
-    trained_epochs,
     training_of,
+    training_result,
     training_run,
 )
 from avrobust.experiments.settings import Experiment, ModelSettings
+from avrobust.experiments.sources import sources
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.tasks.loaded import load_trained
 from avrobust.tasks.setup import Parts, build_parts, lease_for, report_overlaps, try_one_clip
 from avrobust.tracking.loggers import curves, publish
 from avrobust.types import Modality
-from avrobust.utils.console import track
-from avrobust.utils.files import atomic_write
+from avrobust.utils.console import track, warn
+from avrobust.utils.files import atomic_write, file_hash
 
 ADDED_BY_A_STAGE = ("restorers.", "extra_modules.")  # weights that the stage before has not
+
+MADE_OF = "made_of.json"  # beside the checkpoints of a training: the hashes of code and weights
 
 
 def main(experiment: Experiment) -> TrainResult:
     """What `python train.py` does: trains; the accuracies of every split."""
+    sources(experiment)  # before the code is imported
     parts = build_parts(experiment.model, experiment.execution)
     report_overlaps(parts.data)
-    result = trained(experiment, parts).result()
-    assert isinstance(result, TrainResult)
-    return result
+    return training_result(trained(experiment, parts))
 
 
 def trained(experiment: Experiment, parts: Parts) -> Run:
@@ -55,7 +58,7 @@ def trained(experiment: Experiment, parts: Parts) -> Run:
     run = run_for(training, parts.data.fingerprint())
     if rank := int(os.environ.get("LOCAL_RANK", 0)):
         _join_training(training, parts, run, rank)
-    with run.claim(force=training.execution.force) as result:
+    with run.claim(training) as result:
         if result is None:
             check_trainer(training.model)
             before = _stage_before(training, parts)
@@ -88,9 +91,9 @@ def _stage_before(training: Experiment, parts: Parts) -> Run | None:
     model = training.model.stage_before()
     if model is None:
         return None
-    earlier = training_of(training, model).without_force()
+    earlier = training_of(training, model).for_prerequisites()
     run = run_for(earlier, parts.data.fingerprint())
-    if run.result() is None and not training.execution.one_device:
+    if run.result_for(earlier) is None and not training.execution.one_device:
         raise UserError(
             "on several devices train the stage before first: "
             f"python train.py defense={model.defense.name} ..."
@@ -111,6 +114,8 @@ class _Training:
     ) -> None:
         self.experiment, self.parts, self.run = experiment, parts, run
         self.before, self.device = before, device
+        self.sources = sources(experiment)
+        self.stage_before = training_result(before) if before else None
 
     @property
     def settings(self) -> ModelSettings:
@@ -121,6 +126,7 @@ class _Training:
         started = time.monotonic()
         data, model, seed = self.parts.data, self.parts.model, self.settings.seed
         self.run.write_config(self.experiment)
+        self._drop_epochs_of_other_code()
         self.prepare_model()
         try_one_clip(model, data.clips("val"))
         try_one_clip(model, data.clips("train", training=True, seed=seed))
@@ -130,6 +136,26 @@ class _Training:
         self._save_checkpoint(state["epoch"])
         self.run.write_result(self._result(started, best_epoch=state["epoch"] + 1))
         shutil.rmtree(self.run.folder / "training")
+
+    def _drop_epochs_of_other_code(self) -> None:
+        """Forgets the epochs of an interrupted training if code or first weights have changed."""
+        folder = self.run.folder / "training"
+        made_of = json.dumps([self.sources, self._weights_before()], sort_keys=True)
+        note = folder / MADE_OF
+        if note.is_file() and note.read_text(encoding="utf-8") != made_of:
+            warn(
+                f"{self.run.run_id}: its training was interrupted, and its code or the stage "
+                "before has changed since; it begins again"
+            )
+            shutil.rmtree(folder)
+            (self.run.folder / "metrics.csv").unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+        with atomic_write(note) as temporary:
+            temporary.write_text(made_of, encoding="utf-8")
+
+    def _weights_before(self) -> dict[str, str]:
+        """The hashes of the checkpoints of all stages before."""
+        return self.stage_before.weights if self.stage_before else {}
 
     def fit(self) -> str:
         """Trains on Lightning; the path of the best epoch's checkpoint."""
@@ -194,7 +220,7 @@ class _Training:
             torch.save(state, temporary)
 
     def _result(self, started: float, *, best_epoch: int) -> TrainResult:
-        data, before = self.parts.data, self.before
+        data, before = self.parts.data, self.stage_before
         model = self.parts.model.to(self.device)
         splits, skipped = self._splits(model)
         return TrainResult(
@@ -206,13 +232,15 @@ class _Training:
             splits=splits,
             skipped=skipped,
             compactness=self._compactness(model),
-            epochs=self.settings.training.epochs + (trained_epochs(before) if before else 0),
+            epochs=self.settings.training.epochs + (before.epochs if before else 0),
             stage_before=before.run_id if before else None,
             best_epoch=best_epoch,
             best_by="robust" if self.parts.defense.robust_validation else "clean",
             parameters=sum(parameter.numel() for parameter in model.parameters()),
             seconds=round(time.monotonic() - started, 1),
             provenance=provenance(),
+            sources=self.sources,
+            weights={**self._weights_before(), self.run.run_id: file_hash(self.run.checkpoint)},
         )
 
     def _splits(

@@ -1,9 +1,18 @@
 """Atomic writing of files: a reader sees the old file or the complete new one."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+HASH_LENGTH = 16  # characters
+
+
+def file_hash(path: Path) -> str:
+    """Hash of a file's content: the beginning of its SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_LENGTH]
 
 
 # By hand, as the package `atomicwrites` is no longer maintained.
