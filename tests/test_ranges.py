@@ -155,6 +155,7 @@ class Own(Attack):
         kind: Literal["a", "b"] = "a",
         weights: dict[str, float] | None = None,
         unknown: "Unknown | None" = None,  # type: ignore[name-defined] # noqa: F821
+        **more: int,
     ) -> None:
         self.steps, self.step = steps, step
 
@@ -180,7 +181,7 @@ def test_options_of_other_projects_take_finite_numbers_alone(values: dict[str, o
         check_option("attack", Option("own", f"{__name__}.Own", values))
     with pytest.raises(ValueError, match=f"^{next(iter(values))} "):
         Own(**values)  # type: ignore[arg-type]
-    Own(steps=-1, label=3)  # type: ignore[arg-type] # no range declared; texts are not checked
+    Own(steps=-1, label=3, more=1)  # type: ignore[arg-type] # no ranges; texts are not checked
 
 
 def test_help_needs_no_pydantic() -> None:

@@ -119,13 +119,16 @@ def parameter_types(function: Callable[..., object]) -> dict[str, Any]:
     constructor = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
     constructor = inspect.unwrap(constructor)
     types: dict[str, Any] = {}
-    for name, hint in getattr(constructor, "__annotations__", {}).items():
-        single = SimpleNamespace(__annotations__={name: hint})
+    for parameter in inspect.signature(constructor).parameters.values():
+        # The type of **more is that of each further argument, not of their dictionary.
+        several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if several or parameter.annotation is parameter.empty:
+            continue
+        single = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
         try:
             types |= get_type_hints(single, constructor.__globals__, include_extras=True)
         except NameError:
             continue
-    types.pop("return", None)
     return types
 
 
