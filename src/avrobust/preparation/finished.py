@@ -52,9 +52,9 @@ def keep_finished(videos: Path, root: Path, sources: list[SourceVideo]) -> set[t
         if row_before is None or row_before.stem != source.stem:
             continue
         row = _with_source(videos / source.name, row_before)
-        row = row and _with_clip(root, row)
-        if row:
-            finished[source.key] = row
+        row_now = _with_clip(root, row) if row else None
+        if row_now:
+            finished[source.key] = row_now
     write_manifest(manifest, finished.values())
     return set(finished)
 
