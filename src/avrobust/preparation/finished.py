@@ -51,10 +51,10 @@ def keep_finished(videos: Path, root: Path, sources: list[SourceVideo]) -> set[t
         row_before = rows.get(source.key)
         if row_before is None or row_before.stem != source.stem:
             continue
-        row = _with_source(videos / source.name, row_before)
-        row = row and _with_clip(root, row)
-        if row:
-            finished[source.key] = row
+        unchanged = _with_source(videos / source.name, row_before)
+        whole = _with_clip(root, unchanged) if unchanged else None
+        if whole:
+            finished[source.key] = whole
     write_manifest(manifest, finished.values())
     return set(finished)
 
