@@ -11,6 +11,7 @@ from avrobust.report.scores import Scores
 from avrobust.report.table import Table
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import write_tables
+from avrobust.utils.files import remove_leftovers
 
 
 class Report(NamedTuple):
@@ -38,6 +39,7 @@ def write_report(root: Path, size: int) -> Report:
     whole = overview(runs, scores)
     every = [*paper_tables, whole]
     folder = root / "report"
+    remove_leftovers(folder)
     write_tables(every, runs, folder)
     page = folder / "index.html"
     damaged = write_page(page, runs, every, size)

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -30,8 +31,7 @@ from avrobust.tasks.loaded import load_trained
 from avrobust.tasks.setup import Parts, build_parts, lease_for, report_overlaps, try_one_clip
 from avrobust.tracking.loggers import curves, publish
 from avrobust.types import Modality
-from avrobust.utils.console import track
-from avrobust.utils.files import atomic_write
+from avrobust.utils.console import track, warn
 
 ADDED_BY_A_STAGE = ("restorers.", "extra_modules.")  # weights that the stage before has not
 
@@ -56,7 +56,11 @@ def trained(experiment: Experiment, parts: Parts) -> Run:
     if rank := int(os.environ.get("LOCAL_RANK", 0)):
         _join_training(training, parts, run, rank)
     with run.claim(force=training.execution.force) as result:
-        if result is None:
+        problem = run.weights_problem() if result else None
+        if problem:
+            warn(f"{run.checkpoint}: {problem}; the model is trained again")
+            run.forget()
+        if result is None or problem:
             check_trainer(training.model)
             before = _stage_before(training, parts)
             with lease_for(training.execution) as device:
@@ -124,14 +128,16 @@ class _Training:
         self.prepare_model()
         try_one_clip(model, data.clips("val"))
         try_one_clip(model, data.clips("train", training=True, seed=seed))
-        state = torch.load(self.fit(), map_location="cpu", weights_only=True)
+        from avrobust.training.checkpoints import read_checkpoint  # imports Lightning
+
+        state = read_checkpoint(self.fit())
         weights = {name.removeprefix("model."): w for name, w in state["state_dict"].items()}
         model.load_state_dict(weights)
         self._save_checkpoint(state["epoch"])
         self.run.write_result(self._result(started, best_epoch=state["epoch"] + 1))
-        shutil.rmtree(self.run.folder / "training")
+        shutil.rmtree(self.run.training)
 
-    def fit(self) -> str:
+    def fit(self) -> Path:
         """Trains on Lightning; the path of the best epoch's checkpoint."""
         from avrobust.training.datamodule import LitData  # Lightning takes long to import
         from avrobust.training.fit import fit
@@ -152,7 +158,7 @@ class _Training:
         )
         leased = self.device if self.device.type == "cuda" and execution.parallel_jobs else None
         with curves(self.experiment, self.run) as loggers:
-            best = fit(
+            return fit(
                 module,
                 data,
                 self.run.folder,
@@ -161,7 +167,6 @@ class _Training:
                 one_device=execution.one_device,
                 leased=leased,
             )
-        return best.best_model_path
 
     def prepare_model(self) -> None:
         """Loads the stage before and lets the defense prepare what it added to the model.
@@ -183,6 +188,8 @@ class _Training:
 
     def _save_checkpoint(self, epoch: int) -> None:
         """Keeps the best epoch's weights, and what they are of; plain values and tensors alone."""
+        from avrobust.training.checkpoints import write_checkpoint
+
         state = {
             "state_dict": self.parts.model.state_dict(),
             "choices": choices(self.experiment),
@@ -190,8 +197,7 @@ class _Training:
             "classes": self.parts.data.classes,
             "epoch": epoch,
         }
-        with atomic_write(self.run.checkpoint) as temporary:
-            torch.save(state, temporary)
+        write_checkpoint(state, self.run.checkpoint)
 
     def _result(self, started: float, *, best_epoch: int) -> TrainResult:
         data, before = self.parts.data, self.before
