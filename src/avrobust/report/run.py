@@ -13,6 +13,8 @@ from avrobust.report.tables import overview, tables
 from avrobust.report.write import write_tables
 from avrobust.utils.files import remove_leftovers
 
+FIGURES = "figures"
+
 
 class Report(NamedTuple):
     """What was written."""
@@ -40,8 +42,9 @@ def write_report(root: Path, size: int) -> Report:
     every = [*paper_tables, whole]
     folder = root / "report"
     remove_leftovers(folder)
+    remove_leftovers(folder / FIGURES)
     write_tables(every, runs, folder)
     page = folder / "index.html"
     damaged = write_page(page, runs, every, size)
-    write_figures(runs.entries, folder / "figures")
+    write_figures(runs.entries, folder / FIGURES)
     return Report(page, paper_tables, whole, [*runs.unreadable, *damaged])

@@ -28,7 +28,14 @@ from avrobust.experiments.runs import (
 from avrobust.experiments.settings import Experiment, ModelSettings
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.tasks.loaded import load_trained
-from avrobust.tasks.setup import Parts, build_parts, lease_for, report_overlaps, try_one_clip
+from avrobust.tasks.setup import (
+    Parts,
+    build_parts,
+    lease_for,
+    readable_sample,
+    report_overlaps,
+    try_model,
+)
 from avrobust.tracking.loggers import curves, publish
 from avrobust.types import Modality
 from avrobust.utils.console import track, warn
@@ -123,11 +130,12 @@ class _Training:
     def work(self) -> None:
         """Trains and writes everything that the run leaves, the result last."""
         started = time.monotonic()
-        data, model, seed = self.parts.data, self.parts.model, self.settings.seed
+        data, model = self.parts.data, self.parts.model
+        samples = [readable_sample(data, split) for split in SPLITS]
         self.run.write_config(self.experiment)
         self.prepare_model()
-        try_one_clip(model, data.clips("val"))
-        try_one_clip(model, data.clips("train", training=True, seed=seed))
+        for sample in samples:
+            try_model(model, sample, data.form)
         from avrobust.training.checkpoints import read_checkpoint  # imports Lightning
 
         state = read_checkpoint(self.fit())

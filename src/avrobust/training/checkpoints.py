@@ -1,6 +1,6 @@
 """The checkpoints of a training: each is whole or absent, and one before the last is kept.
 
-    training/  last.ckpt  previous.ckpt  best-<epoch>.ckpt
+training/  last.ckpt  previous.ckpt  best-<epoch>.ckpt
 """
 
 import io
