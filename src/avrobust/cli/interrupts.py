@@ -4,6 +4,7 @@
 the first line of work goes into imports.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -22,6 +23,8 @@ def watch_for_ctrl_c() -> None:
     on_main_thread = threading.current_thread() is threading.main_thread()
     if on_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _note)
+        # The last thing to run: freeing what was imported takes a while, and is nothing to stop.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def interrupted() -> bool:

@@ -51,7 +51,7 @@ def run_script(main: Callable[[], Any]) -> None:
     if _sweeping():
         from avrobust.report.sweep import conclude
 
-        status = conclude() or status
+        status = max(status, conclude())
     sys.exit(status)
 
 
