@@ -142,6 +142,9 @@ def _quiet_lightning() -> Iterator[None]:
             "ignore", message=".*exists and is not empty"
         )  # wanted: a resumed run
         warnings.filterwarnings(
+            "ignore", message=".*training_step. returned .None"
+        )  # wanted: a batch whose clips cannot be read
+        warnings.filterwarnings(
             "ignore", message="The `srun` command is available"
         )  # nor need it be used
         warnings.filterwarnings(
