@@ -51,7 +51,7 @@ def trained_sibling(experiment: Experiment, fingerprint: str) -> Run | None:
     sibling = undefended_experiment(experiment).without_force()
     run = training_run(sibling, sibling.model, fingerprint)
     finished = (run.folder / "result.json").is_file() and run.result() is not None
-    return run if finished else None
+    return run if finished and run.weights_problem() is None else None
 
 
 def load_sibling(experiment: Experiment, run: Run) -> AVClassifier:
