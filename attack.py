@@ -1,5 +1,8 @@
 """Attacks one audio-visual classifier: python attack.py fusion=concat attack=pgd eps=0.006."""
 
+import avrobust.cli  # noqa: F401  (first: from here on Ctrl-C ends in one line)
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

@@ -1,5 +1,8 @@
 """Trains a defended classifier and attacks it adaptively: python defend.py defense=minsim."""
 
+import avrobust.cli  # noqa: F401  (first: from here on Ctrl-C ends in one line)
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

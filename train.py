@@ -1,5 +1,8 @@
 """Trains one audio-visual classifier: python train.py fusion=gated_concat."""
 
+import avrobust.cli  # noqa: F401  (first: from here on Ctrl-C ends in one line)
+
+# isort: split
 import hydra
 from omegaconf import DictConfig
 

@@ -11,6 +11,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fuzz")
     group.addoption("--fuzz-seconds", type=float, default=10, help="how long each fuzz test draws")
     group.addoption("--fuzz-seed", type=int, help="repeat the one round with this seed")
+    group = parser.getgroup("kills")
+    group.addoption("--kills", type=int, default=30, help="at how many moments a task is killed")
+    group.addoption("--kills-seed", type=int, default=0, help="of the moments")
 
 
 @pytest.fixture(scope="session", autouse=True)

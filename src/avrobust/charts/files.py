@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from avrobust.utils.files import atomic_write
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.PngImagePlugin import PngInfo
@@ -67,9 +69,11 @@ def write_files(figure: "Figure", folder: Path, name: str, content: object) -> N
     pixels = np.array(canvas.buffer_rgba())  # before the PDF changes the figure's resolution
     figure.set_layout_engine("none")  # keeps the layout
     pdf_canvas: Any = FigureCanvasPdf(figure)
-    pdf_canvas.print_pdf(folder / f"{name}.pdf", metadata={"CreationDate": None})
+    with atomic_write(folder / f"{name}.pdf") as temporary:
+        pdf_canvas.print_pdf(temporary, metadata={"CreationDate": None})
     image = Image.fromarray(pixels).convert("RGB")
-    image.save(folder / f"{name}.png", dpi=(DPI, DPI), pnginfo=_note(_digest(name, content)))
+    with atomic_write(folder / f"{name}.png") as temporary:
+        image.save(temporary, "PNG", dpi=(DPI, DPI), pnginfo=_note(_digest(name, content)))
 
 
 def _digest(name: str, content: object) -> str:

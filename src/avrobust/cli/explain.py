@@ -1,5 +1,6 @@
 """One line for every mistake that Hydra, OmegaConf or the file system reports."""
 
+import errno
 import re
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from avrobust.cli.interrupts import end_interrupted, interrupted
 from avrobust.errors import did_you_mean
 
 UNKNOWN_OPTION = re.compile(
@@ -17,6 +19,11 @@ UNKNOWN_OPTION = re.compile(
 def explain(error: BaseException) -> str:
     """One line that says what was wrong and what the choices are."""
     text = str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return (
+            f"{error.filename or 'writing'}: {error.strerror}; make room, then the same command "
+            "goes on from what is finished"
+        )
     if isinstance(error, OSError) and error.filename:
         return (
             f"{error.filename}: {error.strerror}; can it be read and written, and is runs= the "
@@ -47,5 +54,7 @@ def _explain_key(reason: OmegaConfBaseException, parent: DictConfig, text: str) 
 
 def complain(error: BaseException) -> int:
     """Writes a mistake as one line on standard error; the exit status."""
+    if interrupted():  # it may have arisen from Ctrl-C in the middle of an import
+        return end_interrupted()
     sys.stderr.write(f"{Path(sys.argv[0]).name}: {explain(error)}\n")
     return 2

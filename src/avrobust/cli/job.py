@@ -35,7 +35,7 @@ def job(task: "Task", config: DictConfig) -> None:
         return record(work, Path(hydra.sweep.dir), int(hydra.job.num), explain)
     try:
         result = work()
-    except UserError as error:
+    except (UserError, OSError) as error:  # Hydra would write a line of its own before ours
         sys.exit(complain(error))
     from avrobust.report.row import print_result
 

@@ -13,6 +13,7 @@ from rich.box import Box
 
 from avrobust.cli import commands
 from avrobust.cli.analyses import add_analyses
+from avrobust.cli.interrupts import end_interrupted, interrupted
 from avrobust.cli.options import convert, default_text
 from avrobust.errors import UserError
 from avrobust.ranges import describe_type
@@ -34,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UserError, OSError) as error:
+        if interrupted():
+            return end_interrupted()
         sys.stderr.write(f"avrobust: {' '.join(str(error).split())}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("avrobust: interrupted; the same command goes on where this one stopped\n")
-        return 130
+        return end_interrupted()
     return 0
 
 

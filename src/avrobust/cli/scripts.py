@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from avrobust.cli.completion import prepare_completion
 from avrobust.cli.explain import complain, explain
 from avrobust.cli.help import help_text
+from avrobust.cli.interrupts import end_interrupted, interrupted
 from avrobust.cli.own_options import own_folder
 from avrobust.errors import UserError
 from avrobust.experiments.schema import register
@@ -50,7 +51,7 @@ def run_script(main: Callable[[], Any]) -> None:
     if _sweeping():
         from avrobust.report.sweep import conclude
 
-        status = conclude() or status
+        status = max(status, conclude())
     sys.exit(status)
 
 
@@ -66,9 +67,10 @@ def _run_hydra(main: Callable[[], Any]) -> int:
     except MISTAKES:
         raise
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; the same command goes on from the last finished epoch\n")
-        return 130
+        return end_interrupted()
     except Exception as error:  # for example a worker that was killed for its memory
+        if interrupted():
+            return end_interrupted()
         if not _sweeping():
             raise
         sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")

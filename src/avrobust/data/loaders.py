@@ -82,16 +82,17 @@ def make_loader(
         collate_fn=collate,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
-        worker_init_fn=_ignore_job_signals,
+        worker_init_fn=_ignore_signals,
     )
 
 
-def _ignore_job_signals(worker: int) -> None:
-    """Leaves Slurm's signals to the main process.
+def _ignore_signals(worker: int) -> None:
+    """Leaves Ctrl-C and Slurm's signals to the main process, which then ends its workers.
 
     Slurm signals every process of a job. A worker inherits the handlers of the main process, and
     would end or queue the job a second time.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "SUBMITIT_EXECUTOR" in os.environ:
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)

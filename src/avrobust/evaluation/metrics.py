@@ -72,7 +72,8 @@ def compactness(embeddings: Any, labels: Any) -> Compactness | None:
         labels: (N,) array.
 
     Returns:
-        None where there are fewer than two classes or no class has two clips.
+        None where there are fewer than two classes, no class has two clips, or the classes have one
+        mean, as they do where all embeddings are equal.
     """
     from scipy.spatial.distance import pdist
     from sklearn.metrics import silhouette_score
@@ -85,6 +86,8 @@ def compactness(embeddings: Any, labels: Any) -> Compactness | None:
     for row, label in zip(embeddings, labels, strict=True):
         distances.append(float(((row - means[int(label)]) ** 2).sum() ** 0.5))
     between = float(pdist([means[label] for label in classes]).mean())
+    if not between:
+        return None
     ratio = sum(distances) / len(distances) / between
     return Compactness(ratio, float(silhouette_score(embeddings, labels)))
 

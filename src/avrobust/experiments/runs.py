@@ -9,17 +9,19 @@ whole or absent.
 
 import json
 import platform
+import shutil
 import subprocess
 import traceback
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
@@ -37,7 +39,7 @@ from avrobust.experiments.results import Provenance, Result, TrainResult
 from avrobust.experiments.settings import Experiment, ModelSettings, Task
 from avrobust.experiments.sources import sources, stale
 from avrobust.utils.console import warn
-from avrobust.utils.files import atomic_write
+from avrobust.utils.files import atomic_write, leftovers, remove_leftovers
 
 PACKAGES = (
     "avrobust",
@@ -61,6 +63,11 @@ class Run(NamedTuple):
     def checkpoint(self) -> Path:
         """The trained weights."""
         return self.folder / "checkpoint.ckpt"
+
+    @property
+    def training(self) -> Path:
+        """The folder of the checkpoints that a training goes on from; gone once it is finished."""
+        return self.folder / "training"
 
     def result(self) -> Result | None:
         """The finished run's result; None if there is none that can be used."""
@@ -99,14 +106,45 @@ class Run(NamedTuple):
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
+            self._remove_leftovers()
             if experiment.execution.force:
-                (self.folder / FILE).unlink(missing_ok=True)
+                self.forget()
             try:
                 yield self.result_for(experiment, say=True)
             except Exception as error:
-                self.write("error.txt", _describe(error))
+                with suppress(OSError):  # the disk is full: that is then the error to show
+                    self.write("error.txt", _describe(error))
                 raise
             (self.folder / "error.txt").unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Removes what a killed process left of a finished run, unless someone works on the run."""
+        if self.training.exists() or leftovers(self.folder):
+            with suppress(Timeout, OSError), FileLock(self.folder / ".lock", blocking=False):
+                self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        """Removes what a killed process left. The caller holds the run's lock."""
+        remove_leftovers(self.folder)
+        if (self.folder / FILE).is_file():
+            shutil.rmtree(self.training, ignore_errors=True)
+        else:
+            remove_leftovers(self.training)
+
+    def weights_problem(self) -> str | None:
+        """Why the trained weights cannot be used; None if they are there, whole."""
+        try:
+            with zipfile.ZipFile(self.checkpoint) as file:
+                damaged = file.testzip()  # compares the checksum of every tensor
+        except FileNotFoundError:
+            return "missing"
+        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            return f"damaged ({' '.join(str(error).split())})"
+        return f"damaged ({damaged})" if damaged else None
+
+    def forget(self) -> None:
+        """Makes a finished run an unfinished one."""
+        (self.folder / FILE).unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> None:
         """Writes one of the run's files, whole or not at all."""
@@ -162,7 +200,12 @@ def finished(experiment: Experiment) -> Result | None:
     if experiment.execution.force or not described:
         return None
     data: Prepared = build("dataset", dataset)
-    return run_for(experiment, data.fingerprint()).result_for(experiment)
+    run = run_for(experiment, data.fingerprint())
+    result = run.result_for(experiment)
+    if result is None or (experiment.task == "train" and run.weights_problem()):
+        return None
+    run.tidy()
+    return result
 
 
 def provenance() -> Provenance:

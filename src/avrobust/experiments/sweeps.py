@@ -31,8 +31,8 @@ from avrobust.errors import UserError
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Result, TrainResult
 from avrobust.utils.console import err, out
-from avrobust.utils.files import atomic_write
-from avrobust.utils.system import side_by_side
+from avrobust.utils.files import atomic_write, remove_leftovers
+from avrobust.utils.system import process_alive, side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
 # Not what a sweep is.
@@ -151,6 +151,7 @@ class Records(Callback):
         command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
         current = Sweep(folder, name, command, jobs)
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         _write(folder / "sweep.json", {"name": name, "command": command, "jobs": jobs})
         quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
         with read_write(config.hydra), open_dict(config.hydra):
@@ -227,13 +228,7 @@ def _alive(job: Job) -> bool:
     """Whether the job's process is there; of another host's nobody here can tell."""
     if job.host != socket.gethostname():
         return True
-    try:
-        os.kill(job.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return process_alive(job.pid)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE, SPLITS
 from avrobust.errors import UserError
 from avrobust.preparation.extract import JPEG_QUALITY
-from avrobust.utils.files import atomic_write
+from avrobust.utils.files import atomic_write, remove_leftovers
 
 # To be raised when new clips no longer fit to the clips that earlier versions have prepared.
 LAYOUT_VERSION = 1
@@ -43,6 +43,7 @@ def locked_output_folder(root: Path, short_side: int) -> Iterator[Path]:
         with FileLock(work_folder / "lock", timeout=0):
             # A killed run may have left clips here.
             shutil.rmtree(work_folder / "clips", ignore_errors=True)
+            remove_leftovers(root)
             try:
                 yield work_folder / "clips"
             finally:

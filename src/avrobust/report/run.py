@@ -11,6 +11,9 @@ from avrobust.report.scores import Scores
 from avrobust.report.table import Table
 from avrobust.report.tables import overview, tables
 from avrobust.report.write import write_tables
+from avrobust.utils.files import remove_leftovers
+
+FIGURES = "figures"
 
 
 class Report(NamedTuple):
@@ -38,8 +41,10 @@ def write_report(root: Path, size: int) -> Report:
     whole = overview(runs, scores)
     every = [*paper_tables, whole]
     folder = root / "report"
+    remove_leftovers(folder)
+    remove_leftovers(folder / FIGURES)
     write_tables(every, runs, folder)
     page = folder / "index.html"
     damaged = write_page(page, runs, every, size)
-    write_figures(runs.entries, folder / "figures")
+    write_figures(runs.entries, folder / FIGURES)
     return Report(page, paper_tables, whole, [*runs.unreadable, *damaged])

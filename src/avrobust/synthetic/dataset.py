@@ -14,7 +14,7 @@ from avrobust.synthetic.difficulty import SCENES, Scene
 from avrobust.synthetic.settings import Settings
 from avrobust.utils.arguments import checks_arguments
 from avrobust.utils.console import progress_bar
-from avrobust.utils.files import atomic_write
+from avrobust.utils.files import atomic_write, remove_leftovers
 
 
 @checks_arguments
@@ -84,6 +84,8 @@ def _generate_if_missing(folder: Path, clips: dict[Split, int], seed: int, scene
     from avrobust.preparation.prepare import prepare
     from avrobust.synthetic.generate import generate
 
+    for started in (folder, *folder.rglob("*/")):  # by a run that was killed
+        remove_leftovers(started)
     videos = folder / "videos"
     with progress_bar() as bar:
         generate(videos, clips=clips, seed=seed, scene=scene, progress=bar)

@@ -21,6 +21,7 @@ from avrobust.tasks.loaded import load_for_evaluation
 from avrobust.tasks.setup import evaluating
 from avrobust.tasks.train import trained
 from avrobust.utils.console import warn
+from avrobust.utils.files import remove_leftovers
 
 
 def run_analysis(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> None:
@@ -30,6 +31,7 @@ def run_analysis(analysis: Analysis[Any, Any], folder: Path, settings: Any) -> N
         UserError: there is no finished attack in `folder`, or the analysis does not fit it.
     """
     result = finished_evaluation(folder)
+    remove_leftovers(folder)
     analysis.validate(result, settings)
     with ExitStack() as stack:
         subject = _subject(folder, result, stack)

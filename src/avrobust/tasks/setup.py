@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from avrobust.data.batches import SplitBatches
-from avrobust.data.clips import Clips
+from avrobust.data.clips import Skipped
 from avrobust.data.layout import Format, Split
 from avrobust.data.prepared import Prepared
 from avrobust.defenses.base import Defense
@@ -150,30 +150,43 @@ def report_overlaps(data: Prepared) -> None:
         warn(f"{data.root}: {pair} share {count} clips")
 
 
-def try_one_clip(model: AVClassifier, clips: Clips) -> None:
-    """Runs the first readable clip through the model.
+def readable_sample(data: Prepared, split: Split) -> Sample:
+    """The first clip of a split that can be read.
 
-    So sizes that do not fit are refused before training.
+    Args:
+        data: the data set.
+        split: whose clips.
 
     Raises:
-        UserError: no clip can be read, or the model cannot take clips of this size.
+        UserError: no clip can be read, or only one to train on: BatchNorm needs two.
     """
-    skipped = []
+    least = 2 if split == "train" else 1
+    clips = data.clips(split, training=split == "train")
+    samples: list[Sample] = []
+    skipped: list[Skipped] = []
     for position in range(len(clips)):
-        sample = clips[0, position]
-        if isinstance(sample, Sample):
-            return _try(model, sample, clips)
-        skipped.append(sample)
-    first = skipped[0]
+        item = clips[0, position]
+        if isinstance(item, Skipped):
+            skipped.append(item)
+            continue
+        samples.append(item)
+        if len(samples) == least:
+            return samples[0]
+    reason = f"; the first, {skipped[0].key}: {skipped[0].reason}" if skipped else ""
     raise UserError(
-        f"{clips.root}: none of {len(skipped)} clips can be read; "
-        f"the first, {first.key}: {first.reason}"
+        f"{data.root}: {len(samples)} of {len(clips)} {split} clips can be read, a training needs "
+        f"at least {least}{reason}"
     )
 
 
-def _try(model: AVClassifier, sample: Sample, clips: Clips) -> None:
+def try_model(model: AVClassifier, sample: Sample, form: Format) -> None:
+    """Runs one clip through the model, so that sizes that do not fit are refused before training.
+
+    Raises:
+        UserError: the model cannot take clips of this size.
+    """
     one = Clip(sample.clip.audio.unsqueeze(0), sample.clip.visual.unsqueeze(0))
-    with _clips_that_fit(clips.form), eval_mode(model), torch.no_grad():
+    with _clips_that_fit(form), eval_mode(model), torch.no_grad():
         model(one)
 
 

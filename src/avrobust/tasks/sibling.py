@@ -52,7 +52,7 @@ def trained_sibling(experiment: Experiment, fingerprint: str) -> Run | None:
     sibling = undefended_experiment(experiment).for_prerequisites()
     run = training_run(sibling, sibling.model, fingerprint)
     finished = (run.folder / FILE).is_file() and run.result_for(training_of(sibling, sibling.model))
-    return run if finished else None
+    return run if finished and run.weights_problem() is None else None
 
 
 def load_sibling(experiment: Experiment, run: Run) -> AVClassifier:

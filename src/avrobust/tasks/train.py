@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import torch
 
@@ -29,7 +30,14 @@ from avrobust.experiments.settings import Experiment, ModelSettings
 from avrobust.experiments.sources import sources
 from avrobust.models.classifier import AVClassifier, embed
 from avrobust.tasks.loaded import load_trained
-from avrobust.tasks.setup import Parts, build_parts, lease_for, report_overlaps, try_one_clip
+from avrobust.tasks.setup import (
+    Parts,
+    build_parts,
+    lease_for,
+    readable_sample,
+    report_overlaps,
+    try_model,
+)
 from avrobust.tracking.loggers import curves, publish
 from avrobust.types import Modality
 from avrobust.utils.console import track, warn
@@ -59,7 +67,11 @@ def trained(experiment: Experiment, parts: Parts) -> Run:
     if rank := int(os.environ.get("LOCAL_RANK", 0)):
         _join_training(training, parts, run, rank)
     with run.claim(training) as result:
-        if result is None:
+        problem = run.weights_problem() if result else None
+        if problem:
+            warn(f"{run.checkpoint}: {problem}; the model is trained again")
+            run.forget()
+        if result is None or problem:
             check_trainer(training.model)
             before = _stage_before(training, parts)
             with lease_for(training.execution) as device:
@@ -124,22 +136,25 @@ class _Training:
     def work(self) -> None:
         """Trains and writes everything that the run leaves, the result last."""
         started = time.monotonic()
-        data, model, seed = self.parts.data, self.parts.model, self.settings.seed
+        data, model = self.parts.data, self.parts.model
+        samples = [readable_sample(data, split) for split in SPLITS]
         self.run.write_config(self.experiment)
         self._drop_epochs_of_other_code()
         self.prepare_model()
-        try_one_clip(model, data.clips("val"))
-        try_one_clip(model, data.clips("train", training=True, seed=seed))
-        state = torch.load(self.fit(), map_location="cpu", weights_only=True)
+        for sample in samples:
+            try_model(model, sample, data.form)
+        from avrobust.training.checkpoints import read_checkpoint  # imports Lightning
+
+        state = read_checkpoint(self.fit())
         weights = {name.removeprefix("model."): w for name, w in state["state_dict"].items()}
         model.float().load_state_dict(weights)  # trainer.precision=64-true has made it float64
         self._save_checkpoint(state["epoch"])
         self.run.write_result(self._result(started, best_epoch=state["epoch"] + 1))
-        shutil.rmtree(self.run.folder / "training")
+        shutil.rmtree(self.run.training)
 
     def _drop_epochs_of_other_code(self) -> None:
         """Forgets the epochs of an interrupted training if code or first weights have changed."""
-        folder = self.run.folder / "training"
+        folder = self.run.training
         made_of = json.dumps([self.sources, self._weights_before()], sort_keys=True)
         note = folder / MADE_OF
         if note.is_file() and note.read_text(encoding="utf-8") != made_of:
@@ -157,7 +172,7 @@ class _Training:
         """The hashes of the checkpoints of all stages before."""
         return self.stage_before.weights if self.stage_before else {}
 
-    def fit(self) -> str:
+    def fit(self) -> Path:
         """Trains on Lightning; the path of the best epoch's checkpoint."""
         from avrobust.training.datamodule import LitData  # Lightning takes long to import
         from avrobust.training.fit import fit
@@ -178,7 +193,7 @@ class _Training:
         )
         leased = self.device if self.device.type == "cuda" and execution.parallel_jobs else None
         with curves(self.experiment, self.run) as loggers:
-            best = fit(
+            return fit(
                 module,
                 data,
                 self.run.folder,
@@ -187,7 +202,6 @@ class _Training:
                 one_device=execution.one_device,
                 leased=leased,
             )
-        return best.best_model_path
 
     def prepare_model(self) -> None:
         """Loads the stage before and lets the defense prepare what it added to the model.
@@ -209,6 +223,8 @@ class _Training:
 
     def _save_checkpoint(self, epoch: int) -> None:
         """Keeps the best epoch's weights, and what they are of; plain values and tensors alone."""
+        from avrobust.training.checkpoints import write_checkpoint
+
         state = {
             "state_dict": self.parts.model.state_dict(),
             "choices": choices(self.experiment),
@@ -216,8 +232,7 @@ class _Training:
             "classes": self.parts.data.classes,
             "epoch": epoch,
         }
-        with atomic_write(self.run.checkpoint) as temporary:
-            torch.save(state, temporary)
+        write_checkpoint(state, self.run.checkpoint)
 
     def _result(self, started: float, *, best_epoch: int) -> TrainResult:
         data, before = self.parts.data, self.stage_before

@@ -74,6 +74,10 @@ class LitData(pl.LightningDataModule):
             # Lightning sets the epoch too, but only after the workers of a resumed training have
             # begun to read in the order of the sampler.
             sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.ready)
+        if shuffle and len(sampler) < 2:
+            raise UserError(
+                f"{len(clips)} training clips for {world} devices: each device needs at least 2"
+            )
         # BatchNorm cannot learn from one clip, so an epoch does not end on one.
         return make_loader(
             clips,

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,11 @@ from typing import Any, final
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
+from avrobust.training.checkpoints import AtomicCheckpointIO, EpochCheckpoints, resumable
 from avrobust.training.datamodule import LitData
 from avrobust.training.metrics_file import MetricsFile
 from avrobust.training.module import LitClassifier
@@ -33,7 +34,7 @@ def fit(
     loggers: Loggers,
     one_device: bool,
     leased: torch.device | None = None,
-) -> ModelCheckpoint:
+) -> Path:
     """Trains, or goes on from the last finished epoch of an interrupted run.
 
     Args:
@@ -47,23 +48,27 @@ def fit(
 
     Returns:
         The checkpoint of the best epoch, by `module.monitor`.
+
+    Raises:
+        UserError: the training diverged.
+        KeyboardInterrupt: Ctrl-C.
     """
-    checkpoints = folder / "training"
-    best, latest = _checkpoints(checkpoints, module.monitor)
+    checkpoints = EpochCheckpoints(
+        folder / "training", module.monitor, MetricsFile(folder / "metrics.csv")
+    )
     show_bar = err.is_terminal
-    callbacks: list[Callback] = [best, latest]
+    callbacks: list[Callback] = [checkpoints]
     if show_bar:
         callbacks.append(RichProgressBar(leave=False))
     if one_device:
         callbacks.append(SigtermAsBefore())
-    last = checkpoints / "last.ckpt"
     with _quiet_lightning():
         made = trainer(
             **_devices(leased),
             max_epochs=module.recipe.epochs,
             callbacks=callbacks,
-            plugins=_environment() if one_device else [SyncBatchNorm()],
-            logger=[MetricsFile(folder / "metrics.csv"), *loggers],
+            plugins=[AtomicCheckpointIO(), _devices_plugin(one_device)],
+            logger=list(loggers),
             enable_progress_bar=show_bar,
             enable_model_summary=False,
             use_distributed_sampler=False,
@@ -73,30 +78,25 @@ def fit(
             inference_mode=False,  # an attack on validation clips needs gradients
             log_every_n_steps=1,
         )
-        start = str(last) if last.is_file() else None
-        made.fit(module, data, ckpt_path=start, weights_only=True)
-    return best
+        start = resumable(checkpoints.folder, module.state_dict())
+        with _ctrl_c(made):
+            made.fit(module, data, ckpt_path=start, weights_only=True)
+    return checkpoints.best
 
 
-def _checkpoints(folder: Path, monitor: str) -> tuple[ModelCheckpoint, ModelCheckpoint]:
-    """The best epoch's weights, and the whole state after the latest epoch.
-
-    Both are saved when the epoch is over, its metrics included, so that a resumed run repeats whole
-    epochs alone.
-    """
-    best = ModelCheckpoint(
-        folder,
-        "best",
-        monitor=monitor,
-        mode="max",
-        save_on_train_epoch_end=True,
-        save_weights_only=True,
-    )
-    # `save_last=True` of the first would save only when the accuracy is the best so far.
-    latest = ModelCheckpoint(
-        folder, "last", save_on_train_epoch_end=True, enable_version_counter=False
-    )
-    return best, latest
+@contextmanager
+def _ctrl_c(trainer: pl.Trainer) -> Iterator[None]:
+    """Lets Ctrl-C end the program; Lightning would end it with status 1 and ignore the next one."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _devices(leased: torch.device | None) -> dict[str, Any]:
@@ -104,14 +104,15 @@ def _devices(leased: torch.device | None) -> dict[str, Any]:
     return {} if leased is None else {"accelerator": "gpu", "devices": [leased.index]}
 
 
-def _environment() -> list[ClusterEnvironment]:
-    """Hides Slurm from Lightning where one device trains; there is nothing to distribute.
+def _devices_plugin(one_device: bool) -> LightningEnvironment | SyncBatchNorm:
+    """What the number of devices asks for.
 
-    Lightning would refuse an allocation of several tasks, and answer SIGUSR1 with a checkpoint in
-    the working folder, which any other run that starts there would then go on from. submitit queues
-    a job again.
+    Where one device trains, there is nothing to distribute and Slurm is hidden from Lightning. It
+    would refuse an allocation of several tasks, and answer SIGUSR1 with a checkpoint in the working
+    folder, which any other run that starts there would then go on from. submitit queues a job
+    again.
     """
-    return [LightningEnvironment()]
+    return LightningEnvironment() if one_device else SyncBatchNorm()
 
 
 @final
@@ -141,6 +142,9 @@ def _quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings(
             "ignore", message=".*exists and is not empty"
         )  # wanted: a resumed run
+        warnings.filterwarnings(
+            "ignore", message=".*training_step. returned .None"
+        )  # wanted: a batch whose clips cannot be read
         warnings.filterwarnings(
             "ignore", message="The `srun` command is available"
         )  # nor need it be used

@@ -3,52 +3,45 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
-from lightning_utilities.core.rank_zero import rank_zero_only
-from pytorch_lightning.loggers.logger import Logger
+from avrobust.utils.files import atomic_write
 
 COLUMNS = ("epoch", "train/loss", "train/accuracy", "val/loss", "val/accuracy")
 ROBUST = "val/robust_accuracy"  # a further column of trainings that measure it
 
 
 @final
-class MetricsFile(Logger):
-    """Keyed by epoch, so that an epoch that is repeated after a kill takes its old row's place.
+class MetricsFile:
+    """The table of a training's epochs. The checkpoint holds it too: a resumed run goes on with it.
 
     Lightning's own CSVLogger starts an empty file on resume.
+
+    Attributes:
+        rows: the cells of each finished epoch.
+
+    Args:
+        path: of the file.
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
         self.path = path
-        self.rows: dict[int, dict[str, Any]] = {}
-        if path.is_file():
-            with path.open(newline="") as file:
-                self.rows = {int(row["epoch"]): dict(row) for row in csv.DictReader(file)}
+        self.rows: list[dict[str, str]] = []
 
-    @property
-    def name(self) -> str | None:
-        return None
+    def add(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Adds the row of an epoch and writes the file.
 
-    @property
-    def version(self) -> int | str | None:
-        return None
-
-    @rank_zero_only
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml holds them."""
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        epoch = int(metrics["epoch"])
-        row = self.rows.setdefault(epoch, {})
-        row.update(
-            {name: f"{value:.6g}" for name, value in metrics.items() if name in (*COLUMNS, ROBUST)},
-            epoch=epoch,
-        )
-        with self.path.open("w", newline="") as file:
-            columns = (*COLUMNS, ROBUST) if ROBUST in row else COLUMNS
+        Args:
+            epoch: counted from 0.
+            metrics: what was logged in the epoch, by name.
+        """
+        columns = (*COLUMNS, ROBUST) if ROBUST in metrics else COLUMNS
+        row = {name: f"{metrics[name]:.6g}" for name in columns if name in metrics}
+        self.rows.append({**row, "epoch": str(epoch)})
+        with (
+            atomic_write(self.path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             table = csv.DictWriter(file, columns)
             table.writeheader()
-            table.writerows(self.rows[e] for e in sorted(self.rows) if e <= epoch)
+            table.writerows(self.rows)

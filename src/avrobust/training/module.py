@@ -1,5 +1,6 @@
 """The LightningModule that trains a classifier as its defense says."""
 
+import math
 from typing import Any, final
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from avrobust.data.clips import LoadedBatch
 from avrobust.defenses.base import Defense
+from avrobust.errors import UserError
 from avrobust.models.classifier import AVClassifier
 from avrobust.training.recipe import Recipe
 from avrobust.utils.randomness import generator
@@ -39,7 +41,9 @@ class LitClassifier(pl.LightningModule):
         self.train_metrics = metrics.clone(prefix="train/")
         self.val_metrics = metrics.clone(prefix="val/")
         self.robust_metrics = metrics.clone(prefix="val/robust_")
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        # By default a mean leaves out what is not a number.
+        self.train_loss = MeanMetric(nan_strategy="disable")
+        self.val_loss = MeanMetric(nan_strategy="disable")
         self.monitor = "val/robust_accuracy" if defense.robust_validation else "val/accuracy"
 
     def training_step(self, loaded: LoadedBatch, index: int) -> Tensor | None:
@@ -48,7 +52,9 @@ class LitClassifier(pl.LightningModule):
             return None
         generators = [generator(self.seed, "defense", self.current_epoch, key) for key in batch.key]
         step = self.defense.train(self.model, batch.clip, batch.label, generators)
-        self.train_loss.update(step.loss.detach(), len(batch.key))
+        loss = step.loss.detach()
+        self._check_finite(loss.item(), "training")
+        self.train_loss.update(loss, len(batch.key))
         self.train_metrics.update(step.logits.detach(), batch.label)
         return step.loss
 
@@ -63,10 +69,16 @@ class LitClassifier(pl.LightningModule):
             self.robust_metrics.update(self.model(attacked), batch.label)
         else:
             logits = self.model(batch.clip)
-            self.val_loss.update(F.cross_entropy(logits, batch.label), len(batch.key))
+            loss = F.cross_entropy(logits, batch.label)
+            self._check_finite(loss.item(), "validation")
+            self.val_loss.update(loss, len(batch.key))
             self.val_metrics.update(logits, batch.label)
 
     def on_train_epoch_end(self) -> None:
+        if not self.train_loss.update_called:
+            raise UserError(
+                f"epoch {self.current_epoch + 1}: no batch with two readable clips to train on"
+            )
         self._log("train", self.train_metrics, self.train_loss)
 
     def on_validation_epoch_end(self) -> None:
@@ -85,6 +97,19 @@ class LitClassifier(pl.LightningModule):
         sgd = torch.optim.SGD(groups, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
         schedule = torch.optim.lr_scheduler.MultiStepLR(sgd, list(recipe.milestones))
         return {"optimizer": sgd, "lr_scheduler": schedule}
+
+    def _check_finite(self, loss: float, which: str) -> None:
+        """Stops a training that diverged.
+
+        Raises:
+            UserError: the loss is not finite.
+        """
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the training diverged: the {which} loss is {loss} in epoch "
+                f"{self.current_epoch + 1}; lower training.lr_audio, training.lr_visual or "
+                "training.lr_head"
+            )
 
     def _log(self, split: str, metrics: MetricCollection, loss: MeanMetric) -> None:
         self._log_accuracy(metrics)

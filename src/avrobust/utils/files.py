@@ -2,11 +2,18 @@
 
 import hashlib
 import os
+import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from avrobust.utils.system import process_alive
+
 HASH_LENGTH = 16  # characters
+TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)(@(?P<host>.+))?")  # older versions wrote no host
+ABANDONED = 24 * 3600  # seconds after which a file that another host was writing is a leftover
 
 
 def file_hash(path: Path) -> str:
@@ -22,15 +29,52 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
     If the block raises, the temporary file is removed and `path` stays as it was. Each process has
     a temporary path of its own, so two processes may write the same file; the last one wins. Data
-    is not forced to the disk (no fsync): a power failure may lose it.
+    is not forced to the disk (no fsync): a power failure may lose it. What a killed process leaves,
+    `remove_leftovers` removes.
 
     Args:
         path: The file to write. Its folder must exist.
+
+    Raises:
+        OSError: The file cannot be written, for example to a full disk. It names `path`.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}@{socket.gethostname()}")
     try:
         yield temporary
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of `atomic_write` that nobody writes any more.
+
+    They are those of processes of this host that are gone, and the old ones of other hosts.
+
+    Args:
+        folder: The one whose files are looked at; it may be missing.
+    """
+    for path in leftovers(folder):
+        path.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """The temporary files in a folder that nobody writes any more."""
+    abandoned = []
+    for path in folder.glob(".*"):
+        match = TEMPORARY.fullmatch(path.name)
+        if match and path.is_file() and not _being_written(path, int(match["pid"]), match["host"]):
+            abandoned.append(path)
+    return abandoned
+
+
+def _being_written(path: Path, pid: int, host: str | None) -> bool:
+    if host in (None, socket.gethostname()):
+        return process_alive(pid)
+    try:
+        return time.time() - path.stat().st_mtime < ABANDONED
+    except FileNotFoundError:  # it has just taken its place
+        return True

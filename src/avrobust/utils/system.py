@@ -20,6 +20,17 @@ def side_by_side(per_gpu: int) -> int:
     return count * max(1, per_gpu) or max(2, (os.cpu_count() or 1) // 2)
 
 
+def process_alive(pid: int) -> bool:
+    """Whether a process of this host runs."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def keep_freed_memory() -> None:
     """Lets the C library keep the memory of freed tensors for the next ones.
 
