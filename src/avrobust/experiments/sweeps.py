@@ -46,6 +46,7 @@ BOOKKEEPING = (
     "examples=",
     "logger=",
     "logger.",
+    "allow=",
 )
 
 
