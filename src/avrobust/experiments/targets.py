@@ -99,9 +99,15 @@ def kind_of(path: str) -> object:
 
 
 def parameter_types(builder: Callable[..., Any]) -> dict[str, Any]:
-    """The types of what a class or function is called with, by name."""
+    """The types of what a class or function is called with and returns, by name.
+
+    None of them where one is named that only a type checker imports.
+    """
     function = builder.__init__ if isinstance(builder, type) else builder  # type: ignore[misc]
-    return get_type_hints(function)
+    try:
+        return get_type_hints(function)
+    except NameError:
+        return {}
 
 
 def built_class(group: str, option: Option) -> type:
