@@ -76,7 +76,12 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
     experiment = replace(result.experiment, execution=execution)
     check(experiment)
     check_data(experiment.model.dataset)
-    evaluation = Evaluation(experiment)
+    try:
+        evaluation = Evaluation(experiment)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # Right types, and values that no code of ours writes, such as a budget for the threats.
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{folder}: the run cannot be built again ({reason})") from error
     settings = experiment.evaluation
     attack = evaluation.attack
     paper_attack = PaperAttack(attack, "cross_entropy", cross_entropy)
