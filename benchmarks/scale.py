@@ -34,7 +34,8 @@ from avrobust.experiments.result_files import folder_of, read_result, write_resu
 from avrobust.experiments.results import EvaluationResult, Result
 from avrobust.experiments.runs import run_for
 from avrobust.experiments.settings import Experiment
-from avrobust.synthetic.mp4 import RATE, write_film
+from avrobust.synthetic.mp4 import write_film
+from avrobust.synthetic.tones import RATE
 
 SIZES = {"clips": 20_000, "videos": 5_000, "runs": 2_000, "jobs": 1_000}
 SPLITS = (("train", 0.8), ("val", 0.1), ("test", 0.1))

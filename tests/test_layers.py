@@ -107,9 +107,10 @@ def test_attacks_know_no_defense() -> None:
             assert not any(other.startswith("defenses") for other in ours(path))
 
 
-def test_only_config_instantiates() -> None:
+def test_nothing_is_built_or_located_by_hydra() -> None:
+    # hydra.utils imports and calls whatever a config names; experiments.targets allows little.
     users = {name for name, path in modules().items() if "hydra.utils" in imported(path)}
-    assert users == {"experiments.build", "experiments.targets"}
+    assert users == set()
 
 
 LIGHT = (

@@ -15,7 +15,7 @@ from tests.results import evaluations
 from tests.support import PROJECT, run_script
 
 MY_LAB = PROJECT / "examples" / "my_lab"
-OPTIONS = ("--config-dir", str(MY_LAB / "configs"))
+OPTIONS = ("--config-dir", str(MY_LAB / "configs"), "allow=[my_lab]")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from avrobust.analyses.base import Analysis
 from avrobust.experiments.result_files import Unreadable
 from avrobust.utils.files import atomic_write
+from avrobust.utils.json_files import read_json
 
 SCHEMA = 1  # goes up when an older file can no longer be read
 
@@ -38,9 +39,9 @@ def read_outcomes(
     unreadable: list[Unreadable] = []
     for folder in folders:
         path = folder / f"{analysis.name}.json"
-        if not path.is_file():
-            continue
         try:
+            if not path.exists():
+                continue
             outcomes[folder] = read_outcome(analysis, folder)
         except (OSError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -55,7 +56,7 @@ def read_outcome(analysis: Analysis[Any, Any], folder: Path) -> Any:
         OSError: the file is not there.
         ValueError: it is damaged or of another version.
     """
-    content = json.loads((folder / f"{analysis.name}.json").read_text(encoding="utf-8"))
+    content = read_json(folder / f"{analysis.name}.json")
     if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
         raise ValueError(f"not of schema {SCHEMA}; run avrobust {analysis.name} again")
     try:

@@ -10,6 +10,8 @@ from avrobust.analyses.base import Analysis
 from avrobust.analyses.discover import discover
 
 RUN = Parameter(help="folder of a finished attack or defense, such as runs/attack/RUN")
+ALLOW = Parameter(help="packages of your own whose classes the run uses, such as my_lab")
+Packages = Annotated[tuple[str, ...], ALLOW]
 
 
 def add_analyses(app: App) -> None:
@@ -21,23 +23,29 @@ def add_analyses(app: App) -> None:
 def _command(analysis: Analysis[Any, Any]) -> Callable[..., None]:
     """A function whose parameters are the analysis's settings; cyclopts makes options of them."""
 
-    def several(runs: Annotated[list[Path], RUN], /, *, settings: Any) -> None:
-        _analyze(analysis, runs, settings)
+    def several(
+        runs: Annotated[list[Path], RUN], /, *, settings: Any, allow: Packages = ()
+    ) -> None:
+        _analyze(analysis, runs, settings, allow)
 
-    def one(run: Annotated[Path, RUN], /, *, settings: Any) -> None:
-        _analyze(analysis, [run], settings)
+    def one(run: Annotated[Path, RUN], /, *, settings: Any, allow: Packages = ()) -> None:
+        _analyze(analysis, [run], settings, allow)
 
     command = several if analysis.several else one
     defaults = analysis.settings()
-    command.__kwdefaults__ = {"settings": defaults}
+    command.__kwdefaults__ = {"settings": defaults, "allow": ()}
     # The name "*" spreads the fields of a dataclass over as many options.
     command.__annotations__["settings"] = Annotated[analysis.settings, Parameter(name="*")]
     return command
 
 
-def _analyze(analysis: Analysis[Any, Any], folders: list[Path], settings: Any) -> None:
+def _analyze(
+    analysis: Analysis[Any, Any], folders: list[Path], settings: Any, packages: tuple[str, ...]
+) -> None:
+    from avrobust.experiments.targets import allow
     from avrobust.tasks.analyze import finished_evaluation, run_analysis
 
+    allow(packages)
     for folder in folders:
         # Refuses a wrong folder before hours of work on the others.
         analysis.validate(finished_evaluation(folder), settings)

@@ -97,16 +97,17 @@ def report_command(
 
     written = write_report(runs, size * 1_000_000)
     if tables and not written.paper_tables:
-        raise UserError(
-            f"{runs}: no finished run belongs to a table; try python attack.py sweep=table1"
+        sys.stdout.write(
+            "no finished run belongs to a table of the paper; python attack.py sweep=table1 makes "
+            "them\n\n"
         )
-    for table in written.paper_tables if tables else [written.overview]:
+    shown = written.paper_tables if tables else []
+    for table in shown or [written.overview]:
         sys.stdout.write(markdown(table) + "\n")
     for file in written.unreadable:
         sys.stdout.write(f"skipped {file.path}: {file.reason}\n")
-    sys.stdout.write(
-        f"written: {written.page}, tables (Markdown, LaTeX, CSV) and figures beside it\n"
-    )
+    beside = "tables (Markdown, LaTeX, CSV)" + (" and figures" if written.figures else "")
+    sys.stdout.write(f"written: {written.page}, {beside} beside it\n")
 
 
 def status_command(sweep: str | None = None, /, *, runs: Path = Path("runs")) -> None:
@@ -120,16 +121,16 @@ def status_command(sweep: str | None = None, /, *, runs: Path = Path("runs")) ->
     from avrobust.report.status import lines
 
     found, damaged = read_sweeps(runs)
-    for line in damaged:
-        sys.stderr.write(f"skipped {line}\n")
     sweeps = [each for each in found if each.folder.name.startswith(sweep or "")]
-    if not sweeps:
+    if not sweeps and not damaged:
         wanted = f" named {sweep}" if sweep else ""
         raise UserError(
             f"{runs}: no sweep{wanted} was begun; python attack.py sweep=table1 begins one"
         )
     for each in sweeps:
         sys.stdout.write("\n".join(lines(each)) + "\n")
+    for line in damaged:
+        sys.stderr.write(f"skipped {line}\n")
 
 
 def dashboard_command(*, project: str = "avrobust", entity: str | None = None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from avrobust.cli.allowed import typed_packages
 from avrobust.cli.completion import prepare_completion
 from avrobust.cli.explain import complain, explain
 from avrobust.cli.help import help_text
@@ -45,6 +46,7 @@ def run_script(main: Callable[[], Any]) -> None:
         if _has(arguments, "-sc", "--shell-completion"):
             prepare_completion()
         own_folder(script, arguments)  # refuses a wrong one
+        _allow_typed(arguments)
         status = _run_hydra(main)
     except MISTAKES as error:
         sys.exit(complain(error))
@@ -53,6 +55,14 @@ def run_script(main: Callable[[], Any]) -> None:
 
         status = max(status, conclude())
     sys.exit(status)
+
+
+def _allow_typed(arguments: list[str]) -> None:
+    """Allows the packages of `allow=[...]` here and, by the environment, in every child process."""
+    if packages := typed_packages(arguments):
+        from avrobust.experiments.targets import allow
+
+        allow(packages)
 
 
 def _has(arguments: list[str], *flags: str) -> bool:

@@ -1,21 +1,22 @@
-"""From a checked option to an object. The only caller of Hydra's instantiate."""
+"""From a checked option to an object."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-
 from avrobust.errors import UserError, did_you_mean
-from avrobust.experiments.options import Option
+from avrobust.experiments.options import Option, nodes_in, option_from
 from avrobust.experiments.settings import Experiment, ModelSettings
-from avrobust.experiments.targets import locate
-from avrobust.utils.arguments import violation
+from avrobust.experiments.targets import check_names, kind_of, locate
+from avrobust.utils.arguments import parameter_types, violation
 
 
 def build(group: str, option: Option, **more: object) -> Any:
     """The object that an option describes.
+
+    Nothing of Hydra builds it: `hydra.utils.instantiate` would resolve interpolations such as
+    `${oc.env:HOME}` in the values of a stranger's run, and import what `locate` refuses.
 
     Args:
         group: the option's group, for messages.
@@ -23,17 +24,61 @@ def build(group: str, option: Option, **more: object) -> Any:
         **more: arguments that only Python knows.
 
     Raises:
-        UserError: the constructor refuses a value.
+        UserError: a target is not allowed, or the constructor refuses a value.
     """
+    check_names(group, option)
     try:
-        return instantiate(option.node(), _convert_="all", **more)
-    except InstantiationException as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UserError):
-            raise cause from None
-        if isinstance(cause, ValueError | TypeError):
-            raise UserError(f"{group}: {' '.join(str(cause).split())}") from None
+        return _built(group, option, kind_of(group), more)
+    except (UserError, OSError):
         raise
+    except Exception as error:
+        raise UserError(f"{group}: {' '.join(str(error).split())}") from error
+
+
+def _built(path: str, option: Option, wanted: object, more: Mapping[str, object]) -> Any:
+    """The object of one option; its parts are built first.
+
+    Args:
+        path: of the option in the config.
+        option: what was chosen.
+        wanted: the type of the parameter that it is for.
+        more: further arguments, which go before the option's own.
+    """
+    builder = locate(path, option.target, wanted)
+    types = parameter_types(builder)
+    arguments: dict[str, object] = {}
+    for name, value in option.values.items():
+        arguments[name] = _built_value(f"{path}.{name}", value, types.get(name, Any))
+    for name, part in option.parts.items():
+        arguments[name] = _built(f"{path}.{name}", part, types.get(name, Any), {})
+    arguments.update(more)
+    return partial(builder, **arguments) if option.partial else builder(**arguments)
+
+
+def _built_value(path: str, value: Any, wanted: object) -> Any:
+    """A plain value with the options inside it built."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        return _built(path, option_from(value, path, {}), wanted, {})
+    if isinstance(value, Mapping):
+        return {key: _built_value(f"{path}.{key}", item, wanted) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_built_value(f"{path}.{i}", item, wanted) for i, item in enumerate(value)]
+    return value
+
+
+def check_targets(experiment: Experiment) -> None:
+    """Checks the names of all that an experiment builds, the trainer's included.
+
+    It imports nothing, and comes before anything is built.
+
+    Raises:
+        UserError: a target is in a package that is not allowed.
+    """
+    for group, option in _options(experiment):
+        check_names(group, option)
+    check_names("trainer", experiment.model.trainer)
+    if experiment.attack and experiment.attack.source:
+        check_names("source.trainer", experiment.attack.source.trainer)
 
 
 def check(experiment: Experiment) -> None:
@@ -65,17 +110,30 @@ def check_option(path: str, option: Option) -> None:
         option: what was chosen.
 
     Raises:
-        UserError: a value is of a wrong type, out of range, or belongs to no parameter.
+        UserError: a target is not allowed, or a value is of a wrong type, out of range, or belongs
+            to no parameter.
     """
-    target = locate(path, option.target)
+    _check_option(path, option, kind_of(path))
+
+
+def _check_option(path: str, option: Option, wanted: object) -> None:
+    target = locate(path, option.target, wanted)
     parameters = inspect.signature(target).parameters
+    types = parameter_types(target)
+    plain = {}
     for name in (*option.values, *option.parts):
         if name not in parameters:
             raise UserError(f"{path}.{name}: no such key{did_you_mean(name, list(parameters))}")
-    if wrong := violation(target, option.values):
+    for name, value in option.values.items():
+        nested = list(nodes_in(f"{path}.{name}", value))
+        for place, node in nested:
+            _check_option(place, node, types.get(name, Any))
+        if not nested:
+            plain[name] = value
+    if wrong := violation(target, plain):
         raise UserError(f"{path}.{wrong}")
     for name, part in option.parts.items():
-        check_option(f"{path}.{name}", part)
+        _check_option(f"{path}.{name}", part, types.get(name, Any))
 
 
 def _options(experiment: Experiment) -> Iterator[tuple[str, Option]]:

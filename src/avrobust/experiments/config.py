@@ -14,6 +14,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from avrobust.errors import UserError
 from avrobust.evaluation.metrics import EVALUATION_REVISION
+from avrobust.experiments.build import check_targets
 from avrobust.experiments.options import REVISION, Node, Option, option_from
 from avrobust.experiments.settings import (
     AttackSettings,
@@ -69,7 +70,9 @@ def experiment_from(
     model = _model(node, chosen)
     attack = None if task == "train" else _attack(node, chosen, model)
     execution = _execution(node, chosen, hydra, joblib=joblib)
-    return Experiment(task, model, attack, execution)
+    experiment = Experiment(task, model, attack, execution)
+    check_targets(experiment)
+    return experiment
 
 
 def number(key: str, value: object) -> float:

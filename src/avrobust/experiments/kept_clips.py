@@ -8,18 +8,23 @@ examples.csv  a row a clip and condition: label, prediction, confidence, loss, m
 
 import csv
 import math
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import is_zipfile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
+from avrobust.experiments.results import EvaluationResult
 from avrobust.utils.arrays import Array
+from avrobust.utils.spreadsheet import original
 
 CLIPS_FILE = "examples.npz"
 RECORDS_FILE = "examples.csv"
+COLUMNS = ("key", "condition", "label", "prediction", "correct", "confidence")  # that are read
 
 
 class Change(NamedTuple):
@@ -43,17 +48,26 @@ def count_kept(folder: Path) -> int:
     path = folder / CLIPS_FILE
     if not path.is_file():
         return 0
-    with np.load(path) as file:
+    with _whole_archive(path), np.load(path) as file:
         return len(file["keys"])
 
 
 def read_kept(folder: Path) -> list[KeptClip]:
-    """The clips that a run keeps; none if it keeps none."""
+    """The clips that a run keeps; none if it keeps none.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
     path = folder / CLIPS_FILE
     if not path.is_file():
         return []
-    with np.load(path) as file:
-        arrays = {name: file[name] for name in file.files}
+    with _whole_archive(path):
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        return _clips_in(arrays)
+
+
+def _clips_in(arrays: dict[str, Array]) -> list[KeptClip]:
     clips = []
     for place, key in enumerate(arrays["keys"]):
         changes = {}
@@ -72,8 +86,9 @@ def records_of(folder: Path, key: str) -> dict[str, dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     with (folder / RECORDS_FILE).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            if row["key"] == key:
-                rows[row["condition"]] = row
+            if original(row["key"]) == key:
+                texts = {name: original(cell) for name, cell in row.items()}
+                rows[texts["condition"]] = texts
     return rows
 
 
@@ -82,25 +97,71 @@ def read_columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         header = next(rows)
-        yield from map(itemgetter(*[header.index(name) for name in names]), rows)
+        columns = itemgetter(*[header.index(name) for name in names])
+        for row in rows:
+            yield tuple(map(original, columns(row)))
 
 
-def unreadable_file(folder: Path, rows: int) -> tuple[Path, str] | None:
-    """A file beside a result that was cut off, with the reason; None if there is none.
+def unreadable_file(folder: Path, result: EvaluationResult) -> tuple[Path, str] | None:
+    """A file beside a result that is damaged, with the reason; None if there is none.
 
     Args:
         folder: of a finished run.
-        rows: that its examples.csv has to hold.
+        result: of the run.
     """
     records, clips = folder / RECORDS_FILE, folder / CLIPS_FILE
-    if records.is_file():
-        with records.open(newline="", encoding="utf-8") as file:
-            found = sum(1 for _ in csv.reader(file)) - 1
-        if found != rows:
-            return records, f"damaged: {found} rows, not {rows}"
-    if clips.is_file() and not is_zipfile(clips):
-        return clips, "damaged: not a whole file"
+    for path, check in ((records, _check_records), (clips, _check_clips)):
+        try:
+            if path.exists():
+                check(path, result)
+        except OSError as error:
+            return path, f"cannot be read: {error.strerror}"
+        except (ValueError, csv.Error) as error:
+            return path, f"damaged: {' '.join(str(error).split())}"
     return None
+
+
+def _check_records(path: Path, result: EvaluationResult) -> None:
+    """Reads an examples.csv once.
+
+    Raises:
+        ValueError: a row or a column is missing, or a cell makes no sense.
+    """
+    conditions = {condition.name for condition in result.conditions}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file)
+        header = next(rows, [])
+        if missing := [name for name in COLUMNS if name not in header]:
+            raise ValueError(f"no column {missing[0]}")
+        condition = header.index("condition")
+        confidence = header.index("confidence")
+        count = 0
+        for count, row in enumerate(rows, start=1):
+            if len(row) != len(header):
+                raise ValueError(f"row {count} has {len(row)} cells, not {len(header)}")
+            if original(row[condition]) not in conditions:
+                raise ValueError(f"row {count}: no condition {row[condition]}")
+            if not 0 <= float(row[confidence]) <= 1:
+                raise ValueError(f"row {count}: confidence {row[confidence]}")
+    expected = result.n * len(result.conditions)
+    if count != expected:
+        raise ValueError(f"{count} rows, not {expected}")
+
+
+def _check_clips(path: Path, result: EvaluationResult) -> None:
+    if not is_zipfile(path):
+        raise ValueError("not a whole file")
+    if not (path.parent / RECORDS_FILE).is_file():
+        raise ValueError(f"{RECORDS_FILE} is missing beside it")
+
+
+@contextmanager
+def _whole_archive(path: Path) -> Iterator[None]:
+    """Turns whatever a damaged archive raises into one kind of error."""
+    try:
+        yield
+    except (ValueError, KeyError, IndexError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path}: damaged: {' '.join(str(error).split())}") from None
 
 
 def magnification(change: Array, half: float) -> float:

@@ -1,6 +1,6 @@
 """What was chosen: one option of a config group, with the values it was given."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -31,15 +31,6 @@ class Option:
     parts: "dict[str, Option]" = field(default_factory=dict)
     partial: bool = False
     revision: int = 0
-
-    def node(self) -> Node:
-        """The config node that Hydra instantiates."""
-        node: Node = {"_target_": self.target, **self.values}
-        for key, part in self.parts.items():
-            node[key] = part.node()
-        if self.partial:
-            node["_partial_"] = True
-        return node
 
     def settings(self) -> Node:
         """The arguments as one tree of plain values, with the revisions that are not 0."""
@@ -111,6 +102,23 @@ def option_from(node: Mapping[str, Any], path: str, chosen: Mapping[str, str]) -
     name = chosen.get(path, class_name(target))
     partial = bool(node.get("_partial_", False))
     return Option(name, target, values, parts, partial, _revision_of(node, path))
+
+
+def nodes_in(path: str, value: Any) -> Iterator[tuple[str, Option]]:
+    """The options that stand inside a plain value, such as a list of callbacks, with their places.
+
+    Args:
+        path: of the value in the config, for example "trainer.callbacks".
+        value: lists, mappings and scalars; a mapping with `_target_` is an option.
+    """
+    if isinstance(value, Mapping) and "_target_" in value:
+        yield path, option_from(value, path, {})
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from nodes_in(f"{path}.{key}", item)
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from nodes_in(f"{path}.{place}", item)
 
 
 def _revision_of(node: Mapping[str, Any], path: str) -> int:

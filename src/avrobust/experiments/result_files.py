@@ -5,18 +5,18 @@ part.
 """
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from avrobust.experiments.results import SCHEMA, EvaluationResult, Result, TrainResult
 from avrobust.experiments.settings import Task
 from avrobust.utils.files import atomic_write
+from avrobust.utils.json_files import read_json
 
 FILE = "result.json"
 
@@ -50,16 +50,19 @@ def read_result(folder: Path) -> Result | None:
         ResultError: the file is damaged or of another version.
     """
     path = folder / FILE
-    if not path.is_file():
-        return None
     try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text, parse_float=_finite, parse_constant=_finite)
-    except (OSError, ValueError) as error:
+        if not path.exists():
+            return None
+        content = read_json(path)
+    except OSError as error:
+        raise ResultError(f"cannot be read: {error.strerror}") from None
+    except ValueError as error:
         raise ResultError(f"damaged: {' '.join(str(error).split())}") from None
     result = _parse(content)
     if result.run_id != folder.name:
         raise ResultError(f"damaged: the result of another run, {result.run_id}")
+    if folder.parent.name in get_args(Task) and folder.parent.name != result.task:
+        raise ResultError(f"damaged: of the task {result.task}, in the folder {folder.parent.name}")
     return result
 
 
@@ -96,13 +99,6 @@ def _folders(runs: Path, *tasks: Task) -> Iterator[Path]:
             yield path.parent
 
 
-def _finite(number: str) -> float:
-    value = float(number)
-    if not math.isfinite(value):
-        raise ValueError(f"{number} is not a finite number")
-    return value
-
-
 def _parse(content: Any) -> Result:
     if not isinstance(content, dict):
         raise ResultError("damaged: not a result")
@@ -129,8 +125,13 @@ def _check_numbers(result: EvaluationResult) -> None:
         raise ResultError("damaged: experiment.attack: missing")
     if not result.conditions or not result.conditions[0].clean or not result.attacked:
         raise ResultError("damaged: conditions: not a clean one and attacks")
+    names = [condition.name for condition in result.conditions]
+    if len(set(names)) < len(names):
+        raise ResultError("damaged: conditions: two of one name")
     for condition in result.conditions:
         accuracy = condition.accuracy
+        if not set(condition.nested) <= set(names):
+            raise ResultError(f"damaged: conditions.{condition.name}.nested: no such condition")
         if accuracy.n < 1 or not 0 <= accuracy.low <= accuracy.percent <= accuracy.high <= 100:
             raise ResultError(f"damaged: conditions.{condition.name}: no accuracy")
 

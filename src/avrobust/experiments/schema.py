@@ -36,6 +36,9 @@ class TrainConfig:
     workers: int = 0  # processes that load clips beside the main one
     batch_size: Any = 32  # of evaluation, or auto: what memory allows; changes no number
     jobs_per_gpu: int = 1  # of a sweep with hydra/launcher=joblib
+    # Packages of your own whose classes may be built: allow=[my_lab]. Read from the command line
+    # alone (cli/allowed.py), as a config file or a run may be a stranger's.
+    allow: Any = field(default_factory=list)
     experiment: Any = None
     sweep: Any = None
 

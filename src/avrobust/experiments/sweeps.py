@@ -20,18 +20,20 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, final, get_args
+from typing import Annotated, Any, Literal, NamedTuple, final
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from pydantic import Field, TypeAdapter
 
 from avrobust.errors import UserError
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Result, TrainResult
 from avrobust.utils.console import err, out
 from avrobust.utils.files import atomic_write, remove_leftovers
+from avrobust.utils.json_files import read_json
 from avrobust.utils.system import process_alive, side_by_side
 
 State = Literal["done", "running", "failed", "interrupted", "left"]
@@ -46,6 +48,7 @@ BOOKKEEPING = (
     "examples=",
     "logger=",
     "logger.",
+    "allow=",
 )
 
 
@@ -58,9 +61,21 @@ class Job(NamedTuple):
     reason: str = ""  # why it failed, in one line
     folder: str = ""  # of its run
     started: float = 0.0  # seconds since the epoch
-    seconds: float = 0.0
+    seconds: Annotated[float, Field(ge=0, lt=1e9)] = 0.0
     host: str = ""
-    pid: int = 0
+    pid: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class SweepFile(NamedTuple):
+    """What sweep.json holds."""
+
+    name: str
+    command: str
+    jobs: tuple[tuple[str, ...], ...]
+
+
+_JOB_FILE = TypeAdapter(Job)
+_SWEEP_FILE = TypeAdapter(SweepFile)
 
 
 class Sweep(NamedTuple):
@@ -82,11 +97,11 @@ class Sweep(NamedTuple):
 
     def _job(self, number: int) -> Job:
         job, path = self.fresh(number), self.folder / f"{number}.json"
-        if not path.is_file():
+        if not path.exists():
             return job
         try:
             job = _job_from(path)._replace(overrides=job.overrides)
-        except (ValueError, TypeError, KeyError):
+        except (OSError, ValueError):
             return job._replace(state="interrupted", reason=f"{path} is damaged")
         return (
             job._replace(state="interrupted") if job.state == "running" and not _alive(job) else job
@@ -101,10 +116,9 @@ def read_sweep(folder: Path) -> Sweep:
     """
     path = folder / "sweep.json"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        jobs = tuple(tuple(map(str, overrides)) for overrides in content["jobs"])
-        return Sweep(folder, str(content["name"]), str(content["command"]), jobs)
-    except (ValueError, TypeError, KeyError):
+        content = _SWEEP_FILE.validate_python(read_json(path))
+        return Sweep(folder, *content)
+    except (OSError, ValueError):
         raise UserError(f"{path}: damaged; start the sweep again to write it anew") from None
 
 
@@ -121,11 +135,13 @@ def read_sweeps(runs: Path) -> tuple[list[Sweep], list[str]]:
 
 
 def _job_from(path: Path) -> Job:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    job = Job(**content)
-    if job.state not in get_args(State) or not isinstance(job.seconds, int | float):
-        raise ValueError("not a job")
-    return job
+    """What a job's file says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged.
+    """
+    return _JOB_FILE.validate_python(read_json(path))
 
 
 current: Sweep | None = None  # the one that this process has begun

@@ -6,7 +6,8 @@ from avrobust.experiments.results import EvaluationResult
 from avrobust.experiments.settings import Experiment
 
 GROUPS = ("dataset", "audio", "visual", "fusion")
-# Overrides that the command states in full, or that change no number.
+# Overrides that the command states in full, or that change no number. Nobody allows a package by
+# copying a command from the page of a stranger's runs.
 STATED = (
     *GROUPS,
     "defense",
@@ -25,6 +26,7 @@ STATED = (
     "workers",
     "batch_size",
     "examples",
+    "allow",
 )
 SOURCE = "@source."  # in Hydra's names of the options of another model, which the clips are made on
 

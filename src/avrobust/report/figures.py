@@ -23,13 +23,18 @@ FIRST_STEP = 0.12  # share of the axis from eps 0 to the least eps of a logarith
 TICK_DISTANCE = 0.1  # share of the axis that ticks are apart at least
 
 
-def write_figures(entries: Sequence[RunEntry], folder: Path) -> None:
-    """Writes every chart that the runs are enough for; a chart that would be the same stays."""
+def write_figures(entries: Sequence[RunEntry], folder: Path) -> int:
+    """Writes every chart that the runs are enough for; a chart that would be the same stays.
+
+    Returns:
+        How many charts there are.
+    """
     charts = [*strength_charts(entries), *bar_charts(entries)]
     for analyzed in analyzed_runs(entries):
         charts += analyzed.analysis.charts(analyzed.runs)
     for chart in charts:
         chart.chart.save(folder, chart.report_name)
+    return len(charts)
 
 
 def strength_charts(entries: Sequence[RunEntry]) -> list[NamedChart]:

@@ -11,7 +11,7 @@ from avrobust.errors import UserError
 from avrobust.experiments.identity import identity
 from avrobust.experiments.kept_clips import unreadable_file
 from avrobust.experiments.listing import flat
-from avrobust.experiments.result_files import Unreadable, folder_of, read_evaluations
+from avrobust.experiments.result_files import FILE, Unreadable, folder_of, read_evaluations
 from avrobust.experiments.results import ConditionResult, EvaluationResult
 from avrobust.experiments.settings import Experiment
 from avrobust.experiments.sources import Stale, stale
@@ -101,6 +101,23 @@ class Runs(NamedTuple):
         kept = [entry for entry in self.entries if entry.run_id in run_ids]
         return Runs(self.root, kept, self.unreadable)
 
+    def without(self, reasons: dict[str, str]) -> "Runs":
+        """The runs without those that cannot be used, which are listed with their reasons.
+
+        Raises:
+            UserError: no run is left.
+        """
+        kept = []
+        unreadable = list(self.unreadable)
+        for entry in self.entries:
+            if entry.run_id in reasons:
+                unreadable.append(Unreadable(entry.folder / FILE, reasons[entry.run_id]))
+            else:
+                kept.append(entry)
+        if not kept:
+            raise _nothing_finished(self.root, unreadable)
+        return Runs(self.root, kept, unreadable)
+
 
 def load(root: Path) -> Runs:
     """Reads the results of all finished attacks.
@@ -112,22 +129,29 @@ def load(root: Path) -> Runs:
         UserError: there is no finished attack.
     """
     found, unreadable = read_evaluations(root)
-    results = []
+    entries = []
     for result in found:
         folder = folder_of(root, result.task, result.run_id)
-        damage = unreadable_file(folder, result.n * len(result.conditions))
+        damage = unreadable_file(folder, result)
         if damage:
             unreadable.append(Unreadable(*damage))
-        else:
-            results.append(result)
-    if not results:
-        reason = f"; {unreadable[0].path}: {unreadable[0].reason}" if unreadable else ""
-        raise UserError(
-            f"{root}: no finished attack; run python attack.py first, or give --runs FOLDER{reason}"
-        )
-    entries = [_entry(result, root) for result in results]
+            continue
+        try:
+            entries.append(_entry(result, root))
+        except Exception as error:  # right types, and values that no code of ours writes
+            reason = f"damaged: {type(error).__name__}: {' '.join(str(error).split())}"
+            unreadable.append(Unreadable(folder / FILE, reason))
+    if not entries:
+        raise _nothing_finished(root, unreadable)
     entries.sort(key=lambda entry: (entry.labels, entry.seed, entry.run_id))
     return Runs(root, _with_settings(entries), unreadable)
+
+
+def _nothing_finished(root: Path, unreadable: Sequence[Unreadable]) -> UserError:
+    reason = f"; {unreadable[0].path}: {unreadable[0].reason}" if unreadable else ""
+    return UserError(
+        f"{root}: no finished attack; run python attack.py first, or give --runs FOLDER{reason}"
+    )
 
 
 def dataset_name(experiment: Experiment) -> str:

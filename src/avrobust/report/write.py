@@ -1,22 +1,26 @@
 """Tables to files: Markdown and LaTeX for people, CSV for programs."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from avrobust.report.load import Runs
 from avrobust.report.table import Table
 from avrobust.report.tidy import tidy_runs
+from avrobust.utils.spreadsheet import neutral
 
 UNITS = "Accuracy in percent (95 % interval)."
 
 
 def markdown(table: Table) -> str:
     """The table with its title; pipes in names are escaped."""
-    shown = _frame(table).map(lambda value: str(value).replace("|", "\\|"))
+    frame = _frame(table)
+    shown = frame.map(_markdown_text).rename(columns=_markdown_text)
     text = str(shown.to_markdown(index=False, disable_numparse=True))
     footnote = " ".join([UNITS, *table.footnotes])
-    return f"**{table.title}**\n\n{text}\n\n{footnote}\n"
+    return f"**{_markdown_text(table.title)}**\n\n{text}\n\n{footnote}\n"
 
 
 def latex(table: Table) -> str:
@@ -28,13 +32,14 @@ def latex(table: Table) -> str:
 
 def csv_text(table: Table) -> str:
     """The table's numbers, one row a line and condition."""
-    return pd.DataFrame(table.tidy).to_csv(index=False)
+    return _neutral_csv(table.tidy)
 
 
 def write_tables(tables: list[Table], runs: Runs, folder: Path) -> None:
     """Writes `tables/<name>.md`, `.tex`, `.csv`, and `results.csv` of every run, under a folder."""
     (folder / "tables").mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(tidy_runs(runs.entries)).to_csv(folder / "results.csv", index=False)
+    results = _neutral_csv(tidy_runs(runs.entries))
+    (folder / "results.csv").write_text(results, encoding="utf-8")
     for table in tables:
         path = folder / "tables" / table.name
         path.with_suffix(".md").write_text(markdown(table), encoding="utf-8")
@@ -50,6 +55,17 @@ def _frame(table: Table) -> pd.DataFrame:
             [line.cells[name].plain if name in line.cells else "" for name in table.columns]
         )
     return pd.DataFrame(lines, columns=table.columns)
+
+
+def _neutral_csv(records: Sequence[Mapping[str, Any]]) -> str:
+    """Records as CSV, without a cell that a spreadsheet would take for a formula."""
+    frame = pd.DataFrame(records)
+    return str(frame.map(neutral).rename(columns=neutral).to_csv(index=False))
+
+
+def _markdown_text(value: object) -> str:
+    """A cell or a title in one line, its pipes escaped."""
+    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def _escaped(text: str) -> str:

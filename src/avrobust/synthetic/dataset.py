@@ -16,6 +16,8 @@ from avrobust.utils.arguments import checks_arguments
 from avrobust.utils.console import progress_bar
 from avrobust.utils.files import atomic_write, remove_leftovers
 
+SETTINGS_FILE = "synthetic.json"
+
 
 @checks_arguments
 def synthetic(
@@ -29,6 +31,7 @@ def synthetic(
     frames: PositiveInt = 1,
     stride: PositiveInt = 8,
     scene: Scene = "close",
+    generate: bool = True,
 ) -> Prepared:
     """Eleven drawn and synthesized instruments, in numbers like those of the MUSIC data set.
 
@@ -46,40 +49,60 @@ def synthetic(
         stride: From one frame of a sample to the next, in eighths of a second.
         scene: "close", or "stage": the instruments are smaller and off the center, and a silent
             instrument is beside the sounding one.
+        generate: False: refuse where there is no data set, and write nothing.
 
     Raises:
         ValueError: A number is out of range.
-        UserError: `root` holds a data set that was generated with other settings.
+        UserError: `root` holds a data set that was generated with other settings, or none and it
+            is not to be generated.
     """
     folder = Path(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The jobs of a sweep start together: one of them generates, the others wait.
-    with FileLock(folder / ".lock"):
-        _generate_if_missing(
-            folder, {"train": train, "val": val, "test": test}, generation_seed, scene
-        )
+    clips: dict[Split, int] = {"train": train, "val": val, "test": test}
+    if not _is_generated(folder, clips, generation_seed, scene):
+        if not generate:
+            raise UserError(
+                f"dataset.root={root}: no synthetic data set; the command that made the run "
+                "generates it again"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        # The jobs of a sweep start together: one of them generates, the others wait.
+        with FileLock(folder / ".lock"):
+            if not _is_generated(folder, clips, generation_seed, scene):
+                _generate(folder, clips, generation_seed, scene)
     return Prepared(
         root, image_size=image_size, audio_samples=audio_samples, frames=frames, stride=stride
     )
 
 
-def _generate_if_missing(folder: Path, clips: dict[Split, int], seed: int, scene: Scene) -> None:
-    """Generates and prepares the data set.
+def _is_generated(folder: Path, clips: dict[Split, int], seed: int, scene: Scene) -> bool:
+    """Whether the data set is there. The file of settings is written last, so that it tells.
 
-    The file of settings is written last. If it exists, the data set is complete.
+    Raises:
+        UserError: it was generated with other settings.
     """
-    settings_file = folder / "synthetic.json"
-    # Plain values, no names of classes: the file is a part of the fingerprint of the data, which a
-    # renamed class must not change.
+    settings_file = folder / SETTINGS_FILE
+    if not settings_file.is_file():
+        return False
+    if settings_file.read_text(encoding="utf-8") != _settings(clips, seed, scene):
+        raise UserError(
+            f"dataset.root={folder}: was generated with other settings or by another version "
+            f"({settings_file.name} tells); choose another dataset.root or delete that folder"
+        )
+    return True
+
+
+def _settings(clips: dict[Split, int], seed: int, scene: Scene) -> str:
+    """What the data set is generated from.
+
+    Plain values, no names of classes: the file is a part of the fingerprint of the data, which a
+    renamed class must not change.
+    """
     films = asdict(Settings(seed, difficulty=SCENES[scene]))
-    settings = json.dumps({"clips": clips, "films": films}, indent=2) + "\n"
-    if settings_file.is_file():
-        if settings_file.read_text(encoding="utf-8") != settings:
-            raise UserError(
-                f"dataset.root={folder}: was generated with other settings or by another version "
-                f"({settings_file.name} tells); choose another dataset.root or delete that folder"
-            )
-        return
+    return json.dumps({"clips": clips, "films": films}, indent=2) + "\n"
+
+
+def _generate(folder: Path, clips: dict[Split, int], seed: int, scene: Scene) -> None:
+    """Generates and prepares the data set."""
     # Imported late: a data set that is already generated needs no decoder and no drawing.
     from avrobust.preparation.prepare import prepare
     from avrobust.synthetic.generate import generate
@@ -90,5 +113,5 @@ def _generate_if_missing(folder: Path, clips: dict[Split, int], seed: int, scene
     with progress_bar() as bar:
         generate(videos, clips=clips, seed=seed, scene=scene, progress=bar)
         prepare(videos, folder, labels=videos / "labels.csv", progress=bar)
-    with atomic_write(settings_file) as temporary:
-        temporary.write_text(settings, encoding="utf-8")
+    with atomic_write(folder / SETTINGS_FILE) as temporary:
+        temporary.write_text(_settings(clips, seed, scene), encoding="utf-8")

@@ -11,14 +11,17 @@ from avrobust.analyses.base import Analysis, Analyzed, PaperAttack, Subject
 from avrobust.analyses.outcomes import write_outcome
 from avrobust.attacks.gradients import Objective, cross_entropy
 from avrobust.errors import UserError
+from avrobust.experiments.build import check, check_targets
 from avrobust.experiments.result_files import ResultError, read_result
 from avrobust.experiments.results import EvaluationResult
+from avrobust.experiments.runs import training_run
+from avrobust.experiments.settings import Experiment
 from avrobust.experiments.sources import stale
 from avrobust.report.row import title
 from avrobust.tasks.defend import declared_objectives
 from avrobust.tasks.evaluation import Evaluation
 from avrobust.tasks.loaded import load_for_evaluation
-from avrobust.tasks.setup import evaluating
+from avrobust.tasks.setup import check_data, evaluating
 from avrobust.tasks.train import trained
 from avrobust.utils.console import warn
 from avrobust.utils.files import remove_leftovers
@@ -49,12 +52,15 @@ def finished_evaluation(folder: Path) -> EvaluationResult:
     """The result of a finished attack or defense, whose folder may have moved since.
 
     Raises:
-        UserError: there is none in `folder`, or its clips were made on another model.
+        UserError: there is none in `folder`, its clips were made on another model, or it names
+            code that is not allowed.
     """
     try:
         result = read_result(folder)
     except ResultError as error:
         raise UserError(f"{folder}: {error}") from None
+    if result:
+        check_targets(result.experiment)
     if not isinstance(result, EvaluationResult):
         raise UserError(f"{folder}: not the folder of a finished attack, such as runs/attack/RUN")
     if result.white_box is not None:
@@ -90,7 +96,14 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
         result.experiment.execution, runs=str(runs), force=False, stale="show", logger=None
     )
     experiment = replace(result.experiment, execution=execution)
-    evaluation = Evaluation(experiment)
+    check(experiment)
+    check_data(experiment.model.dataset)
+    try:
+        evaluation = Evaluation(experiment)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # Right types, and values that no code of ours writes, such as a budget for the threats.
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{folder}: the run cannot be built again ({reason})") from error
     settings = experiment.evaluation
     attack = evaluation.attack
     paper_attack = PaperAttack(attack, "cross_entropy", cross_entropy)
@@ -101,6 +114,7 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
         paper_attack = PaperAttack(attack, paper_name, paper_objective)
         declared = declared_objectives(defense, model, settings.adaptive)
         attack, objectives = attack.adaptive_attack(declared)
+    _announce_training(experiment, evaluation.parts.data.fingerprint(), result)
     run = trained(experiment, evaluation.parts)
     batches = evaluation.batches()
     device = stack.enter_context(evaluating(execution, amp=settings.amp))
@@ -120,3 +134,18 @@ def _subject(folder: Path, result: EvaluationResult, stack: ExitStack) -> Subjec
         device=device,
         cache=loaded.cache,
     )
+
+
+def _announce_training(
+    experiment: Experiment, fingerprint: str, analyzed: EvaluationResult
+) -> None:
+    """Says what is about to be trained, and why, where the model's training run is not there."""
+    run = training_run(experiment, experiment.model, fingerprint)
+    if run.result() is not None:
+        return
+    reason = f"{run.folder} is not a finished training"
+    if fingerprint != analyzed.data:
+        root = experiment.model.dataset.values.get("root")
+        reason = f"the data set in {root} is not the one that the run attacked"
+    epochs = experiment.model.training.epochs
+    warn(f"{reason}: the model is trained now, {epochs} epochs a stage, into {run.folder}")

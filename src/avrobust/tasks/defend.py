@@ -18,6 +18,7 @@ from avrobust.evaluation.summaries import (
     worst_case,
     worst_of_nested,
 )
+from avrobust.experiments.kept_clips import unreadable_file
 from avrobust.experiments.recognized import read_recognized
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Comparison, EvaluationResult
@@ -138,6 +139,9 @@ def compare_with_undefended(
     nested = {condition.name: condition.nested for condition in result.conditions}
     ours = worst_of_nested(recognized_clips(records), nested)
     folder = folder_of(runs, "attack", undefended.run_id)
+    if damage := unreadable_file(folder, undefended):
+        path, reason = damage
+        raise UserError(f"{path}: {reason}; run that attack again with force=true")
     theirs = read_recognized(folder, undefended)
     paired = {}
     for condition in result.conditions:

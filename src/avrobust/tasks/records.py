@@ -17,6 +17,7 @@ from avrobust.evaluation.summaries import (
 )
 from avrobust.experiments.results import ConditionResult, Cost
 from avrobust.types import MODALITIES, Modality, Record
+from avrobust.utils.spreadsheet import neutral
 
 
 def condition_results(
@@ -44,7 +45,10 @@ def records_as_csv(records: Sequence[Record], classes: Sequence[str]) -> str:
         for column in ("label", "prediction", "target"):
             if row[column] is not None:
                 row[column] = classes[row[column]]
-        table.writerow([f"{v:.6g}" if isinstance(v, float) else v for v in row.values()])
+        cells = []
+        for value in row.values():
+            cells.append(f"{value:.6g}" if isinstance(value, float) else neutral(value))
+        table.writerow(cells)
     return text.getvalue()
 
 

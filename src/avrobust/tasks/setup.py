@@ -5,6 +5,7 @@ Each is refused early and in one line if it does not fit.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from inspect import signature
 from typing import NamedTuple
 
 import torch
@@ -17,8 +18,9 @@ from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
 from avrobust.evaluation.batch_size import choose_batch_size
 from avrobust.experiments.build import build
+from avrobust.experiments.options import Option
 from avrobust.experiments.settings import Execution, ModelSettings
-from avrobust.experiments.targets import locate
+from avrobust.experiments.targets import kind_of, locate
 from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.models.fusion.base import Fusion
 from avrobust.types import Clip, Sample
@@ -66,13 +68,28 @@ def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
     return Parts(data, model, defense, batch_size)
 
 
+def check_data(dataset: Option) -> None:
+    """Refuses a data set that would have to be made first.
+
+    The root of a finished run may be any folder that a stranger named, so that an analysis only
+    reads there. A factory that can make its data declares a parameter `generate`.
+
+    Raises:
+        UserError: the data set is not there, or is another one.
+    """
+    factory = locate("dataset", dataset.target, kind_of("dataset"))
+    if "generate" in signature(factory).parameters:
+        build("dataset", dataset, generate=False)
+
+
 def _check_frames(settings: ModelSettings, frames: int) -> None:
     """Refuses clips with fewer frames than the visual encoder needs.
 
     Raises:
         UserError: the encoder sees motion, and there is one frame.
     """
-    encoder = locate("visual", settings.visual.target)  # a class, or a function of another project
+    # A class, or a function of another project.
+    encoder = locate("visual", settings.visual.target, kind_of("visual"))
     needed: int = getattr(encoder, "min_frames", 1)
     if frames < needed:
         raise UserError(

@@ -60,8 +60,8 @@ class LitData(pl.LightningDataModule):
         world = self.trainer.world_size if self.trainer else 1
         if self.batch_size % world or self.batch_size < 2 * world:
             raise UserError(
-                f"training.batch_size={self.batch_size}: must be a multiple of the {world} devices, "
-                "and at least two clips for each"
+                f"training.batch_size={self.batch_size}: must be a multiple of the {world} "
+                "devices, and at least two clips for each"
             )
         return self.batch_size // world
 

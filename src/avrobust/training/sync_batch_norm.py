@@ -50,12 +50,17 @@ def _normalize(norm: _BatchNorm, x: Tensor) -> Tensor:
     count = torch.tensor(float(values.shape[1]))
     dist.all_reduce(count)
     # Gradients flow through both sums to the parts of all processes.
-    mean = all_reduce(values.sum(1)) / count
-    variance = all_reduce((values - mean[:, None]).square().sum(1)) / count
+    mean = _summed(values.sum(1)) / count
+    variance = _summed((values - mean[:, None]).square().sum(1)) / count
     _update(norm, mean.detach(), variance.detach() * count / (count - 1))
     scale = (variance + norm.eps).rsqrt() * norm.weight
     shape = (1, -1, *[1] * (x.dim() - 2))
     return (x - mean.view(shape)) * scale.view(shape) + norm.bias.view(shape)
+
+
+def _summed(own: Tensor) -> Tensor:
+    total: Tensor = all_reduce(own)  # type: ignore[no-untyped-call]
+    return total
 
 
 def _update(norm: _BatchNorm, mean: Tensor, variance: Tensor) -> None:

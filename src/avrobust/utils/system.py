@@ -22,6 +22,8 @@ def side_by_side(per_gpu: int) -> int:
 
 def process_alive(pid: int) -> bool:
     """Whether a process of this host runs."""
+    if pid <= 0:  # no process has it; os.kill would ask about a group of them
+        return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -15,6 +15,7 @@ from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Modality
 from avrobust.utils.console import track
 from avrobust.utils.files import atomic_write
+from avrobust.utils.spreadsheet import neutral
 
 CLIPS_FILE = "surface.csv"
 
@@ -138,4 +139,4 @@ def _write_clips(
                 unit = largest[modalities[0]] if len(modalities) == 1 else 1.0
                 fooled = level <= smallest.levels
                 cells.append(f"{unit * level / smallest.levels:.6g}" if fooled else "")
-            writer.writerow([key, *cells])
+            writer.writerow([neutral(key), *cells])
