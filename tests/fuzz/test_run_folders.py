@@ -10,6 +10,7 @@ from tests.fuzz.rounds import Rounds
 
 
 @pytest.mark.fuzz
+@pytest.mark.timeout(0)  # --fuzz-seconds ends it
 def test_no_damage_ends_a_report(
     attacked: Path,
     tmp_path: Path,

@@ -48,7 +48,7 @@ def count_kept(folder: Path) -> int:
     path = folder / CLIPS_FILE
     if not path.is_file():
         return 0
-    with _whole_archive(path), np.load(path) as file:
+    with _whole_archive(path), path.open("rb") as stream, np.load(stream) as file:
         return len(file["keys"])
 
 
@@ -62,7 +62,7 @@ def read_kept(folder: Path) -> list[KeptClip]:
     if not path.is_file():
         return []
     with _whole_archive(path):
-        with np.load(path) as file:
+        with path.open("rb") as stream, np.load(stream) as file:
             arrays = {name: file[name] for name in file.files}
         return _clips_in(arrays)
 
@@ -82,12 +82,12 @@ def _clips_in(arrays: dict[str, Array]) -> list[KeptClip]:
 
 
 def records_of(folder: Path, key: str) -> dict[str, dict[str, str]]:
-    """The rows of one clip in a run's examples.csv, by condition."""
+    """The rows of one clip in a run's examples.csv, by condition: the cells of `COLUMNS`."""
     rows: dict[str, dict[str, str]] = {}
     with (folder / RECORDS_FILE).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
+        for row in csv.DictReader(file, restkey="", restval=""):
             if original(row["key"]) == key:
-                texts = {name: original(cell) for name, cell in row.items()}
+                texts = {name: original(row[name]) for name in COLUMNS}
                 rows[texts["condition"]] = texts
     return rows
 
@@ -133,12 +133,12 @@ def _check_records(path: Path, result: EvaluationResult) -> None:
         header = next(rows, [])
         if missing := [name for name in COLUMNS if name not in header]:
             raise ValueError(f"no column {missing[0]}")
-        condition = header.index("condition")
-        confidence = header.index("confidence")
+        last = max(header.index(name) for name in COLUMNS)
+        condition, confidence = header.index("condition"), header.index("confidence")
         count = 0
         for count, row in enumerate(rows, start=1):
-            if len(row) != len(header):
-                raise ValueError(f"row {count} has {len(row)} cells, not {len(header)}")
+            if len(row) <= last:
+                raise ValueError(f"row {count} is cut off")
             if original(row[condition]) not in conditions:
                 raise ValueError(f"row {count}: no condition {row[condition]}")
             if not 0 <= float(row[confidence]) <= 1:
