@@ -63,7 +63,7 @@ def _with_content(root: Path, row: ManifestRow) -> ManifestRow:
 
 def _is_finished(videos: Path, root: Path, source: SourceVideo, row: ManifestRow) -> bool:
     stamp = FileStamp(row.size, row.modified)
-    if row.stem != source.stem or stamp != file_stamp(videos / source.name):
+    if row.stem != source.stem or stamp != file_stamp(videos / source.path):
         return False
     entry = Entry(row.label, row.stem, row.frames)
     return entry.audio_path(root).is_file() and entry.frame_path(root, row.frames).is_file()

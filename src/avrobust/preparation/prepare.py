@@ -125,7 +125,7 @@ def _make_jobs(
     jobs = {}
     for number, source in enumerate(sources):
         job = ExtractionJob(
-            video=videos / source.name,
+            video=videos / source.path,
             root=root,
             scratch=scratch / str(number),
             label=source.label,
