@@ -18,6 +18,7 @@ from avrobust.preparation.media import UnusableClip
 from avrobust.preparation.names import safe_name
 from avrobust.preparation.sound import ClipAudio, read_audio
 from avrobust.preparation.timeline import Timeline, scan
+from avrobust.utils.files import write_file
 
 JPEG_QUALITY = 92
 
@@ -116,33 +117,19 @@ def _write(job: ExtractionJob, timeline: Timeline, audio: ClipAudio) -> None:
     content = BytesIO()
     waveform = audio.waveform.clip(-1, 1)
     soundfile.write(content, waveform, SAMPLE_RATE, subtype="PCM_16", format="WAV")
-    _write_file(job.scratch / "audio.wav", content)
+    write_file(job.scratch / "audio.wav", content.getbuffer())
 
 
 def _write_frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> None:
     for number, pixels in enumerate(_frames(job, timeline, decoder), start=1):
         content = BytesIO()
         Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
-        _write_file(job.scratch / "frames" / f"{number:06d}.jpg", content)
+        write_file(job.scratch / "frames" / f"{number:06d}.jpg", content.getbuffer())
 
 
 def _frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> Iterator[Pixels]:
     with _reading():
         yield from read_frames(job.video, timeline, job.short_side, decoder)
-
-
-def _write_file(path: Path, content: BytesIO) -> None:
-    """Writes a file.
-
-    Pillow and libsndfile do not say what was wrong if they write files themselves.
-
-    Raises:
-        OSError: The file cannot be written; it names the file.
-    """
-    try:
-        path.write_bytes(content.getbuffer())
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _publish(job: ExtractionJob, entry: Entry) -> None:

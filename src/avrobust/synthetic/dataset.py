@@ -45,15 +45,20 @@ def synthetic(
             instrument is beside the sounding one.
 
     Raises:
-        UserError: `root` holds a data set that was generated with other settings.
+        UserError: `root` holds a data set that was generated with other settings, or cannot be
+            written.
     """
     folder = Path(root)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The jobs of a sweep start together: one of them generates, the others wait.
-    with FileLock(folder / ".lock"):
-        _generate_if_missing(
-            folder, {"train": train, "val": val, "test": test}, generation_seed, scene
-        )
+    clips: dict[Split, int] = {"train": train, "val": val, "test": test}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The jobs of a sweep start together: one of them generates, the others wait.
+        with FileLock(folder / ".lock"):
+            _generate_if_missing(folder, clips, generation_seed, scene)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or folder}: {error.strerror}; fix this and run the same command again"
+        ) from error
     return Prepared(
         root, image_size=image_size, audio_samples=audio_samples, frames=frames, stride=stride
     )

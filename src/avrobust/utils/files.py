@@ -25,3 +25,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file, not atomically.
+
+    Libraries that write files themselves often do not say which file failed, or why.
+
+    Raises:
+        OSError: The file cannot be written; the error names the file.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
