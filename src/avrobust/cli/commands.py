@@ -23,6 +23,11 @@ def prepare_command(
     short_side: int = 256,
     seed: int = 0,
     workers: int | None = None,
+    max_seconds: int = 3600,
+    max_frames: int = 250_000,
+    max_pixels: int = 36_000_000,
+    max_memory: int = 2048,
+    max_minutes: int = 20,
 ) -> None:
     """Decode raw videos once into frames, sound and split lists.
 
@@ -38,7 +43,13 @@ def prepare_command(
         short_side: largest short side of a frame in pixels
         seed: draws the 60/20/20 splits
         workers: processes; one a core if not given
+        max_seconds: length of a clip
+        max_frames: pictures in a file
+        max_pixels: pixels of a picture
+        max_memory: MiB that a process may take for a video
+        max_minutes: time that a video may take
     """
+    from avrobust.preparation.limits import Limits
     from avrobust.preparation.prepare import prepare
     from avrobust.utils.console import out, progress_bar
 
@@ -52,6 +63,7 @@ def prepare_command(
             short_side=short_side,
             seed=seed,
             workers=workers,
+            limits=Limits(max_seconds, max_frames, max_pixels, max_memory, max_minutes),
             progress=bar,
         )
     out.print("\n".join(_summary_lines(summary, root, seed)), markup=False)

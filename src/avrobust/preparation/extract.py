@@ -14,6 +14,7 @@ from PIL import Image
 from avrobust.data.fingerprint import content_hash
 from avrobust.data.layout import SAMPLE_RATE, Entry
 from avrobust.preparation.frames import Decoder, Pixels, read_frames
+from avrobust.preparation.limits import Limits, check_header, limit_time
 from avrobust.preparation.media import UnusableClip
 from avrobust.preparation.names import safe_name
 from avrobust.preparation.sound import ClipAudio, read_audio
@@ -33,6 +34,7 @@ class ExtractionJob(NamedTuple):
     stem: str
     short_side: int  # longest shorter side of a frame, in pixels
     problem: str = ""  # reason why the clip cannot be extracted, if it is known beforehand
+    limits: Limits = Limits()
 
 
 class ExtractionResult(NamedTuple):
@@ -52,12 +54,17 @@ def extract_clip(job: ExtractionJob) -> ExtractionResult:
         ImportError: The installed code is not whole, for example as it is being updated.
     """
     shutil.rmtree(job.scratch, ignore_errors=True)
+    limit_time(job.limits.decoding_seconds(0))
     try:
         return _extract(job)
     except UnusableClip as error:
         return ExtractionResult(0, 0, str(error))
     except ImportError:
         raise
+    except MemoryError:
+        return ExtractionResult(
+            0, 0, f"needs too much memory: --max-memory is {job.limits.memory} MiB"
+        )
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return ExtractionResult(0, 0, "its name is too long")
@@ -67,6 +74,7 @@ def extract_clip(job: ExtractionJob) -> ExtractionResult:
         message = " ".join(str(error).split())
         return ExtractionResult(0, 0, f"unforeseen {type(error).__name__}: {message}")
     finally:
+        limit_time(0)
         shutil.rmtree(job.scratch, ignore_errors=True)
 
 
@@ -76,7 +84,9 @@ def _extract(job: ExtractionJob) -> ExtractionResult:
     (job.scratch / "frames").mkdir(parents=True)
     job = job._replace(video=_decodable_path(job))
     with _reading():
-        timeline = scan(job.video)
+        seconds = check_header(job.video, job.limits)
+        limit_time(job.limits.decoding_seconds(seconds))
+        timeline = scan(job.video, job.limits)
         audio = read_audio(job.video, timeline)
     _write(job, timeline, audio)
     content = content_hash(job.scratch / "audio.wav", job.scratch / "frames")
@@ -121,9 +131,12 @@ def _write(job: ExtractionJob, timeline: Timeline, audio: ClipAudio) -> None:
 
 
 def _write_frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> None:
+    content, encoded = BytesIO(), None
     for number, pixels in enumerate(_frames(job, timeline, decoder), start=1):
-        content = BytesIO()
-        Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
+        # A frame that is shown for long comes several times.
+        if pixels is not encoded:
+            content, encoded = BytesIO(), pixels
+            Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
         write_file(job.scratch / "frames" / f"{number:06d}.jpg", content.getbuffer())
 
 

@@ -14,8 +14,27 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, NamedTuple, TypeVar, final
 
+from avrobust.errors import UserError
+
 JobT = TypeVar("JobT")
 ResultT = TypeVar("ResultT")
+
+
+READY = "ready"  # the first message of a process
+
+TIME_TO_START = 300  # seconds in which a process must have loaded its code
+
+# Why a process has ended, by the signal that has ended it.
+REASONS = {
+    "SIGALRM": "decoding takes too long",
+    "SIGKILL": "decoder was killed, perhaps for lack of memory",
+}
+
+
+class _UnreadableJob(NamedTuple):
+    """The message of a process that cannot unpickle its job."""
+
+    reason: str
 
 
 class WorkerFailure(NamedTuple):
@@ -30,6 +49,7 @@ def map_unordered(
     *,
     workers: int,
     time_limit: Callable[[JobT], float],
+    initializer: Callable[[], None] | None = None,
     on_running: Callable[[list[JobT]], None] = lambda _: None,
     preload: Sequence[str] = (),
 ) -> Iterator[tuple[JobT, ResultT | WorkerFailure]]:
@@ -43,18 +63,20 @@ def map_unordered(
         jobs: The arguments of the calls. Jobs and results must be picklable.
         workers: Number of processes.
         time_limit: Seconds after which a job counts as hung and its process is stopped.
+        initializer: Called once in each process, before its first job.
         on_running: Called with the running jobs whenever they change.
         preload: Slow modules. They are imported once for all processes where the platform allows
             it.
 
     Raises:
         Exception: Whatever the function raises. It ends the run.
+        UserError: The processes cannot be started, or cannot load their code.
     """
     crew: list[_Worker[JobT, ResultT]] = []
     waiting = deque(jobs)
     try:
         context = _process_context(preload)
-        crew.extend(_Worker(function, context) for _ in range(min(workers, len(jobs))))
+        crew.extend(_Worker(function, initializer, context) for _ in range(min(workers, len(jobs))))
         while waiting or any(worker.busy for worker in crew):
             for worker in crew:
                 if waiting and not worker.busy:
@@ -95,8 +117,14 @@ def _wait_for_results(
 class _Worker(Generic[JobT, ResultT]):
     """A process and its job. A process that has died is replaced."""
 
-    def __init__(self, function: Callable[[JobT], ResultT], context: Any) -> None:
+    def __init__(
+        self,
+        function: Callable[[JobT], ResultT],
+        initializer: Callable[[], None] | None,
+        context: Any,
+    ) -> None:
         self.function = function
+        self.initializer = initializer
         self.context = context
         self.job: JobT | None = None
         self.deadline = 0.0
@@ -109,8 +137,9 @@ class _Worker(Generic[JobT, ResultT]):
     def _start_process(self) -> None:
         self.pipe, worker_pipe = self.context.Pipe()
         self.process = self.context.Process(
-            target=_work, args=(self.function, worker_pipe), daemon=True
+            target=_work, args=(self.function, self.initializer, worker_pipe), daemon=True
         )
+        self.ready = False
         self.process.start()
         # Without a copy of this end in the parent, the pipe closes when the process dies.
         worker_pipe.close()
@@ -120,20 +149,42 @@ class _Worker(Generic[JobT, ResultT]):
         if not self.process.is_alive():
             self.stop()
             self._start_process()
+        self._wait_until_ready()
         self.job = job
         self.deadline = time.monotonic() + time_limit
         self.pipe.send(job)
+
+    def _wait_until_ready(self) -> None:
+        """Waits for the process to load its code.
+
+        Raises:
+            UserError: It cannot.
+        """
+        try:
+            if not self.ready and not self.pipe.poll(TIME_TO_START):
+                raise EOFError
+            while not self.ready:
+                self.ready = self.pipe.recv() == READY
+        except (EOFError, OSError):
+            raise _code_error("it ends at once") from None
 
     def receive_result(self) -> tuple[JobT, ResultT | WorkerFailure]:
         """Returns the finished job with its result.
 
         Raises:
             Exception: Whatever the function raised.
+            UserError: The process and this one have not loaded the same code.
         """
         try:
             result = self.pipe.recv()
         except (EOFError, OSError):
-            return self.fail_job("decoder crashed")
+            self.process.join()
+            return self.fail_job(_reason(self.process.exitcode or 0))
+        # Whatever else may be wrong with a pickle.
+        except Exception as error:
+            raise _code_error(error) from error
+        if isinstance(result, ImportError | _UnreadableJob):
+            raise _code_error(result)
         if isinstance(result, Exception):
             raise result
         return self._take_job(), result
@@ -156,16 +207,42 @@ class _Worker(Generic[JobT, ResultT]):
         self.pipe.close()
 
 
-def _work(function: Callable[[JobT], ResultT], pipe: "Connection[Any, Any]") -> None:
+def _reason(exit_code: int) -> str:
+    """Why a process has ended; its code is negative if a signal has ended it."""
+    for number in signal.Signals:
+        if number == -exit_code:
+            return REASONS.get(number.name, "decoder crashed")
+    return "decoder crashed"
+
+
+def _code_error(reason: object) -> UserError:
+    return UserError(
+        f"a worker process cannot load its code ({reason}); "
+        "if avrobust or a library was being changed, run the same command again"
+    )
+
+
+def _work(
+    function: Callable[[JobT], ResultT],
+    initializer: Callable[[], None] | None,
+    pipe: "Connection[Any, Any]",
+) -> None:
     """The main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Decoders print messages about damaged files, which would break the progress bar.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    if initializer is not None:
+        initializer()
+    pipe.send(READY)
     while True:
         try:
             job = pipe.recv()
         except EOFError:
+            return
+        # Whatever may be wrong with a pickle.
+        except Exception as error:
+            pipe.send(_UnreadableJob(str(error)))
             return
         try:
             pipe.send(function(job))

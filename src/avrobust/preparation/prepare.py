@@ -4,6 +4,7 @@ A killed run goes on where it stopped.
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -14,6 +15,7 @@ from avrobust.data.layout import SPLITS, Entry, Split, write_list
 from avrobust.errors import UserError
 from avrobust.preparation.extract import ExtractionJob, ExtractionResult, extract_clip
 from avrobust.preparation.finished import file_stamp, keep_finished
+from avrobust.preparation.limits import Limits, limit_memory
 from avrobust.preparation.manifest import (
     ManifestRow,
     append_row,
@@ -40,6 +42,7 @@ def prepare(
     short_side: int = 256,
     seed: int = 0,
     workers: int | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> PreparationSummary:
     """Decodes raw videos to the prepared layout, and writes the split lists and a manifest.
@@ -57,13 +60,16 @@ def prepare(
         short_side: Frames whose shorter side is longer than this, in pixels, are made smaller.
         seed: Seed of the random splits.
         workers: Number of processes; None for one a core.
+        limits: The largest video to be decoded; None for the defaults.
         progress: A progress display that has been started.
 
     Raises:
         UserError: An argument is invalid, the root holds other files, or no video is usable.
     """
     videos, root = videos.absolute(), root.absolute()
+    limits = limits or Limits()
     _check_arguments(videos, root, short_side, seed, workers)
+    _check_limits(limits)
     if labels:
         sources = find_labeled_videos(videos, read_labels(labels, label_column, split_column))
     else:
@@ -75,8 +81,8 @@ def prepare(
         finished = keep_finished(videos, root, sources)
         missing = [source for source in sources if source.key not in finished]
         bar = _Bar(progress, len(finished), len(sources))
-        jobs = _make_jobs(videos, root, missing, scratch, short_side)
-        made = _extract_all(jobs, root / "manifest.csv", workers or _cores(), bar)
+        jobs = _make_jobs(videos, root, missing, scratch, short_side, limits)
+        made = _extract_all(jobs, root / "manifest.csv", workers or _cores(), limits, bar)
         rows = _write_lists(root, sources, drawn=drawn)
     summary = PreparationSummary(tuple(rows), made, drawn)
     if not summary.prepared:
@@ -95,6 +101,12 @@ def _check_arguments(
         raise UserError("--short-side and --workers must be at least 1")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed {seed}: must be from 0 to 2^32 - 1")
+
+
+def _check_limits(limits: Limits) -> None:
+    for name, value in limits._asdict().items():
+        if value < 1:
+            raise UserError(f"--max-{name} must be at least 1, not {value}")
 
 
 def _cores() -> int:
@@ -119,7 +131,12 @@ def _draw_splits(sources: list[SourceVideo], seed: int) -> list[SourceVideo]:
 
 
 def _make_jobs(
-    videos: Path, root: Path, sources: list[SourceVideo], scratch: Path, short_side: int
+    videos: Path,
+    root: Path,
+    sources: list[SourceVideo],
+    scratch: Path,
+    short_side: int,
+    limits: Limits,
 ) -> dict[ExtractionJob, ManifestRow]:
     """The jobs, each with its manifest row, in which the result is still missing."""
     jobs = {}
@@ -132,6 +149,7 @@ def _make_jobs(
             stem=source.stem,
             short_side=short_side,
             problem=source.problem,
+            limits=limits,
         )
         stamp = file_stamp(job.video)
         jobs[job] = ManifestRow(
@@ -150,7 +168,11 @@ def _make_jobs(
 
 
 def _extract_all(
-    jobs: dict[ExtractionJob, ManifestRow], manifest: Path, workers: int, bar: "_Bar"
+    jobs: dict[ExtractionJob, ManifestRow],
+    manifest: Path,
+    workers: int,
+    limits: Limits,
+    bar: "_Bar",
 ) -> int:
     """Extracts all clips, and adds a row to the manifest when a clip is finished.
 
@@ -163,6 +185,7 @@ def _extract_all(
         list(jobs),
         workers=workers,
         time_limit=_time_limit,
+        initializer=partial(limit_memory, limits.memory),
         on_running=bar.show,
         preload=PRELOAD,
     )
@@ -184,8 +207,8 @@ def _extract_all(
 
 
 def _time_limit(job: ExtractionJob) -> float:
-    """Seconds after which a decoder counts as hung: 300, and one more for every 20 kB."""
-    return 300 + file_stamp(job.video).size / 20_000
+    """Seconds after which a decoder counts as hung that has not ended itself by its own limit."""
+    return 60 * (job.limits.minutes + 1)
 
 
 def _write_lists(root: Path, sources: list[SourceVideo], *, drawn: bool) -> list[ManifestRow]:
