@@ -51,6 +51,7 @@ def extract_clip(job: ExtractionJob) -> ExtractionResult:
 
     Raises:
         OSError: The root cannot be written. An error in reading the video is a reason to skip it.
+        MemoryError: The video needs more memory than this process may take.
         ImportError: The installed code is not whole, for example as it is being updated.
     """
     shutil.rmtree(job.scratch, ignore_errors=True)
@@ -59,12 +60,8 @@ def extract_clip(job: ExtractionJob) -> ExtractionResult:
         return _extract(job)
     except UnusableClip as error:
         return ExtractionResult(0, 0, str(error))
-    except ImportError:
+    except (ImportError, MemoryError):
         raise
-    except MemoryError:
-        return ExtractionResult(
-            0, 0, f"needs too much memory: --max-memory is {job.limits.memory} MiB"
-        )
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return ExtractionResult(0, 0, "its name is too long")

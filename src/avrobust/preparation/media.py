@@ -8,11 +8,26 @@ from typing import Any
 import av
 
 
+CLOCK_SLACK = 0.25  # seconds by which a time stamp may be earlier than the one before it
+
+
 class UnusableClip(Exception):
     """A file that gives no clip.
 
     The text is one line. Numbers, if there are any, follow the reason after a colon.
     """
+
+
+def restarting_clock(stream: str, seconds: float) -> UnusableClip:
+    """The reason to skip a file whose clock jumps back.
+
+    Args:
+        stream: "picture" or "sound".
+        seconds: Where in the clip that happens.
+    """
+    return UnusableClip(
+        f"its clock restarts, as of two recordings in one file: after {seconds:.2f} s of the {stream}"
+    )
 
 
 def open_media(path: Path) -> Any:

@@ -185,6 +185,8 @@ class _Worker(Generic[JobT, ResultT]):
             raise _code_error(error) from error
         if isinstance(result, ImportError | _UnreadableJob):
             raise _code_error(result)
+        if isinstance(result, WorkerFailure):
+            return self.fail_job(result.reason)
         if isinstance(result, Exception):
             raise result
         return self._take_job(), result
@@ -246,6 +248,10 @@ def _work(
             return
         try:
             pipe.send(function(job))
+        # The next job gets a new process: what this one has allocated is not all given back.
+        except MemoryError:
+            pipe.send(WorkerFailure("needs too much memory: see --max-memory"))
+            return
         except Exception as error:
             pipe.send(error)
 

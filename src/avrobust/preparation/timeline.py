@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE
 from avrobust.preparation.limits import Limits
 from avrobust.preparation.media import (
+    CLOCK_SLACK,
     UnusableClip,
     decode_stream,
     open_media,
     open_video_stream,
     promised_end,
+    restarting_clock,
 )
 
 MIN_REST = 1.0  # seconds that must be left of a damaged or cut-off file
@@ -101,6 +103,7 @@ def scan(path: Path, limits: Limits | None = None) -> Timeline:
         header_end = promised_end(container, stream)
         gap = float(1 / (stream.guessed_rate or stream.average_rate or 25))
         is_still = stream.codec_context.name in STILLS
+    _check_clock(infos)
     run = _first_intact_run(infos)
     if len(run.frames) == 1 and is_still:
         raise UnusableClip("no video track: only a still picture")
@@ -121,6 +124,22 @@ def _frame_info(frame: Any | None) -> _FrameInfo:
     time = math.nan if frame.time is None else frame.time
     seconds = float((frame.duration or 0) * frame.time_base)
     return _FrameInfo(time, seconds, bool(frame.key_frame), not frame.is_corrupt)
+
+
+def _check_clock(infos: list[_FrameInfo]) -> None:
+    """Refuses files of several recordings.
+
+    The same time then stands for several moments, and nothing tells which sound belongs to which.
+
+    Raises:
+        UnusableClip: The clock of the picture jumps back.
+    """
+    last = -math.inf
+    for info in infos:
+        if info.time < last - CLOCK_SLACK:
+            raise restarting_clock("picture", last - infos[0].time)
+        if not math.isnan(info.time):
+            last = max(last, info.time)
 
 
 def _first_intact_run(infos: list[_FrameInfo]) -> _IntactRun:
