@@ -7,7 +7,6 @@ from typing import Any
 
 import av
 
-
 CLOCK_SLACK = 0.25  # seconds by which a time stamp may be earlier than the one before it
 
 
@@ -26,7 +25,8 @@ def restarting_clock(stream: str, seconds: float) -> UnusableClip:
         seconds: Where in the clip that happens.
     """
     return UnusableClip(
-        f"its clock restarts, as of two recordings in one file: after {seconds:.2f} s of the {stream}"
+        "its clock restarts, as of two recordings in one file: "
+        f"after {seconds:.2f} s of the {stream}"
     )
 
 

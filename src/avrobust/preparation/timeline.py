@@ -102,12 +102,13 @@ def scan(path: Path, limits: Limits | None = None) -> Timeline:
                 limits.check_size(frame.width, frame.height)
         header_end = promised_end(container, stream)
         gap = float(1 / (stream.guessed_rate or stream.average_rate or 25))
+        stream_start = float((stream.start_time or 0) * stream.time_base)
         is_still = stream.codec_context.name in STILLS
     _check_clock(infos)
     run = _first_intact_run(infos)
     if len(run.frames) == 1 and is_still:
         raise UnusableClip("no video track: only a still picture")
-    times, plausible = _plausible_times(run.frames, gap)
+    times, plausible = _plausible_times(run.frames, gap, stream_start)
     last_seconds = run.frames[len(times) - 1].seconds or gap
     end = _end(times, last_seconds, gap, header_end)
     if len(infos) == 1:
@@ -162,14 +163,20 @@ def _first_intact_run(infos: list[_FrameInfo]) -> _IntactRun:
     return _IntactRun(infos[first:end], skip, whole=end - first == len(infos))
 
 
-def _plausible_times(frames: list[_FrameInfo], gap: float) -> tuple[NDArray[np.float64], bool]:
+def _plausible_times(
+    frames: list[_FrameInfo], gap: float, start: float
+) -> tuple[NDArray[np.float64], bool]:
     """The times up to the first implausible gap, and whether there is no such gap.
 
-    A frame of unknown time follows the one before by `gap` seconds.
+    A frame of unknown time follows the one before by `gap` seconds. The first one is as long before
+    the first known time, or at `start` if no time is known.
     """
     times = np.array([frame.time for frame in frames])
+    known = np.flatnonzero(~np.isnan(times))
+    if known.size:
+        start = times[known[0]] - gap * known[0]
     for i in np.flatnonzero(np.isnan(times)):
-        times[i] = times[i - 1] + gap if i else 0.0
+        times[i] = times[i - 1] + gap if i else start
     times = np.maximum.accumulate(times)
     jumps = np.flatnonzero(np.diff(times) > MAX_HOLD)
     if jumps.size:
