@@ -127,6 +127,7 @@ def test_a_video_that_needs_too_much_memory_costs_its_own_clip(tmp_path: Path, c
         workers=1,
         time_limit=lambda _: 60,
         initializer=tiny_memory,
+        replace_after=lambda result: not result.frames,
         preload=PRELOAD,
     ):
         assert isinstance(result, ExtractionResult | WorkerFailure)

@@ -14,7 +14,7 @@ from avrobust.data.layout import SPLITS
 from avrobust.data.loaders import EpochSampler, make_loader
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
-from avrobust.preparation.names import LONGEST, folded, printable, safe_name
+from avrobust.preparation.names import LONGEST, collision_key, printable, safe_name
 from avrobust.preparation.sources import find_videos
 from tests.data.prepared import entries, run
 from tests.support import attack, run_script
@@ -105,7 +105,7 @@ def test_the_manifest_has_one_line_a_video_and_each_video_once(root: Path) -> No
     assert len(lines) == len(NAMES) + 5 + 2  # the header, and the end of the last line
     rows = list(csv.DictReader(lines))
     assert len({row["source"] for row in rows}) == len(NAMES) + 5
-    assert len({folded(f"{row['class']}/{row['stem']}") for row in rows}) == len(NAMES) + 5
+    assert len({collision_key(f"{row['class']}/{row['stem']}") for row in rows}) == len(NAMES) + 5
     names = {path.name for path in root.iterdir()}
     assert names == {
         "audio",
@@ -179,5 +179,5 @@ def test_random_bytes_are_told_apart(tmp_path: Path) -> None:
         (Path(os.fsdecode(folder)) / os.fsdecode(name)).touch()
     sources = find_videos(tmp_path / "videos")
     assert len({source.name for source in sources}) == 300
-    assert len({folded(source.stem) for source in sources}) == 300
+    assert len({collision_key(source.stem) for source in sources}) == 300
     assert {os.fsencode(source.path.name) for source in sources} == names

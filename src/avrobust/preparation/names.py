@@ -46,7 +46,7 @@ def safe_name(name: str, ending: str = "") -> str:
     return content[: most - _HASH_LENGTH].decode(errors="ignore") + digest
 
 
-def folded(name: str) -> str:
+def collision_key(name: str) -> str:
     """Equal for names that some file systems take for one: in case or in Unicode's composition."""
     decomposed = unicodedata.normalize("NFD", name).casefold()
     return unicodedata.normalize("NFC", decomposed)

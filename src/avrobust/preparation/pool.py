@@ -50,6 +50,7 @@ def map_unordered(
     workers: int,
     time_limit: Callable[[JobT], float],
     initializer: Callable[[], None] | None = None,
+    replace_after: Callable[[ResultT], bool] = lambda _: False,
     on_running: Callable[[list[JobT]], None] = lambda _: None,
     preload: Sequence[str] = (),
 ) -> Iterator[tuple[JobT, ResultT | WorkerFailure]]:
@@ -64,6 +65,8 @@ def map_unordered(
         workers: Number of processes.
         time_limit: Seconds after which a job counts as hung and its process is stopped.
         initializer: Called once in each process, before its first job.
+        replace_after: Whether the process that gave a result does no further job. A job that has
+            used up the memory of its process may have left too little for the next.
         on_running: Called with the running jobs whenever they change.
         preload: Slow modules. They are imported once for all processes where the platform allows
             it.
@@ -83,7 +86,7 @@ def map_unordered(
                     job = waiting.popleft()
                     worker.start_job(job, time_limit(job))
             on_running([worker.job for worker in crew if worker.job is not None])
-            yield from _wait_for_results(crew)
+            yield from _wait_for_results(crew, replace_after)
     finally:
         for worker in crew:
             worker.stop()
@@ -100,7 +103,7 @@ def _process_context(preload: Sequence[str]) -> Any:
 
 
 def _wait_for_results(
-    crew: "list[_Worker[JobT, ResultT]]",
+    crew: "list[_Worker[JobT, ResultT]]", replace_after: Callable[[ResultT], bool]
 ) -> Iterator[tuple[JobT, ResultT | WorkerFailure]]:
     """Waits until a job finishes, crashes or reaches its time limit, and yields the results."""
     busy = [worker for worker in crew if worker.busy]
@@ -108,7 +111,7 @@ def _wait_for_results(
     ready = wait([worker.pipe for worker in busy], timeout=max(0.0, timeout))
     for worker in busy:
         if worker.pipe in ready:
-            yield worker.receive_result()
+            yield worker.receive_result(replace_after)
         elif time.monotonic() > worker.deadline:
             yield worker.fail_job("decoder hung")
 
@@ -168,7 +171,9 @@ class _Worker(Generic[JobT, ResultT]):
         except (EOFError, OSError):
             raise _code_error("it ends at once") from None
 
-    def receive_result(self) -> tuple[JobT, ResultT | WorkerFailure]:
+    def receive_result(
+        self, replace_after: Callable[[ResultT], bool]
+    ) -> tuple[JobT, ResultT | WorkerFailure]:
         """Returns the finished job with its result.
 
         Raises:
@@ -189,6 +194,9 @@ class _Worker(Generic[JobT, ResultT]):
             return self.fail_job(result.reason)
         if isinstance(result, Exception):
             raise result
+        if replace_after(result):
+            self.stop()
+            self._start_process()
         return self._take_job(), result
 
     def fail_job(self, reason: str) -> tuple[JobT, WorkerFailure]:

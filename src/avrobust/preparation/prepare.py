@@ -186,6 +186,7 @@ def _extract_all(
         workers=workers,
         time_limit=_time_limit,
         initializer=partial(limit_memory, limits.memory),
+        replace_after=_is_skipped,
         on_running=bar.show,
         preload=PRELOAD,
     )
@@ -204,6 +205,10 @@ def _extract_all(
         append_row(manifest, row)
         bar.step()
     return usable
+
+
+def _is_skipped(result: ExtractionResult) -> bool:
+    return not result.frames
 
 
 def _time_limit(job: ExtractionJob) -> float:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from avrobust.data.layout import SPLITS, Split
 from avrobust.errors import UserError
-from avrobust.preparation.names import folded, printable, safe_name
+from avrobust.preparation.names import collision_key, printable, safe_name
 from avrobust.preparation.splits import LabelsRow
 
 ENDING = ".mp4"  # of the longer of a clip's two names
@@ -137,7 +137,7 @@ def _name_clips(clips: list[_UnnamedClip]) -> list[SourceVideo]:
 
 def _stem_key(label: str, stem: str) -> tuple[str, str]:
     """Equal for clips that could not be told apart in the prepared layout."""
-    return label, folded(safe_name(stem, ENDING))
+    return label, collision_key(safe_name(stem, ENDING))
 
 
 def _safe_labels(labels: Iterable[str]) -> dict[str, str]:
@@ -150,7 +150,7 @@ def _safe_labels(labels: Iterable[str]) -> dict[str, str]:
     label_by_folder: dict[str, str] = {}
     for label in sorted(set(labels)):
         safe_labels[label] = safe_name(label)
-        other = label_by_folder.setdefault(folded(safe_labels[label]), label)
+        other = label_by_folder.setdefault(collision_key(safe_labels[label]), label)
         if other != label:
             raise UserError(
                 f"the classes {other!a} and {label!a} would share a folder where file "
