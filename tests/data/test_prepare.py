@@ -265,16 +265,3 @@ def test_two_runs_at_once_are_refused(videos: Path, tmp_path: Path) -> None:
         pytest.raises(UserError, match="another `avrobust prepare`"),
     ):
         run(videos, tmp_path / "root")
-
-
-def test_names_that_are_not_utf8_are_skipped(tmp_path: Path, clip: Path) -> None:
-    folder = tmp_path / "videos" / "a"
-    folder.mkdir(parents=True)
-    shutil.copy(clip, folder / "x.mp4")
-    try:
-        shutil.copy(clip, os.fsencode(folder) + b"/\xff.mp4")
-    except OSError:
-        pytest.skip("this file system wants UTF-8")
-    assert run(tmp_path / "videos", tmp_path / "root").reasons == {
-        "a name that is not UTF-8": [r"a/\udcff.mp4"]
-    }

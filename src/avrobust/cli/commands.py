@@ -24,6 +24,11 @@ def prepare_command(
     short_side: PositiveInt = 256,
     seed: Seed = 0,
     workers: WorkerCount | None = None,
+    max_seconds: PositiveInt = 3600,
+    max_frames: PositiveInt = 250_000,
+    max_pixels: PositiveInt = 36_000_000,
+    max_memory: PositiveInt = 2048,
+    max_minutes: PositiveInt = 20,
 ) -> None:
     """Decode raw videos once into frames, sound and split lists.
 
@@ -39,7 +44,13 @@ def prepare_command(
         short_side: largest short side of a frame in pixels
         seed: draws the 60/20/20 splits
         workers: processes; one a core if not given
+        max_seconds: length of a clip
+        max_frames: pictures in a file
+        max_pixels: pixels of a picture
+        max_memory: MiB that a process may take for a video
+        max_minutes: time that a video may take
     """
+    from avrobust.preparation.limits import Limits
     from avrobust.preparation.prepare import prepare
     from avrobust.utils.console import out, progress_bar
 
@@ -53,6 +64,7 @@ def prepare_command(
             short_side=short_side,
             seed=seed,
             workers=workers,
+            limits=Limits(max_seconds, max_frames, max_pixels, max_memory, max_minutes),
             progress=bar,
         )
     out.print("\n".join(_summary_lines(summary, root, seed)), markup=False)

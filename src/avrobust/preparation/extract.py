@@ -2,6 +2,9 @@
 
 import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +13,13 @@ from PIL import Image
 
 from avrobust.data.fingerprint import clip_stamp, content_hash
 from avrobust.data.layout import SAMPLE_RATE, Entry
-from avrobust.preparation.frames import Decoder, read_frames
+from avrobust.preparation.frames import Decoder, Pixels, read_frames
+from avrobust.preparation.limits import Limits, check_header, limit_time
 from avrobust.preparation.media import UnusableClip
+from avrobust.preparation.names import safe_name
 from avrobust.preparation.sound import ClipAudio, read_audio
 from avrobust.preparation.timeline import Timeline, scan
-from avrobust.utils.files import file_hash
+from avrobust.utils.files import file_hash, write_file
 
 JPEG_QUALITY = 92
 
@@ -29,6 +34,7 @@ class ExtractionJob(NamedTuple):
     stem: str
     short_side: int  # longest shorter side of a frame, in pixels
     problem: str = ""  # reason why the clip cannot be extracted, if it is known beforehand
+    limits: Limits = Limits()
 
 
 class ExtractionResult(NamedTuple):
@@ -47,13 +53,18 @@ def extract_clip(job: ExtractionJob) -> ExtractionResult:
     """Writes the frames and the sound of a clip, or nothing if the video is unusable.
 
     Raises:
-        OSError: The root cannot be written.
+        OSError: The root cannot be written. An error in reading the video is a reason to skip it.
+        MemoryError: The video needs more memory than this process may take.
+        ImportError: The installed code is not whole, for example as it is being updated.
     """
     shutil.rmtree(job.scratch, ignore_errors=True)
+    limit_time(job.limits.decoding_seconds(0))
     try:
         return _extract(job)
     except UnusableClip as error:
         return ExtractionResult(0, 0, str(error))
+    except (ImportError, MemoryError):
+        raise
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             return ExtractionResult(0, 0, "its name is too long")
@@ -63,16 +74,21 @@ def extract_clip(job: ExtractionJob) -> ExtractionResult:
         message = " ".join(str(error).split())
         return ExtractionResult(0, 0, f"unforeseen {type(error).__name__}: {message}")
     finally:
+        limit_time(0)
         shutil.rmtree(job.scratch, ignore_errors=True)
 
 
 def _extract(job: ExtractionJob) -> ExtractionResult:
     if job.problem:
         raise UnusableClip(job.problem)
-    source_content = file_hash(job.video)  # before the first look: a later change is noticed
-    timeline = scan(job.video)
-    audio = read_audio(job.video, timeline)
-    job.scratch.mkdir(parents=True)
+    (job.scratch / "frames").mkdir(parents=True)
+    job = job._replace(video=_decodable_path(job))
+    with _reading():
+        source_content = file_hash(job.video)  # before the first look: a later change is noticed
+        seconds = check_header(job.video, job.limits)
+        limit_time(job.limits.decoding_seconds(seconds))
+        timeline = scan(job.video, job.limits)
+        audio = read_audio(job.video, timeline)
     _write(job, timeline, audio)
     content = content_hash(job.scratch / "audio.wav", job.scratch / "frames")
     entry = Entry(job.label, job.stem, timeline.frames)
@@ -88,24 +104,54 @@ def _extract(job: ExtractionJob) -> ExtractionResult:
     )
 
 
+def _decodable_path(job: ExtractionJob) -> Path:
+    """The video, by way of a link if its path is not UTF-8, which decord cannot open."""
+    try:
+        str(job.video).encode()
+    except UnicodeEncodeError:
+        link = job.scratch / safe_name(f"video{job.video.suffix}")
+        link.symlink_to(job.video)
+        return link
+    return job.video
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turns errors of the disk that the video is on into a reason to skip it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnusableClip(f"the video cannot be read: {reason}") from error
+
+
 def _write(job: ExtractionJob, timeline: Timeline, audio: ClipAudio) -> None:
     """Writes frames and sound to the scratch folder."""
-    (job.scratch / "frames").mkdir()
     # decord loses frames of damaged files, and of containers it cannot seek in (MPEG-TS). In the
     # second case it raises, and PyAV writes all frames again.
     try:
         _write_frames(job, timeline, "decord" if timeline.whole else "av")
     except UnusableClip:
         _write_frames(job, timeline, "av")
+    content = BytesIO()
     waveform = audio.waveform.clip(-1, 1)
-    soundfile.write(job.scratch / "audio.wav", waveform, SAMPLE_RATE, subtype="PCM_16")
+    soundfile.write(content, waveform, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    write_file(job.scratch / "audio.wav", content.getbuffer())
 
 
 def _write_frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> None:
-    frames = read_frames(job.video, timeline, job.short_side, decoder)
-    for number, pixels in enumerate(frames, start=1):
-        path = job.scratch / "frames" / f"{number:06d}.jpg"
-        Image.fromarray(pixels).save(path, quality=JPEG_QUALITY)
+    content, encoded = BytesIO(), None
+    for number, pixels in enumerate(_frames(job, timeline, decoder), start=1):
+        # A frame that is shown for long comes several times.
+        if pixels is not encoded:
+            content, encoded = BytesIO(), pixels
+            Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
+        write_file(job.scratch / "frames" / f"{number:06d}.jpg", content.getbuffer())
+
+
+def _frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> Iterator[Pixels]:
+    with _reading():
+        yield from read_frames(job.video, timeline, job.short_side, decoder)
 
 
 def _publish(job: ExtractionJob, entry: Entry) -> None:

@@ -51,7 +51,7 @@ def keep_finished(videos: Path, root: Path, sources: list[SourceVideo]) -> set[t
         row_before = rows.get(source.key)
         if row_before is None or row_before.stem != source.stem:
             continue
-        unchanged = _with_source(videos / source.name, row_before)
+        unchanged = _with_source(videos / source.path, row_before)
         whole = _with_clip(root, unchanged) if unchanged else None
         if whole:
             finished[source.key] = whole

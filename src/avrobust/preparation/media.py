@@ -1,10 +1,13 @@
 """Opens and decodes raw media files with PyAV, and refuses files that give no clip."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
+
+CLOCK_SLACK = 0.25  # seconds by which a time stamp may be earlier than the one before it
 
 
 class UnusableClip(Exception):
@@ -12,6 +15,19 @@ class UnusableClip(Exception):
 
     The text is one line. Numbers, if there are any, follow the reason after a colon.
     """
+
+
+def restarting_clock(stream: str, seconds: float) -> UnusableClip:
+    """The reason to skip a file whose clock jumps back.
+
+    Args:
+        stream: "picture" or "sound".
+        seconds: Where in the clip that happens.
+    """
+    return UnusableClip(
+        "its clock restarts, as of two recordings in one file: "
+        f"after {seconds:.2f} s of the {stream}"
+    )
 
 
 def open_media(path: Path) -> Any:
@@ -28,6 +44,7 @@ def open_media(path: Path) -> Any:
         # A playlist may name other places. Only files are ever opened.
         return av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file"})
     except av.FFmpegError as error:
+        _check_memory(error)
         raise UnusableClip(f"not a readable media file: {error.strerror}") from error
 
 
@@ -69,12 +86,39 @@ def decode_stream(container: Any, stream: Any) -> Iterator[Any | None]:
     """Yields the frames of a stream in the order of their times.
 
     Yields None in place of each packet that cannot be decoded.
+
+    Raises:
+        MemoryError: A decoder has not got the memory that it needs.
     """
     try:
         for packet in container.demux(stream):
             try:
                 yield from packet.decode()
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                _check_memory(error)
                 yield None
-    except av.FFmpegError:
+    except av.FFmpegError as error:
+        _check_memory(error)
         yield None
+
+
+def _check_memory(error: av.FFmpegError) -> None:
+    """Tells a lack of memory from damage.
+
+    Raises:
+        MemoryError: The error is a lack of memory.
+    """
+    if error.errno == errno.ENOMEM:
+        raise MemoryError from error
+
+
+def promised_end(container: Any, stream: Any) -> float | None:
+    """End of a stream according to the headers, in seconds on the clock of the container."""
+    if stream.duration:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    if tag := stream.metadata.get("DURATION"):  # Matroska and WebM
+        hours, minutes, seconds = tag.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if container.duration:
+        return float((container.start_time or 0) + container.duration) / float(av.time_base)
+    return None

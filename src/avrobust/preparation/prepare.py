@@ -4,6 +4,7 @@ A killed run goes on where it stopped.
 """
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -14,6 +15,7 @@ from avrobust.data.layout import SPLITS, Entry, Split, write_list
 from avrobust.errors import UserError
 from avrobust.preparation.extract import ExtractionJob, ExtractionResult, extract_clip
 from avrobust.preparation.finished import file_stamp, keep_finished
+from avrobust.preparation.limits import Limits, limit_memory
 from avrobust.preparation.manifest import (
     ManifestRow,
     append_row,
@@ -43,6 +45,7 @@ def prepare(
     short_side: PositiveInt = 256,
     seed: Seed = 0,
     workers: WorkerCount | None = None,
+    limits: Limits | None = None,
     progress: Progress | None = None,
 ) -> PreparationSummary:
     """Decodes raw videos to the prepared layout, and writes the split lists and a manifest.
@@ -60,6 +63,7 @@ def prepare(
         short_side: Frames whose shorter side is longer than this, in pixels, are made smaller.
         seed: Seed of the random splits.
         workers: Number of processes; None for one a core.
+        limits: The largest video to be decoded; None for the defaults.
         progress: A progress display that has been started.
 
     Raises:
@@ -68,6 +72,7 @@ def prepare(
             usable.
     """
     videos, root = videos.absolute(), root.absolute()
+    limits = limits or Limits()
     if root.resolve().is_relative_to(videos.resolve()):
         raise UserError(f"{root}: lies inside the folder of videos; choose a folder elsewhere")
     if labels:
@@ -81,8 +86,8 @@ def prepare(
         finished = keep_finished(videos, root, sources)
         missing = [source for source in sources if source.key not in finished]
         bar = _Bar(progress, len(finished), len(sources))
-        jobs = _make_jobs(videos, root, missing, scratch, short_side)
-        made = _extract_all(jobs, root / "manifest.csv", workers or _cores(), bar)
+        jobs = _make_jobs(videos, root, missing, scratch, short_side, limits)
+        made = _extract_all(jobs, root / "manifest.csv", workers or _cores(), limits, bar)
         rows = _write_lists(root, sources, drawn=drawn)
     summary = PreparationSummary(tuple(rows), made, drawn)
     if not summary.prepared:
@@ -114,19 +119,25 @@ def _draw_splits(sources: list[SourceVideo], seed: int) -> list[SourceVideo]:
 
 
 def _make_jobs(
-    videos: Path, root: Path, sources: list[SourceVideo], scratch: Path, short_side: int
+    videos: Path,
+    root: Path,
+    sources: list[SourceVideo],
+    scratch: Path,
+    short_side: int,
+    limits: Limits,
 ) -> dict[ExtractionJob, ManifestRow]:
     """The jobs, each with its manifest row, in which the result is still missing."""
     jobs = {}
     for number, source in enumerate(sources):
         job = ExtractionJob(
-            video=videos / source.name,
+            video=videos / source.path,
             root=root,
             scratch=scratch / str(number),
             label=source.label,
             stem=source.stem,
             short_side=short_side,
             problem=source.problem,
+            limits=limits,
         )
         stamp = file_stamp(job.video)
         jobs[job] = ManifestRow(
@@ -146,7 +157,11 @@ def _make_jobs(
 
 
 def _extract_all(
-    jobs: dict[ExtractionJob, ManifestRow], manifest: Path, workers: int, bar: "_Bar"
+    jobs: dict[ExtractionJob, ManifestRow],
+    manifest: Path,
+    workers: int,
+    limits: Limits,
+    bar: "_Bar",
 ) -> int:
     """Extracts all clips, and adds a row to the manifest when a clip is finished.
 
@@ -159,6 +174,8 @@ def _extract_all(
         list(jobs),
         workers=workers,
         time_limit=_time_limit,
+        initializer=partial(limit_memory, limits.memory),
+        replace_after=_is_skipped,
         on_running=bar.show,
         preload=PRELOAD,
     )
@@ -181,9 +198,13 @@ def _extract_all(
     return usable
 
 
+def _is_skipped(result: ExtractionResult) -> bool:
+    return not result.frames
+
+
 def _time_limit(job: ExtractionJob) -> float:
-    """Seconds after which a decoder counts as hung: 300, and one more for every 20 kB."""
-    return 300 + file_stamp(job.video).size / 20_000
+    """Seconds after which a decoder counts as hung that has not ended itself by its own limit."""
+    return 60 * (job.limits.minutes + 1)
 
 
 def _write_lists(root: Path, sources: list[SourceVideo], *, drawn: bool) -> list[ManifestRow]:

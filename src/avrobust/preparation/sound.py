@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE
 from avrobust.preparation.media import (
+    CLOCK_SLACK,
     UnusableClip,
     decode_stream,
     open_audio_stream,
     open_media,
+    restarting_clock,
 )
 from avrobust.preparation.timeline import Timeline
 
@@ -101,12 +103,18 @@ class _AudioTrack:
         self._put(_to_mono(frame), self._position(frame))
 
     def _position(self, frame: Any) -> int:
-        """Index of the first sample of a frame."""
+        """Index of the first sample of a frame.
+
+        Raises:
+            UnusableClip: The clock jumps back.
+        """
         if frame.time is None:
             return self._next
         by_time_stamp = round((frame.time - self.start) * self.rate)
         # Time stamps are rounded (to 1 ms in WebM), so consecutive frames are placed by counting
         # samples.
+        if self._frames > 0 and by_time_stamp < self._next - CLOCK_SLACK * self.rate:
+            raise restarting_clock("sound", self._next / self.rate)
         consecutive = abs(by_time_stamp - self._next) <= RESYNC * self.rate
         return self._next if self._frames > 0 and consecutive else by_time_stamp
 

@@ -7,17 +7,25 @@ from typing import NamedTuple
 
 from avrobust.data.layout import SPLITS, Split
 from avrobust.errors import UserError
+from avrobust.preparation.names import collision_key, printable, safe_name
 from avrobust.preparation.splits import LabelsRow
+
+ENDING = ".mp4"  # of the longer of a clip's two names
 
 
 class SourceVideo(NamedTuple):
     """One clip to extract."""
 
-    name: str  # path of the video relative to the folder of videos, with "/"
-    label: str
+    path: PurePosixPath  # of the video, relative to the folder of videos
+    label: str  # can name a folder and be printed, as the stem
     stem: str  # unique in its class
     splits: tuple[Split, ...]  # () if they are still to be drawn; a labels file may give several
     problem: str = ""  # reason why the clip cannot be extracted, if it is known beforehand
+
+    @property
+    def name(self) -> str:
+        """The path in one line of UTF-8."""
+        return printable(str(self.path))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -37,7 +45,8 @@ def find_videos(videos: Path) -> list[SourceVideo]:
     """Finds all files in class folders, except hidden ones.
 
     Raises:
-        UserError: There is no such folder, or no file in a class folder.
+        UserError: There is no such folder, no file in a class folder, or two class folders differ
+            only in case or in Unicode's composition.
     """
     if not videos.is_dir():
         raise UserError(f"{videos}: no such folder of videos")
@@ -62,7 +71,8 @@ def find_labeled_videos(videos: Path, rows: Iterable[LabelsRow]) -> list[SourceV
     If a file is named twice with one label, it is one clip, which may be in two splits.
 
     Raises:
-        UserError: There is no such folder, or a label cannot be the name of a folder.
+        UserError: There is no such folder, a label cannot be the name of a folder, or two labels
+            differ only in case or in Unicode's composition.
     """
     if not videos.is_dir():
         raise UserError(f"{videos}: no such folder of videos")
@@ -70,7 +80,8 @@ def find_labeled_videos(videos: Path, rows: Iterable[LabelsRow]) -> list[SourceV
     for row in rows:
         if row.label in ("", ".", "..") or "/" in row.label or "\0" in row.label:
             raise UserError(
-                f"{row.path}: {row.label!r} cannot be a class: it must be able to name a folder"
+                f"{printable(str(row.path))}: {row.label!r} cannot be a class: "
+                "it must be able to name a folder"
             )
         splits = splits_by_clip[row.path, row.label]
         if row.split is not None:
@@ -81,7 +92,7 @@ def find_labeled_videos(videos: Path, rows: Iterable[LabelsRow]) -> list[SourceV
         clips.append(_UnnamedClip(path, label, in_order))
     sources = []
     for source in _name_clips(clips):
-        if not source.problem and not (videos / source.name).is_file():
+        if not source.problem and not _is_file(videos / source.path):
             source = source._replace(problem="no such file")
         sources.append(source)
     return sources
@@ -91,33 +102,58 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _name_clips(clips: list[_UnnamedClip]) -> list[SourceVideo]:
-    """Gives every clip a stem that is unique in its class.
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # A folder that may not be entered, or a name that is too long.
+        return False
 
-    The stem is that of the file. If there are several such files (a.mp4 and a.webm), all but the
-    first get a number.
+
+def _name_clips(clips: list[_UnnamedClip]) -> list[SourceVideo]:
+    """Gives every clip a stem that is unique in its class, whatever the file system.
+
+    The stem is that of the file, if it can be printed and is short enough. If there are several
+    such files (a.mp4 and a.webm, A.mp4 and a.mp4), all but the first get a number.
     """
-    ordered = sorted(clips, key=lambda clip: (clip.label, str(clip.path)))
-    file_stems = {(clip.label, clip.path.stem) for clip in ordered}
-    used: set[tuple[str, str]] = set()
+    labels = _safe_labels(clip.label for clip in clips)
+    ordered = sorted(clips, key=lambda clip: (labels[clip.label], str(clip.path)))
+    # A stem with a number must not be the stem of another file.
+    taken = {_stem_key(labels[clip.label], clip.path.stem) for clip in ordered}
+    last_numbers: dict[tuple[str, str], int] = {}
     sources = []
     for clip in ordered:
-        stem, number = clip.path.stem, 1
-        # A stem with a number must not be the stem of another file.
-        while (clip.label, stem) in (used if number == 1 else used | file_stems):
-            number += 1
-            stem = f"{clip.path.stem}_{number}"
-        used.add((clip.label, stem))
-        sources.append(_make_source(str(clip.path), clip.label, stem, clip.splits))
+        label, stem = labels[clip.label], clip.path.stem
+        file_stem = _stem_key(label, stem)
+        number = last_numbers.get(file_stem, 0) + 1
+        if number > 1:
+            while _stem_key(label, f"{stem}_{number}") in taken:
+                number += 1
+            stem = f"{stem}_{number}"
+            taken.add(_stem_key(label, stem))
+        last_numbers[file_stem] = number
+        sources.append(SourceVideo(clip.path, label, safe_name(stem, ENDING), clip.splits))
     return sources
 
 
-def _make_source(name: str, label: str, stem: str, splits: tuple[Split, ...]) -> SourceVideo:
-    names = (_to_utf8(name), _to_utf8(label), _to_utf8(stem))
-    problem = "" if names == (name, label, stem) else "a name that is not UTF-8"
-    return SourceVideo(*names, splits, problem)
+def _stem_key(label: str, stem: str) -> tuple[str, str]:
+    """Equal for clips that could not be told apart in the prepared layout."""
+    return label, collision_key(safe_name(stem, ENDING))
 
 
-def _to_utf8(name: str) -> str:
-    """Replaces bytes of a file name that are not UTF-8 by backslash escapes."""
-    return name.encode("utf-8", "backslashreplace").decode()
+def _safe_labels(labels: Iterable[str]) -> dict[str, str]:
+    """The name of each class's folder, by the label as it was found.
+
+    Raises:
+        UserError: Two labels would share a folder on some file systems.
+    """
+    safe_labels: dict[str, str] = {}
+    label_by_folder: dict[str, str] = {}
+    for label in sorted(set(labels)):
+        safe_labels[label] = safe_name(label)
+        other = label_by_folder.setdefault(collision_key(safe_labels[label]), label)
+        if other != label:
+            raise UserError(
+                f"the classes {other!a} and {label!a} would share a folder where file "
+                "systems ignore case or Unicode's composition; rename one of them"
+            )
+    return safe_labels

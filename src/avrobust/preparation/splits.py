@@ -94,7 +94,7 @@ def _parse_row(
     """Parses one row; `place` is for the error messages."""
     text = row["path"] or ""
     path = PurePosixPath(text)
-    if not path.name or path.is_absolute() or ".." in path.parts:
+    if not path.name or path.is_absolute() or ".." in path.parts or "\0" in text:
         raise UserError(f"{place}: path {text!r} does not name a file inside the folder of videos")
     if label_column is None and len(path.parts) == 1:
         raise UserError(

@@ -9,16 +9,19 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from avrobust.data.layout import FRAME_RATE, SAMPLE_RATE
+from avrobust.preparation.limits import Limits
 from avrobust.preparation.media import (
+    CLOCK_SLACK,
     UnusableClip,
     decode_stream,
     open_media,
     open_video_stream,
+    promised_end,
+    restarting_clock,
 )
 
 MIN_REST = 1.0  # seconds that must be left of a damaged or cut-off file
@@ -77,31 +80,43 @@ class _IntactRun(NamedTuple):
     whole: bool  # whether these are all frames of the file
 
 
-def scan(path: Path) -> Timeline:
+def scan(path: Path, limits: Limits | None = None) -> Timeline:
     """Decodes all frames of a video once to learn when each one is shown. Keeps no pixels.
 
+    Args:
+        path: The video.
+        limits: The largest video to be decoded; None for the defaults.
+
     Raises:
-        UnusableClip: There is no video or no audio stream, or less than a second of a damaged file
-            is left.
+        UnusableClip: There is no video or no audio stream, less than a second of a damaged file is
+            left, or the video exceeds the limits, whatever its headers say.
     """
+    limits = limits or Limits()
     infos: list[_FrameInfo] = []
     with open_media(path) as container:
         stream = open_video_stream(container)
-        infos.extend(_frame_info(frame) for frame in decode_stream(container, stream))
-        promised_end = _promised_end(container, stream)
+        for frame in decode_stream(container, stream):
+            infos.append(_frame_info(frame))
+            limits.check_frames(len(infos))
+            if frame is not None:
+                limits.check_size(frame.width, frame.height)
+        header_end = promised_end(container, stream)
         gap = float(1 / (stream.guessed_rate or stream.average_rate or 25))
+        stream_start = float((stream.start_time or 0) * stream.time_base)
         is_still = stream.codec_context.name in STILLS
+    _check_clock(infos)
     run = _first_intact_run(infos)
     if len(run.frames) == 1 and is_still:
         raise UnusableClip("no video track: only a still picture")
-    times, plausible = _plausible_times(run.frames, gap)
+    times, plausible = _plausible_times(run.frames, gap, stream_start)
     last_seconds = run.frames[len(times) - 1].seconds or gap
-    end = _end(times, last_seconds, gap, promised_end)
+    end = _end(times, last_seconds, gap, header_end)
     if len(infos) == 1:
         # A single frame is shown while the sound lasts.
         end = max(end, _sound_end(path))
+    limits.check_length(end - times[0])
     damaged = not (run.whole and plausible)
-    return _make_timeline(times, run.skip, end, promised_end, damaged=damaged)
+    return _make_timeline(times, run.skip, end, header_end, damaged=damaged)
 
 
 def _frame_info(frame: Any | None) -> _FrameInfo:
@@ -112,16 +127,20 @@ def _frame_info(frame: Any | None) -> _FrameInfo:
     return _FrameInfo(time, seconds, bool(frame.key_frame), not frame.is_corrupt)
 
 
-def _promised_end(container: Any, stream: Any) -> float | None:
-    """End of a stream according to the headers, in seconds on the clock of the container."""
-    if stream.duration:
-        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-    if tag := stream.metadata.get("DURATION"):  # Matroska and WebM
-        hours, minutes, seconds = tag.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    if container.duration:
-        return float((container.start_time or 0) + container.duration) / float(av.time_base)
-    return None
+def _check_clock(infos: list[_FrameInfo]) -> None:
+    """Refuses files of several recordings.
+
+    The same time then stands for several moments, and nothing tells which sound belongs to which.
+
+    Raises:
+        UnusableClip: The clock of the picture jumps back.
+    """
+    last = -math.inf
+    for info in infos:
+        if info.time < last - CLOCK_SLACK:
+            raise restarting_clock("picture", last - infos[0].time)
+        if not math.isnan(info.time):
+            last = max(last, info.time)
 
 
 def _first_intact_run(infos: list[_FrameInfo]) -> _IntactRun:
@@ -144,14 +163,20 @@ def _first_intact_run(infos: list[_FrameInfo]) -> _IntactRun:
     return _IntactRun(infos[first:end], skip, whole=end - first == len(infos))
 
 
-def _plausible_times(frames: list[_FrameInfo], gap: float) -> tuple[NDArray[np.float64], bool]:
+def _plausible_times(
+    frames: list[_FrameInfo], gap: float, start: float
+) -> tuple[NDArray[np.float64], bool]:
     """The times up to the first implausible gap, and whether there is no such gap.
 
-    A frame of unknown time follows the one before by `gap` seconds.
+    A frame of unknown time follows the one before by `gap` seconds. The first one is as long before
+    the first known time, or at `start` if no time is known.
     """
     times = np.array([frame.time for frame in frames])
+    known = np.flatnonzero(~np.isnan(times))
+    if known.size:
+        start = times[known[0]] - gap * known[0]
     for i in np.flatnonzero(np.isnan(times)):
-        times[i] = times[i - 1] + gap if i else 0.0
+        times[i] = times[i - 1] + gap if i else start
     times = np.maximum.accumulate(times)
     jumps = np.flatnonzero(np.diff(times) > MAX_HOLD)
     if jumps.size:
@@ -160,7 +185,7 @@ def _plausible_times(frames: list[_FrameInfo], gap: float) -> tuple[NDArray[np.f
 
 
 def _end(
-    times: NDArray[np.float64], last_seconds: float, gap: float, promised_end: float | None
+    times: NDArray[np.float64], last_seconds: float, gap: float, header_end: float | None
 ) -> float:
     """Time at which the last frame ends.
 
@@ -169,8 +194,8 @@ def _end(
     """
     last = float(times[-1])
     longest_gap = max(gap, float(np.diff(times).max(initial=0.0)))
-    if promised_end is not None and last < promised_end <= last + 1.01 * longest_gap:
-        return promised_end
+    if header_end is not None and last < header_end <= last + 1.01 * longest_gap:
+        return header_end
     return last + last_seconds
 
 
@@ -189,13 +214,13 @@ def _make_timeline(
     times: NDArray[np.float64],
     skip: int,
     end: float,
-    promised_end: float | None,
+    header_end: float | None,
     *,
     damaged: bool,
 ) -> Timeline:
     start = float(times[0])
     seconds = end - start
-    promised_seconds = (end if promised_end is None else promised_end) - start
+    promised_seconds = (end if header_end is None else header_end) - start
     extent = f"{seconds:.1f} s of {promised_seconds:.1f} s"
     notes = []
     if damaged or promised_seconds - seconds > SLACK:

@@ -54,7 +54,7 @@ def synthetic(
     Raises:
         ValueError: A number is out of range.
         UserError: `root` holds a data set that was generated with other settings, or none and it
-            is not to be generated.
+            is not to be generated, or cannot be written.
     """
     folder = Path(root)
     clips: dict[Split, int] = {"train": train, "val": val, "test": test}
@@ -64,14 +64,26 @@ def synthetic(
                 f"dataset.root={root}: no synthetic data set; the command that made the run "
                 "generates it again"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        # The jobs of a sweep start together: one of them generates, the others wait.
-        with FileLock(folder / ".lock"):
-            if not _is_generated(folder, clips, generation_seed, scene):
-                _generate(folder, clips, generation_seed, scene)
+        try:
+            _generate_locked(folder, clips, generation_seed, scene)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename or folder}: {error.strerror}; fix this and run the same "
+                "command again"
+            ) from error
     return Prepared(
         root, image_size=image_size, audio_samples=audio_samples, frames=frames, stride=stride
     )
+
+
+def _generate_locked(
+    folder: Path, clips: dict[Split, int], generation_seed: int, scene: Scene
+) -> None:
+    """Generates the data set. The jobs of a sweep start together: one of them does, others wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if not _is_generated(folder, clips, generation_seed, scene):
+            _generate(folder, clips, generation_seed, scene)
 
 
 def _is_generated(folder: Path, clips: dict[Split, int], seed: int, scene: Scene) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avrobust.synthetic.tones import RATE
-from avrobust.utils.files import atomic_write
+from avrobust.utils.files import atomic_write, write_file
 
 # The bytes of a film are the same on every machine. x264 otherwise chooses its search by the
 # processor and by the number of threads; a constant quantizer needs no rate control in floating
@@ -42,13 +43,10 @@ def write_film(
         fps: Frames a second.
         description: Stored in the file as JSON.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        atomic_write(path) as temporary,
-        av.open(
-            str(temporary), "w", format="mp4", container_options={"fflags": "+bitexact"}
-        ) as container,
-    ):
+    content = BytesIO()
+    with av.open(
+        content, "w", format="mp4", container_options={"fflags": "+bitexact"}
+    ) as container:
         container.metadata["comment"] = json.dumps(description, separators=(",", ":"))
         video = container.add_stream("libx264", rate=fps, options=_H264)
         audio = container.add_stream("flac", rate=RATE, layout="mono", options=_FLAC)
@@ -65,6 +63,9 @@ def write_film(
         audio_frame.pts = 0
         for packets in (video.encode(None), audio.encode(audio_frame), audio.encode(None)):
             container.mux(packets)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as temporary:
+        write_file(temporary, content.getbuffer())
 
 
 def _to_16_bit(sound: NDArray[np.float64]) -> NDArray[np.int16]:

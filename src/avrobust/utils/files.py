@@ -78,3 +78,17 @@ def _being_written(path: Path, pid: int, host: str | None) -> bool:
         return time.time() - path.stat().st_mtime < ABANDONED
     except FileNotFoundError:  # it has just taken its place
         return True
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file, not atomically.
+
+    Libraries that write files themselves often do not say which file failed, or why.
+
+    Raises:
+        OSError: The file cannot be written; the error names the file.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
