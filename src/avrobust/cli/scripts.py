@@ -7,14 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
+from avrobust.cli.command_line import check_command_line
 from avrobust.cli.completion import prepare_completion
-from avrobust.cli.explain import complain, explain
+from avrobust.cli.explain import MISTAKES, complain, explain, is_mistake
 from avrobust.cli.help import help_text
-from avrobust.cli.own_options import own_folder
-from avrobust.errors import UserError
 from avrobust.experiments.schema import register
 
 register()
@@ -23,8 +19,6 @@ register()
 warnings.filterwarnings(
     "ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema"
 )
-
-MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 
 def run_script(main: Callable[[], Any]) -> None:
@@ -39,11 +33,13 @@ def run_script(main: Callable[[], Any]) -> None:
     script, arguments = Path(sys.argv[0]), sys.argv[1:]
     try:
         if _has(arguments, "-h", "--help"):
+            check_command_line(script, arguments)
             sys.stdout.write(help_text(script, arguments) + "\n")
             return
         if _has(arguments, "-sc", "--shell-completion"):
             prepare_completion()
-        own_folder(script, arguments)  # refuses a wrong one
+        else:
+            check_command_line(script, arguments)
         status = _run_hydra(main)
     except MISTAKES as error:
         sys.exit(complain(error))
@@ -63,16 +59,17 @@ def _run_hydra(main: Callable[[], Any]) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
     try:
         main()
-    except MISTAKES:
-        raise
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command goes on from the last finished epoch\n")
         return 130
-    except Exception as error:  # for example a worker that was killed for its memory
-        if not _sweeping():
+    except Exception as error:
+        # For example a worker that was killed for its memory.
+        if _sweeping() and not isinstance(error, MISTAKES):
+            sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")
+            return 1
+        if not is_mistake(error):
             raise
-        sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")
-        return 1
+        return complain(error)
     return 0
 
 

@@ -35,6 +35,7 @@ class TrainConfig:
     workers: int = 0  # processes that load clips beside the main one
     batch_size: Any = 32  # of evaluation, or auto: what memory allows; changes no number
     jobs_per_gpu: int = 1  # of a sweep with hydra/launcher=joblib
+    max_jobs: int = 10_000  # of a sweep; a larger one is refused
     experiment: Any = None
     sweep: Any = None
 
@@ -84,9 +85,15 @@ class DefendConfig(AttackConfig):
     adaptive: str = "worst"
 
 
+SCHEMAS: dict[str, type[TrainConfig]] = {
+    "train": TrainConfig,
+    "attack": AttackConfig,
+    "defend": DefendConfig,
+}  # by script
+
+
 def register() -> None:
     """Makes the schemas known to Hydra under the names that the primary configs list."""
     store = ConfigStore.instance()
-    store.store(name="train_schema", node=TrainConfig)
-    store.store(name="attack_schema", node=AttackConfig)
-    store.store(name="defend_schema", node=DefendConfig)
+    for script, schema in SCHEMAS.items():
+        store.store(name=f"{script}_schema", node=schema)

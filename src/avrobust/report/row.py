@@ -27,7 +27,7 @@ def title(result: EvaluationResult) -> str:
     model, settings = result.experiment.model, result.settings
     defended = f" + {model.defense.name}" if model.defended else ""
     attack = f"{result.attack_name}, threat {settings.threat.name}, eps {settings.eps:g}"
-    split = f"{settings.split_name} split"
+    split = f"{result.split_name} split"
     return f"{model.dataset.name}, {model.fusion.name}{defended}: {attack}, {split}"
 
 
