@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Sweep
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 
 from avrobust.cli.help import groups_of
-from avrobust.cli.own_options import own_folder
+from avrobust.cli.own_options import configs_of, own_folder
 from avrobust.errors import UserError, did_you_mean
 from avrobust.experiments.schema import SCHEMAS
 
@@ -32,6 +33,7 @@ HYDRA_KEYS = (
     "hydra.job.env_set",
     "hydra.job.env_copy",
 )
+AXES = ("hydra/launcher", "hydra.sweeper.params")  # with them a multirun needs no other axis
 SOURCES = ("file://", "pkg://")  # how an entry of hydra.searchpath begins
 # Places of the config that no key of a script's schema names.
 OTHER_PLACES = ("condition", "_global_")
@@ -46,26 +48,25 @@ def check_command_line(script: Path, words: Sequence[str]) -> None:
 
     Raises:
         UserError: a word is wrong.
-        HydraException: an override does not follow Hydra's grammar.
     """
     for word in words:
         _check_characters(word)
     flags = _parse_flags(words)
     _check_flags(script, flags)
     own_folder(script, words)  # refuses a wrong one
-    parsed = OverridesParser.create().parse_overrides(flags.overrides)
+    parsed = [_parse(word) for word in flags.overrides]
     groups, keys = groups_of(script), [field.name for field in fields(SCHEMAS[script.stem])]
     for override in parsed:
         key = override.key_or_group
         if override.is_hydra_override() or key.partition(".")[0] == "hydra":
-            _check_hydra_key(override)
+            _check_hydra_key(script, override)
         else:
             _check_place(override, keys)
         if f"{key}@{override.package}" in groups or (key in groups and override.package is None):
-            _check_choice(override, groups)
+            _check_choice(override, groups, configs_of(script))
         elif override.is_delete() and key in keys:
             raise UserError(f"~{key}: a key cannot be removed; set it by {key}=VALUE")
-    if flags.multirun:
+    if flags.multirun or "hydra.mode=MULTIRUN" in flags.overrides:
         _check_axes(parsed)
 
 
@@ -115,7 +116,21 @@ def _check_flags(script: Path, flags: Namespace) -> None:
             raise UserError(f"{flag}: works with --cfg alone, for example --cfg job {flag}")
 
 
-def _check_hydra_key(override: Override) -> None:
+def _parse(word: str) -> Override:
+    try:
+        (override,) = OverridesParser.create().parse_overrides([word])
+    except HydraException as error:
+        reason = str(error).partition("See https://")[0]
+        raise UserError(
+            f"{word}: cannot be read as key=value ({' '.join(reason.split())}); a value with "
+            "special characters is quoted twice, as in \"name='a, b'\""
+        ) from None
+    if not override.key_or_group:
+        raise UserError(f"{word}: names no key; write key=value")
+    return override
+
+
+def _check_hydra_key(script: Path, override: Override) -> None:
     key = override.key_or_group
     if override.is_delete() or not any(
         key == allowed or key.startswith(f"{allowed}.") for allowed in HYDRA_KEYS
@@ -124,10 +139,12 @@ def _check_hydra_key(override: Override) -> None:
             f"{key}: cannot be set here; runs=FOLDER is where runs are kept; of Hydra's keys there "
             f"are {', '.join(HYDRA_KEYS)}"
         )
+    if key == "hydra.sweeper.params" and not isinstance(override.value(), dict):
+        raise UserError(f"{override.input_line}: must be a mapping of keys to their values")
     if key == "hydra.searchpath":
         _check_search_path(override.value())
     if key == "hydra/launcher":
-        _check_option_name(key, override)
+        _check_option_name(key, override, configs_of(script))
 
 
 def _check_search_path(folders: object) -> None:
@@ -157,7 +174,7 @@ def _check_place(override: Override, keys: list[str]) -> None:
         )
 
 
-def _check_choice(override: Override, groups: Mapping[str, str | None]) -> None:
+def _check_choice(override: Override, groups: Mapping[str, str | None], configs: Path) -> None:
     """Checks the choice of a group: one name, or several names to sweep over."""
     key = override.key_or_group
     group = f"{key}@{override.package}" if override.package else key
@@ -168,10 +185,10 @@ def _check_choice(override: Override, groups: Mapping[str, str | None]) -> None:
         return
     if not needed and override.value() is None:
         return
-    _check_option_name(group, override)
+    _check_option_name(group, override, configs)
 
 
-def _check_option_name(group: str, override: Override) -> None:
+def _check_option_name(group: str, override: Override, configs: Path) -> None:
     for value in _values(override):
         if isinstance(value, list) and value:
             raise UserError(
@@ -179,8 +196,9 @@ def _check_option_name(group: str, override: Override) -> None:
                 f"several are a sweep: -m {group}={','.join(map(str, value))}"
             )
         if not isinstance(value, str | dict) or not value:
+            names = sorted(path.stem for path in (configs / group.partition("@")[0]).glob("*.yaml"))
             raise UserError(
-                f"{group}={_text(value)}: is not the name of an option; --help lists them"
+                f"{group}={_text(value)}: is not the name of an option; choices: {', '.join(names)}"
             )
 
 
@@ -190,9 +208,9 @@ def _text(value: object) -> str:
 
 
 def _values(override: Override) -> Iterator[object]:
-    """The values of an override: one, or those of a choice sweep."""
+    """The values of an override: one, or those of a choice sweep; none of a range or pattern."""
     value: Any = override.value()
-    if not isinstance(value, Sweep):
+    if not override.is_sweep_override():
         yield value
     elif isinstance(values := getattr(value, "list", None), list):
         for item in values:
@@ -203,8 +221,9 @@ def _check_axes(overrides: Sequence[Override]) -> None:
     """Refuses a multirun of nothing; one job may be meant where a launcher is chosen."""
     for override in overrides:
         key = override.key_or_group
-        if override.is_sweep_override() or key == "sweep" or key.startswith("hydra"):
+        if override.is_sweep_override() or key == "sweep" or key.startswith(AXES):
             return
+    words = " ".join(str(override.input_line) for override in overrides)
     raise UserError(
-        "--multirun: no key has several values; write -m key=a,b, or leave --multirun away"
+        f"--multirun {words}: no key has several values; write -m key=a,b, or leave --multirun away"
     )

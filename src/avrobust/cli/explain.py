@@ -17,6 +17,7 @@ LONGEST_WORD = 200  # characters of a word that a message repeats whole
 UNKNOWN_OPTION = re.compile(
     r"Could not find '([^']+)/([^'/]+)'\s+Available options in '[^']+':\s+(.*)", re.DOTALL
 )
+SEVERAL_VALUES = re.compile(r"Ambiguous value for argument '([^']*)'")
 
 
 def explain(error: BaseException) -> str:
@@ -32,6 +33,8 @@ def explain(error: BaseException) -> str:
         parent = getattr(reason, "parent_node", None)
         if isinstance(reason, OmegaConfBaseException) and isinstance(parent, DictConfig):
             return _explain_key(reason, parent, text)
+    if several := SEVERAL_VALUES.search(text):
+        return f"{several[1]}: has several values; -m sweeps over them, key=[a,b] is a list"
     option = UNKNOWN_OPTION.search(text)
     if option:
         group, name, rest = option.groups()

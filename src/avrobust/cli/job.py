@@ -11,8 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from avrobust.cli.explain import complain, explain
-from avrobust.errors import UserError
+from avrobust.cli.explain import complain, explain, is_mistake
 
 if TYPE_CHECKING:  # imported when they are needed, so that --help and completion answer at once
     from avrobust.experiments.results import Result
@@ -35,8 +34,11 @@ def job(task: "Task", config: DictConfig) -> None:
         return record(work, Path(hydra.sweep.dir), int(hydra.job.num), explain)
     try:
         result = work()
-    except UserError as error:
-        sys.exit(complain(error))
+    except Exception as error:
+        # Not left to Hydra, which would write a line of its own first.
+        if is_mistake(error):
+            sys.exit(complain(error))
+        raise
     from avrobust.report.row import print_result
 
     return print_result(result, Path(config.runs))

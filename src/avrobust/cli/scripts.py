@@ -40,7 +40,7 @@ def run_script(main: Callable[[], Any]) -> None:
             prepare_completion()
         else:
             check_command_line(script, arguments)
-        status = _run_hydra(main)
+        status = _run_hydra(main, shows_package=_has(arguments, "-p", "--package"))
     except MISTAKES as error:
         sys.exit(complain(error))
     if _sweeping():
@@ -54,11 +54,21 @@ def _has(arguments: list[str], *flags: str) -> bool:
     return not set(flags).isdisjoint(arguments)
 
 
-def _run_hydra(main: Callable[[], Any]) -> int:
-    """The exit status of what Hydra runs."""
+def _run_hydra(main: Callable[[], Any], *, shows_package: bool) -> int:
+    """The exit status of what Hydra runs.
+
+    Args:
+        main: The function that Hydra decorates.
+        shows_package: One part of the config is to be shown, and Hydra says itself if it is not
+            there.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
     try:
         main()
+    except SystemExit as end:
+        if shows_package and end.code == 1:
+            return 2
+        raise
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; the same command goes on from the last finished epoch\n")
         return 130

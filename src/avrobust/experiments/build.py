@@ -33,7 +33,7 @@ def build(group: str, option: Option, **more: object) -> Any:
             raise cause from None
         if isinstance(cause, ValueError | TypeError):
             raise UserError(f"{group}: {' '.join(str(cause).split())}") from None
-        raise
+        raise cause from error  # a defect of the option, to be seen with its traceback
 
 
 def check(experiment: Experiment) -> None:

@@ -52,6 +52,10 @@ LONGEST_LABEL = 64  # characters of a name or tag; W&B takes no longer tag
 # Keys of an option that its YAML file alone sets, and why.
 FIXED = {
     "_target_": "a class of your own needs an option of its own",
+    "_partial_": "it stands in the option's YAML file",
+    "_convert_": "it stands in the option's YAML file",
+    "_recursive_": "it stands in the option's YAML file",
+    "_args_": "arguments have names",
     REVISION: "it stands in the option's YAML file",
 }
 
@@ -70,15 +74,24 @@ def experiment_from(
     Raises:
         UserError: a value is missing, cannot be resolved or makes no sense.
     """
-    _refuse_identities(hydra.overrides.task)
+    _refuse_identities(typed_overrides(hydra))
     _check_keys(task, config)
     node = _resolve(config)
     chosen = _choices(hydra)
     model = _model(node, chosen)
     attack = None if task == "train" else _attack(node, chosen, model)
+    if not str(model.dataset.values.get("root", "none")).strip():
+        raise UserError("dataset.root=: is empty; give a folder")
     trainer_settings(model.trainer)
     execution = _execution(node, chosen, hydra, joblib=joblib)
     return Experiment(task, model, attack, execution)
+
+
+def typed_overrides(hydra: HydraConf | DictConfig) -> tuple[str, ...]:
+    """The overrides as the user typed them: a "${name}" in them is not resolved."""
+    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)  # type: ignore[arg-type]
+    assert isinstance(overrides, list)
+    return tuple(str(override) for override in overrides)
 
 
 def number(key: str, value: object) -> float:
@@ -150,7 +163,8 @@ def _resolve(config: DictConfig) -> Node:
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key} has no value: give {error.full_key}=VALUE") from None
     except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key}: {' '.join(str(error.msg).split())}") from None
+        reason, _, _ = str(error.msg).partition("full_key:")
+        raise UserError(f"{error.full_key}: {' '.join(reason.split())}") from None
     assert isinstance(node, dict)
     return {str(key): value for key, value in node.items()}
 
@@ -276,7 +290,7 @@ def _execution(
             "logger": logger,
             "experiment": chosen.get("experiment"),
             "sweep": chosen.get("sweep"),
-            "overrides": tuple(hydra.overrides.task),
+            "overrides": typed_overrides(hydra),
             "config_dirs": _config_dirs(hydra),
             "parallel_jobs": joblib,
             **values,

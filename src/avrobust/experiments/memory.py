@@ -25,7 +25,7 @@ def check_memory(experiment: Experiment) -> None:
     form = _form(values)
     if form is None:
         return  # other code makes the clips, or a size is wrong, which the data set says itself
-    key, batch = _largest_batch(experiment, values)
+    key, batch = _largest_batch(experiment)
     clip = BYTES * form.values
     layers = FIRST_LAYERS * clip
     need = batch * (clip + layers)
@@ -54,16 +54,13 @@ def _form(values: dict[str, Any]) -> Format | None:
     return Format(**sizes)
 
 
-def _largest_batch(experiment: Experiment, values: dict[str, Any]) -> tuple[str, int]:
+def _largest_batch(experiment: Experiment) -> tuple[str, int]:
     """The key of the larger batch size, of training or of evaluation, and how many clips it is."""
     key, batch = "training.batch_size", experiment.model.training.batch_size
     evaluated = experiment.execution.batch_size
     if evaluated != "auto" and evaluated > batch:
         key, batch = "batch_size", evaluated
-    splits = [values.get(split) for split in ("train", "val", "test")]
-    sizes = [size for size in splits if type(size) is int]
-    # A batch is never larger than a split, where the size of all splits is known.
-    return key, min(batch, max(sizes)) if len(sizes) == len(splits) else batch
+    return key, batch
 
 
 def _largest_part(form: Format) -> str:

@@ -223,7 +223,9 @@ def expand(hydra: DictConfig, limit: int) -> tuple[tuple[str, ...], ...]:
     """
     axes = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    parsed = parser.parse_overrides([*axes, *hydra.overrides.task])
+    typed = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    assert isinstance(typed, list)
+    parsed = parser.parse_overrides([*axes, *map(str, typed)])
     if parsed:
         check_count(parsed, limit)
     return tuple(

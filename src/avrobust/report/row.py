@@ -10,7 +10,7 @@ from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Comparison, EvaluationResult, Result, TrainResult
 from avrobust.report.notes import notes
 from avrobust.report.paper import Published, published
-from avrobust.utils.console import out
+from avrobust.utils.console import out, print_table
 
 
 def print_result(result: Result, runs: Path) -> None:
@@ -37,7 +37,7 @@ def _print_training(result: TrainResult) -> None:
     table = Table("split", "accuracy %", "n", title=heading)
     for name, split in result.splits.items():
         table.add_row(name, f"{split.accuracy:.2f}", str(split.n))
-    out.print(table)
+    print_table(table)
 
 
 def _print_row(result: EvaluationResult) -> None:
@@ -57,7 +57,7 @@ def _print_row(result: EvaluationResult) -> None:
         _add_comparison(table, result, result.comparison)
     if row := published(result):
         table.add_row(f"paper, Table {row.table}", *_published(result, row))
-    out.print(table)
+    print_table(table)
     for note in notes(result):
         out.print(note, markup=False)
 
