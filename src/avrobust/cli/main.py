@@ -13,6 +13,7 @@ from rich.box import Box
 
 from avrobust.cli import commands
 from avrobust.cli.analyses import add_analyses
+from avrobust.cli.explain import one_line
 from avrobust.cli.options import convert, default_text
 from avrobust.errors import UserError
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (UserError, OSError) as error:
-        sys.stderr.write(f"avrobust: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"avrobust: {one_line(str(error))}\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("avrobust: interrupted; the same command goes on where this one stopped\n")
