@@ -5,8 +5,8 @@ Where a test is about the work and not about the start, `start` and `run` take t
 `subprocess.Popen` and `subprocess.run`: the server imports once, forks for every program, and the
 fork ends as any program does, with its exit handlers, its traceback and its exit status.
 
-The server imports libraries alone and nothing of ours, so that a program begins with our modules
-unloaded. Run as a script, this file is the server.
+By default the server imports libraries alone and nothing of ours, so that a program begins with our
+modules unloaded. Run as a script, this file is the server.
 """
 
 import atexit
@@ -48,7 +48,14 @@ LARGEST_REQUEST = 2**17
 class Process:
     """A program in a fork of the server, with what the tests need of `subprocess.Popen`."""
 
-    def __init__(self, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        modules: tuple[str, ...] = LIBRARIES,
+    ) -> None:
         self.args = list(arguments)
         self.returncode: int | None = None
         self._files = (tempfile.TemporaryFile(), tempfile.TemporaryFile())  # noqa: SIM115
@@ -56,7 +63,7 @@ class Process:
         status, theirs = os.pipe()
         request = {"argv": self.args, "cwd": str(cwd), "env": dict(env)}
         descriptors = [*(file.fileno() for file in self._files), theirs]
-        socket.send_fds(_server(), [json.dumps(request).encode()], descriptors)
+        socket.send_fds(_server(modules), [json.dumps(request).encode()], descriptors)
         os.close(theirs)
         self._status: BinaryIO = os.fdopen(status, "rb", buffering=0)
         self.pid = int(self._status.readline())
@@ -126,26 +133,35 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    modules: tuple[str, ...] = LIBRARIES,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program to its end; see `start`.
+
+    Args:
+        *arguments: as they would follow `python`.
+        cwd: the program's working folder; the current one if None.
+        env: the program's whole environment; the current one if None.
+        timeout: in seconds.
+        modules: what the server has imported. Another choice starts another server.
 
     Raises:
         subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was killed.
     """
-    with start(*arguments, cwd=cwd, env=env) as process:
+    cwd, env = cwd or Path.cwd(), os.environ if env is None else env
+    with Process(arguments, cwd=cwd, env=env, modules=modules) as process:
         stdout, stderr = process.communicate(timeout)
         return subprocess.CompletedProcess(process.args, process.wait(), stdout, stderr)
 
 
 @cache
-def _server() -> socket.socket:
-    """The connection to this process' server.
+def _server(modules: tuple[str, ...]) -> socket.socket:
+    """The connection to this process' server that has imported these modules.
 
     The server starts when it is first needed and ends with this process.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     process = subprocess.Popen(
-        [sys.executable, __file__, str(theirs.fileno()), *LIBRARIES],
+        [sys.executable, __file__, str(theirs.fileno()), *modules],
         pass_fds=[theirs.fileno()],
         env={**os.environ, **SETTINGS},
         stdin=subprocess.DEVNULL,

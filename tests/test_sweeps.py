@@ -45,7 +45,8 @@ def jobs_of(sweep: str, *overrides: str) -> tuple[tuple[str, ...], ...]:
         return expand(
             loader.load_configuration(
                 "attack", [f"sweep={sweep}", *overrides], RunMode.MULTIRUN
-            ).hydra
+            ).hydra,
+            10_000,
         )
 
 

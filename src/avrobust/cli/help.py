@@ -41,7 +41,7 @@ def help_text(script: Path, arguments: Sequence[str]) -> str:
     primary = configs / f"{script.stem}.yaml"
     options = _options(configs, own_folder(script, arguments), script.stem, arguments)
     lines = [_first_comment(primary), "", "Choose with group=option (* is the default):", ""]
-    for group, default in _defaults(primary).items():
+    for group, default in groups_of(script).items():
         lines += _group_lines(group, default, options)
         for inner in options.get_group_options(group, ObjectType.GROUP):
             lines += _group_lines(f"{group}/{inner}", "", options)
@@ -74,8 +74,13 @@ def _first_comment(primary: Path) -> str:
     return first.removeprefix("# ")
 
 
-def _defaults(primary: Path) -> dict[str, str]:
-    """The groups that a primary config lists and the option that it chooses of each."""
+def groups_of(script: Path) -> dict[str, str | None]:
+    """The groups that a script's config lists and the option that it chooses of each.
+
+    Args:
+        script: train.py, attack.py or defend.py, beside its folder `configs`.
+    """
+    primary = configs_of(script) / f"{script.stem}.yaml"
     defaults: Any = OmegaConf.to_container(OmegaConf.load(primary).defaults)
     chosen = {}
     for entry in defaults:
@@ -84,7 +89,7 @@ def _defaults(primary: Path) -> dict[str, str]:
     return chosen
 
 
-def _group_lines(group: str, default: str, options: CachingConfigRepository) -> list[str]:
+def _group_lines(group: str, default: str | None, options: CachingConfigRepository) -> list[str]:
     """One line a group; none for a group without options."""
     names = options.get_group_options(group, ObjectType.CONFIG)
     marked = [f"{name}*" if name == default else name for name in names]

@@ -11,8 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from avrobust.cli.explain import complain, explain
-from avrobust.errors import UserError
+from avrobust.cli.explain import complain, explain, is_mistake
 
 if TYPE_CHECKING:  # imported when they are needed, so that --help and completion answer at once
     from avrobust.experiments.results import Result
@@ -35,8 +34,11 @@ def job(task: "Task", config: DictConfig) -> None:
         return record(work, Path(hydra.sweep.dir), int(hydra.job.num), explain)
     try:
         result = work()
-    except (UserError, OSError) as error:  # Hydra would write a line of its own before ours
-        sys.exit(complain(error))
+    except Exception as error:
+        # Not left to Hydra, which would write a line of its own first.
+        if is_mistake(error):
+            sys.exit(complain(error))
+        raise
     from avrobust.report.row import print_result
 
     return print_result(result, Path(config.runs))
@@ -52,7 +54,8 @@ def _work(task: "Task", config: DictConfig, hydra: HydraConf, *, multirun: bool)
     experiment = experiment_from(task, config, hydra, joblib=joblib)
     result = finished(experiment)
     if result is None:
-        _validate(experiment, multirun=multirun)
+        check_values(experiment)
+        _check_options(experiment)
         made: Result = import_module(f"avrobust.tasks.{task}").main(experiment)
         return made
     folder = Path(experiment.execution.runs) / task / result.run_id
@@ -60,21 +63,39 @@ def _work(task: "Task", config: DictConfig, hydra: HydraConf, *, multirun: bool)
     return result
 
 
-def _validate(experiment: "Experiment", *, multirun: bool) -> None:
-    """Refuses what cannot work, before any work.
+def check_values(experiment: "Experiment", *, here: bool = True) -> None:
+    """Refuses what cannot work, without importing torch where there is no GPU.
+
+    Args:
+        experiment: what is asked for.
+        here: whether it will run on this machine.
 
     Raises:
-        UserError: a value does not fit, the logger cannot be had, or the multirun would start
-            itself again.
+        UserError: the task refuses a combination, the memory does not suffice, or there is no such
+            hardware.
     """
-    from avrobust.experiments.build import check
+    from avrobust.experiments.memory import check_memory
+    from avrobust.experiments.trainer import check_hardware, trainer_settings
+
+    settings = trainer_settings(experiment.model.trainer)
+    if not here:
+        return
+    check_memory(experiment)
+    if settings:
+        check_hardware(experiment.model.trainer, settings)
+
+
+def _check_options(experiment: "Experiment") -> None:
+    """Checks every option against what it builds, before any work.
+
+    Raises:
+        UserError: a value does not fit, or the logger cannot be had.
+    """
+    from avrobust.experiments.build import check, check_trainer
+    from avrobust.experiments.trainer import has_other_settings
     from avrobust.tracking.loggers import build_tracker
 
     check(experiment)
+    if has_other_settings(experiment.model.trainer):
+        check_trainer(experiment.model)
     build_tracker(experiment)
-    if multirun and not experiment.execution.one_device:
-        raise UserError(
-            f"trainer.devices={experiment.execution.devices}: a multirun gives each job one "
-            "device, as Lightning's DDP would start the whole multirun again in every process; "
-            "train this model in a plain run first"
-        )

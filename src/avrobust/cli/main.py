@@ -13,6 +13,7 @@ from rich.box import Box
 
 from avrobust.cli import commands
 from avrobust.cli.analyses import add_analyses
+from avrobust.cli.explain import one_line
 from avrobust.cli.interrupts import end_interrupted, interrupted
 from avrobust.cli.options import convert, default_text
 from avrobust.errors import UserError
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UserError, OSError) as error:
         if interrupted():
             return end_interrupted()
-        sys.stderr.write(f"avrobust: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"avrobust: {one_line(str(error))}\n")
         return 2
     except KeyboardInterrupt:
         return end_interrupted()

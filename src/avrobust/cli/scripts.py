@@ -7,16 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from avrobust.cli.allowed import typed_packages
+from avrobust.cli.command_line import check_command_line
 from avrobust.cli.completion import prepare_completion
-from avrobust.cli.explain import complain, explain
+from avrobust.cli.explain import MISTAKES, complain, explain, is_mistake
 from avrobust.cli.help import help_text
 from avrobust.cli.interrupts import end_interrupted, interrupted
-from avrobust.cli.own_options import own_folder
-from avrobust.errors import UserError
 from avrobust.experiments.schema import register
 
 register()
@@ -25,8 +21,6 @@ register()
 warnings.filterwarnings(
     "ignore", r"\s*'hydra/launcher/submitit_slurm' is validated against ConfigStore schema"
 )
-
-MISTAKES = (UserError, HydraException, OmegaConfBaseException, OSError)
 
 
 def run_script(main: Callable[[], Any]) -> None:
@@ -41,13 +35,15 @@ def run_script(main: Callable[[], Any]) -> None:
     script, arguments = Path(sys.argv[0]), sys.argv[1:]
     try:
         if _has(arguments, "-h", "--help"):
+            check_command_line(script, arguments)
             sys.stdout.write(help_text(script, arguments) + "\n")
             return
         if _has(arguments, "-sc", "--shell-completion"):
             prepare_completion()
-        own_folder(script, arguments)  # refuses a wrong one
+        else:
+            check_command_line(script, arguments)
         _allow_typed(arguments)
-        status = _run_hydra(main)
+        status = _run_hydra(main, shows_package=_has(arguments, "-p", "--package"))
     except MISTAKES as error:
         sys.exit(complain(error))
     if _sweeping():
@@ -69,22 +65,33 @@ def _has(arguments: list[str], *flags: str) -> bool:
     return not set(flags).isdisjoint(arguments)
 
 
-def _run_hydra(main: Callable[[], Any]) -> int:
-    """The exit status of what Hydra runs."""
+def _run_hydra(main: Callable[[], Any], *, shows_package: bool) -> int:
+    """The exit status of what Hydra runs.
+
+    Args:
+        main: The function that Hydra decorates.
+        shows_package: One part of the config is to be shown, and Hydra says itself if it is not
+            there.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would print over many lines
     try:
         main()
-    except MISTAKES:
+    except SystemExit as end:
+        if shows_package and end.code == 1:
+            return 2
         raise
     except KeyboardInterrupt:
         return end_interrupted()
-    except Exception as error:  # for example a worker that was killed for its memory
+    except Exception as error:
         if interrupted():
             return end_interrupted()
-        if not _sweeping():
+        # For example a worker that was killed for its memory.
+        if _sweeping() and not isinstance(error, MISTAKES):
+            sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")
+            return 1
+        if not is_mistake(error):
             raise
-        sys.stderr.write(f"the sweep broke off: {type(error).__name__}: {explain(error)}\n")
-        return 1
+        return complain(error)
     return 0
 
 

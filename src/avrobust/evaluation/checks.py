@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from avrobust.errors import UserError
 from avrobust.evaluation.conditions import Condition
 from avrobust.threats import Budget, Threat, audio_budget, visual_budget
 from avrobust.types import MODALITIES, Clip, Modality
@@ -13,7 +14,7 @@ from avrobust.types import MODALITIES, Clip, Modality
 RANGES: dict[Modality, Budget] = {"audio": audio_budget(0), "visual": visual_budget(0)}
 
 
-class InvalidConditionError(RuntimeError):
+class InvalidConditionError(UserError):
     """A condition did what it declares not to do: its numbers would be invalid."""
 
 

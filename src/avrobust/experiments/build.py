@@ -29,9 +29,9 @@ def build(group: str, option: Option, **more: object) -> Any:
     check_names(group, option)
     try:
         return _built(group, option, kind_of(group), more)
-    except (UserError, OSError):
+    except UserError:
         raise
-    except Exception as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{group}: {' '.join(str(error).split())}") from error
 
 

@@ -3,8 +3,11 @@
 No other place looks keys of a config up.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.conf import HydraConf
@@ -12,10 +15,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from avrobust.errors import UserError
+from avrobust.errors import UserError, did_you_mean
 from avrobust.evaluation.metrics import EVALUATION_REVISION
 from avrobust.experiments.build import check_targets
 from avrobust.experiments.options import REVISION, Node, Option, option_from
+from avrobust.experiments.schema import SCHEMAS, SourceConfig
 from avrobust.experiments.settings import (
     AttackSettings,
     Execution,
@@ -23,6 +27,7 @@ from avrobust.experiments.settings import (
     ModelSettings,
     Task,
 )
+from avrobust.experiments.trainer import trainer_settings
 from avrobust.training.recipe import TRAINING_REVISION, Recipe
 from avrobust.utils.arguments import violation
 
@@ -43,9 +48,15 @@ EXECUTION_KEYS = (
     "name",
 )
 
+LONGEST_LABEL = 64  # characters of a name or tag; W&B takes no longer tag
+
 # Keys of an option that its YAML file alone sets, and why.
 FIXED = {
     "_target_": "a class of your own needs an option of its own",
+    "_partial_": "it stands in the option's YAML file",
+    "_convert_": "it stands in the option's YAML file",
+    "_recursive_": "it stands in the option's YAML file",
+    "_args_": "arguments have names",
     REVISION: "it stands in the option's YAML file",
 }
 
@@ -64,15 +75,26 @@ def experiment_from(
     Raises:
         UserError: a value is missing, cannot be resolved or makes no sense.
     """
-    _refuse_identities(hydra.overrides.task)
+    _refuse_identities(typed_overrides(hydra))
+    _check_keys(task, config)
     node = _resolve(config)
     chosen = _choices(hydra)
     model = _model(node, chosen)
     attack = None if task == "train" else _attack(node, chosen, model)
+    if not str(model.dataset.values.get("root", "none")).strip():
+        raise UserError("dataset.root=: is empty; give a folder")
+    trainer_settings(model.trainer)
     execution = _execution(node, chosen, hydra, joblib=joblib)
     experiment = Experiment(task, model, attack, execution)
     check_targets(experiment)
     return experiment
+
+
+def typed_overrides(hydra: HydraConf | DictConfig) -> tuple[str, ...]:
+    """The overrides as the user typed them: a "${name}" in them is not resolved."""
+    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
+    return tuple(str(override) for override in overrides)
 
 
 def number(key: str, value: object) -> float:
@@ -90,6 +112,50 @@ def number(key: str, value: object) -> float:
     return parsed
 
 
+def check_runs(runs: str) -> None:
+    """Refuses a folder of runs in which nothing can be written.
+
+    Raises:
+        UserError: the name is empty or too long, or its nearest folder cannot be written to.
+    """
+    if not runs.strip():
+        raise UserError(f"runs={runs}: is empty; give a folder, such as runs=runs")
+    nearest = Path(runs).absolute()
+    try:
+        while not nearest.exists():
+            nearest = nearest.parent
+    except OSError as error:
+        raise UserError(f"runs={runs}: {error.strerror}") from None
+    if not nearest.is_dir():
+        raise UserError(f"runs={runs}: {nearest} is not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"runs={runs}: nothing can be written in {nearest}")
+
+
+def _check_keys(task: Task, config: DictConfig) -> None:
+    """Refuses keys that the schema does not have, and a schema's key that is gone.
+
+    Hydra takes any key after a plus sign, and removes any after a tilde.
+
+    Raises:
+        UserError: a key is unknown or missing.
+    """
+    schemas: dict[str, tuple[Any, type]] = {"": (config, SCHEMAS[task])}
+    schemas["training."] = (config.get("training"), Recipe)
+    if task != "train":
+        schemas["source."] = (config.get("source"), SourceConfig)
+    for prefix, (node, schema) in schemas.items():
+        names = [field.name for field in fields(schema)]
+        if not isinstance(node, DictConfig):
+            raise UserError(f"{prefix[:-1]}={node}: must have the keys {', '.join(names)}")
+        for name in map(str, node):
+            if name not in names:
+                raise UserError(f"{prefix}{name}: no such key{did_you_mean(name, names)}")
+        for name in names:
+            if name not in node:
+                raise UserError(f"{prefix}{name}: is missing; give {prefix}{name}=VALUE")
+
+
 def _resolve(config: DictConfig) -> Node:
     """The config as plain values, interpolations resolved."""
     if "eps" in config:
@@ -100,7 +166,8 @@ def _resolve(config: DictConfig) -> Node:
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key} has no value: give {error.full_key}=VALUE") from None
     except OmegaConfBaseException as error:
-        raise UserError(f"{error.full_key}: {' '.join(str(error.msg).split())}") from None
+        reason, _, _ = str(error.msg).partition("full_key:")
+        raise UserError(f"{error.full_key}: {' '.join(reason.split())}") from None
     assert isinstance(node, dict)
     return {str(key): value for key, value in node.items()}
 
@@ -188,8 +255,14 @@ def _source(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> Mode
     """The model that clips are made on. What `source` does not name is as in the attacked model."""
     parts: dict[str, Any] = {}
     for group in SOURCE_GROUPS:
-        if node[group] is not None:
-            parts[group] = option_from(node[group], f"source.{group}", chosen)
+        part = node[group]
+        if part is None:
+            continue
+        if not isinstance(part, Mapping) or "_target_" not in part:
+            raise UserError(
+                f"source.{group}={part}: choose an option by {group}@source.{group}=OPTION"
+            )
+        parts[group] = option_from(part, f"source.{group}", chosen)
     if node["seed"] is not None:
         parts["seed"] = node["seed"]
     source = _checked(ModelSettings, {**vars(model), **parts}, "source.")
@@ -199,7 +272,9 @@ def _source(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> Mode
 def _execution(
     node: Node, chosen: Mapping[str, str], hydra: HydraConf, *, joblib: bool
 ) -> Execution:
-    logger = option_from(node["logger"], "logger", chosen) if node["logger"] else None
+    logger = _option(node, "logger", chosen) if node["logger"] else None
+    check_runs(str(node["runs"]))
+    _check_labels(node)
     trainer = node["trainer"]
     values = {key: node[key] for key in EXECUTION_KEYS if key in node}
     return _checked(
@@ -210,13 +285,28 @@ def _execution(
             "logger": logger,
             "experiment": chosen.get("experiment"),
             "sweep": chosen.get("sweep"),
-            "overrides": tuple(hydra.overrides.task),
+            "overrides": typed_overrides(hydra),
             "config_dirs": _config_dirs(hydra),
             "parallel_jobs": joblib,
             **values,
             "tags": tuple(node["tags"]),
         },
     )
+
+
+def _check_labels(node: Node) -> None:
+    """Refuses labels that no table can show.
+
+    Raises:
+        UserError: the name or a tag is too long.
+    """
+    for key, labels in (("name", [node["name"] or ""]), ("tags", node["tags"])):
+        for label in labels:
+            if len(str(label)) > LONGEST_LABEL:
+                raise UserError(
+                    f"{key}={str(label)[:20]}...: has {len(str(label)):,} characters; at most "
+                    f"{LONGEST_LABEL}"
+                )
 
 
 def _config_dirs(hydra: HydraConf) -> tuple[str, ...]:

@@ -207,6 +207,18 @@ class EvaluationResult:
         return self.clean.accuracy.n
 
     @property
+    def split_name(self) -> str:
+        """The clips that were attacked.
+
+        For example "test", "24 of test" with clips=24, "all 11 of test" where the split has no 24.
+        """
+        split, count = self.settings.split, self.settings.clips
+        if count is None:
+            return split
+        attempted = self.n + len(self.skipped)
+        return f"all {attempted} of {split}" if attempted < count else f"{count} of {split}"
+
+    @property
     def clean(self) -> ConditionResult:
         """The clips as they were recorded."""
         return self.conditions[0]

@@ -39,6 +39,7 @@ class TrainConfig:
     # Packages of your own whose classes may be built: allow=[my_lab]. Read from the command line
     # alone (cli/allowed.py), as a config file or a run may be a stranger's.
     allow: Any = field(default_factory=list)
+    max_jobs: int = 10_000  # of a sweep; a larger one is refused
     experiment: Any = None
     sweep: Any = None
 
@@ -88,9 +89,15 @@ class DefendConfig(AttackConfig):
     adaptive: str = "worst"
 
 
+SCHEMAS: dict[str, type[TrainConfig]] = {
+    "train": TrainConfig,
+    "attack": AttackConfig,
+    "defend": DefendConfig,
+}  # by script
+
+
 def register() -> None:
     """Makes the schemas known to Hydra under the names that the primary configs list."""
     store = ConfigStore.instance()
-    store.store(name="train_schema", node=TrainConfig)
-    store.store(name="attack_schema", node=AttackConfig)
-    store.store(name="defend_schema", node=DefendConfig)
+    for script, schema in SCHEMAS.items():
+        store.store(name=f"{script}_schema", node=schema)

@@ -90,11 +90,6 @@ class AttackSettings:
     adaptive: Adaptive = "worst"  # the objectives of an attack on a defended model
     evaluation_revision: NonNegativeInt = 0  # EVALUATION_REVISION of the code that evaluated it
 
-    @property
-    def split_name(self) -> str:
-        """The clips that were attacked: "test", or "24 of test" where not all of them were."""
-        return self.split if self.clips is None else f"{self.clips} of {self.split}"
-
 
 @final
 @checks_arguments

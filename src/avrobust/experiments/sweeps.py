@@ -20,15 +20,16 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, final
+from typing import Annotated, Any, Literal, NamedTuple
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from pydantic import Field, TypeAdapter
 
 from avrobust.errors import UserError
+from avrobust.experiments.jobs import check_count
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Result, TrainResult
 from avrobust.utils.console import err, out
@@ -46,6 +47,7 @@ BOOKKEEPING = (
     "workers=",
     "batch_size=",
     "examples=",
+    "max_jobs=",
     "logger=",
     "logger.",
     "allow=",
@@ -89,6 +91,10 @@ class Sweep(NamedTuple):
     def progress(self) -> list[Job]:
         """Every job, in order, with what became of it."""
         return [self._job(number) for number in range(len(self.jobs))]
+
+    def done(self) -> bool:
+        """Whether every job is done."""
+        return all(job.state == "done" for job in self.progress())
 
     def fresh(self, number: int) -> Job:
         """A job of which nothing is known; of its overrides those that not every job has."""
@@ -147,35 +153,40 @@ def _job_from(path: Path) -> Job:
 current: Sweep | None = None  # the one that this process has begun
 
 
-@final
-class Records(Callback):
-    """Hydra's callback: writes down the jobs of a multirun before the first one starts.
+def plan(config: DictConfig, jobs: tuple[tuple[str, ...], ...]) -> Sweep:
+    """The records of a multirun that is about to begin, and where they will be; writes nothing.
 
-    It also tells the jobs where that is.
+    The jobs are told where that is, in Hydra's part of the config.
+
+    Args:
+        config: of the multirun.
+        jobs: the overrides of each.
     """
+    name = str(OmegaConf.select(config, "hydra.runtime.choices.sweep") or "sweep")
+    kept = [
+        [Path(sys.argv[0]).name, *(o for o in job if not o.startswith(BOOKKEEPING))] for job in jobs
+    ]
+    digest = hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:8]
+    folder = Path(str(config.runs)) / "sweeps" / f"{name}-{digest}"
+    command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    with read_write(config.hydra), open_dict(config.hydra):
+        if (
+            config.hydra.launcher.get("n_jobs") == -1
+        ):  # joblib's default: a job for every core, whatever the GPUs
+            config.hydra.launcher.n_jobs = side_by_side(config.jobs_per_gpu)
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+    return Sweep(folder, name, command, jobs)
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        global current
-        jobs = expand(config.hydra)
-        name = str(OmegaConf.select(config, "hydra.runtime.choices.sweep") or "sweep")
-        kept = [
-            [Path(sys.argv[0]).name, *(o for o in job if not o.startswith(BOOKKEEPING))]
-            for job in jobs
-        ]
-        digest = hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:8]
-        folder = Path(str(config.runs)) / "sweeps" / f"{name}-{digest}"
-        command = shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
-        current = Sweep(folder, name, command, jobs)
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        _write(folder / "sweep.json", {"name": name, "command": command, "jobs": jobs})
-        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-        with read_write(config.hydra), open_dict(config.hydra):
-            if (
-                config.hydra.launcher.get("n_jobs") == -1
-            ):  # joblib's default: a job for every core, whatever the GPUs
-                config.hydra.launcher.n_jobs = side_by_side(config.jobs_per_gpu)
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
+
+def begin(sweep: Sweep) -> None:
+    """Writes down the jobs of this process' multirun, before the first one starts."""
+    global current
+    current = sweep
+    sweep.folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(sweep.folder)
+    content = {"name": sweep.name, "command": sweep.command, "jobs": sweep.jobs}
+    _write(sweep.folder / "sweep.json", content)
 
 
 def record(
@@ -217,10 +228,23 @@ def record(
         gc.collect()  # the next job in this process starts with the memory of this one given back
 
 
-def expand(hydra: DictConfig) -> tuple[tuple[str, ...], ...]:
-    """The overrides of every job, as Hydra's sweeper will make them."""
+def expand(hydra: DictConfig, limit: int) -> tuple[tuple[str, ...], ...]:
+    """The overrides of every job, as Hydra's sweeper will make them.
+
+    Args:
+        hydra: Hydra's part of the config of the multirun.
+        limit: the largest number of jobs.
+
+    Raises:
+        UserError: there is no job, or there are more than `limit`.
+    """
     axes = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
-    parsed = OverridesParser.create().parse_overrides([*axes, *hydra.overrides.task])
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    typed = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    assert isinstance(typed, list)
+    parsed = parser.parse_overrides([*axes, *map(str, typed)])
+    if parsed:
+        check_count(parsed, limit)
     return tuple(
         tuple(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch
     )

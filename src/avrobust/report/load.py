@@ -171,7 +171,7 @@ def _entry(result: EvaluationResult, root: Path) -> RunEntry:
         fusion=experiment.model.fusion.name,
         defense=experiment.model.defense.name,
         eps=settings.eps,
-        split=settings.split_name,
+        split=result.split_name,
     )
     folder = folder_of(root, result.task, result.run_id)
     staleness = stale(result, experiment, root)

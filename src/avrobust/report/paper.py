@@ -52,7 +52,7 @@ def published_rows() -> tuple[Published, ...]:
 def published(result: EvaluationResult) -> Published | None:
     """The published row that a result corresponds to; None if there is none."""
     settings, model = result.settings, result.experiment.model
-    if settings.eps != EPS or settings.split_name != "test":
+    if settings.eps != EPS or result.split_name != "test":
         return None
     # A unimodal "defense" is another fusion, and stands in the paper as such.
     unimodal = model.used_fusion != model.fusion

@@ -11,7 +11,7 @@ from avrobust.experiments.results import Comparison, EvaluationResult, Result, T
 from avrobust.experiments.sources import Stale, stale
 from avrobust.report.notes import STALE, notes
 from avrobust.report.paper import Published, published
-from avrobust.utils.console import out
+from avrobust.utils.console import out, print_table
 
 
 def print_result(result: Result, runs: Path) -> None:
@@ -29,7 +29,7 @@ def title(result: EvaluationResult) -> str:
     model, settings = result.experiment.model, result.settings
     defended = f" + {model.defense.name}" if model.defended else ""
     attack = f"{result.attack_name}, threat {settings.threat.name}, eps {settings.eps:g}"
-    split = f"{settings.split_name} split"
+    split = f"{result.split_name} split"
     return f"{model.dataset.name}, {model.fusion.name}{defended}: {attack}, {split}"
 
 
@@ -39,7 +39,7 @@ def _print_training(result: TrainResult, staleness: Stale | None) -> None:
     table = Table("split", "accuracy %", "n", title=heading)
     for name, split in result.splits.items():
         table.add_row(name, f"{split.accuracy:.2f}", str(split.n))
-    out.print(table)
+    print_table(table)
     if staleness:
         out.print(f"{STALE} {staleness.mark}: {staleness.reason}", markup=False)
 
@@ -61,7 +61,7 @@ def _print_row(result: EvaluationResult, staleness: Stale | None) -> None:
         _add_comparison(table, result, result.comparison)
     if row := published(result):
         table.add_row(f"paper, Table {row.table}", *_published(result, row))
-    out.print(table)
+    print_table(table)
     for note in notes(result, staleness):
         out.print(note, markup=False)
 

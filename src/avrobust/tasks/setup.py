@@ -52,12 +52,18 @@ def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
     """
     if "frames" in settings.dataset.values:  # refused before the data is generated
         _check_frames(settings, settings.dataset.values["frames"])
+    data: Prepared | None = None
+    if locate("dataset", settings.dataset.target) is Prepared:
+        # Its lists are read at once: a wrong folder is refused before weights are fetched.
+        data = build("dataset", settings.dataset)
     defense: Defense = build("defense", settings.defense)
     model = None
     # Where the classes are known without touching the data, a wrong model is refused at once.
     if classes := settings.dataset.values.get("classes"):
         model = build_model(settings, len(classes), defense)
-    data: Prepared = build("dataset", settings.dataset)
+    if data is None:
+        data = build("dataset", settings.dataset)
+        assert data is not None
     _check_frames(settings, data.form.frames)
     if model is None:
         model = build_model(settings, len(data.classes), defense)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -12,8 +13,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 T = TypeVar("T")
+WIDEST = 10_000  # characters of a table's line
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -32,6 +35,18 @@ def progress_bar() -> Progress:
         console=err,
         disable=not err.is_terminal,
     )
+
+
+def print_table(table: Table) -> None:
+    """Prints a table as wide as it is.
+
+    A narrower terminal wraps its lines. rich would cut them, at 80 characters where standard output
+    is no terminal.
+    """
+    room = out.options.update(max_width=WIDEST)
+    width = Measurement.get(out, room, table).maximum
+    wide = Console(highlight=False, file=out.file, width=max(out.width, width))
+    wide.print(table, crop=False)
 
 
 def track(items: Iterable[T], description: str, total: int) -> Iterator[T]:

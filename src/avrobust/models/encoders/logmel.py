@@ -3,7 +3,6 @@
 from typing import final
 
 from torch import Tensor
-from torchaudio.transforms import MelSpectrogram
 
 from avrobust.data.layout import SAMPLE_RATE
 from avrobust.models.encoders.base import AudioEncoder
@@ -33,6 +32,8 @@ class LogMel(AudioEncoder):
         window: PositiveInt = 512,
         hop: PositiveInt = 256,
     ) -> None:
+        from torchaudio.transforms import MelSpectrogram  # as torchvision in `resnet_stages`
+
         super().__init__()
         self.dim = widths[-1]
         self.mel = MelSpectrogram(

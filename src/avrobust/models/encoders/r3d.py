@@ -4,8 +4,6 @@ from collections import OrderedDict
 from typing import ClassVar, final
 
 from torch import Tensor, nn
-from torchvision.models.video import R3D_18_Weights, r3d_18
-from torchvision.models.video.resnet import Conv3DSimple
 
 from avrobust.models.encoders.base import VisualEncoder
 from avrobust.models.encoders.weights import load_weights
@@ -33,6 +31,10 @@ class R3D18(VisualEncoder):
     min_frames: ClassVar[int] = 2
 
     def __init__(self, weights: str | None = None) -> None:
+        # Imported where a net is built, as in `resnet_stages`.
+        from torchvision.models.video import R3D_18_Weights, r3d_18
+        from torchvision.models.video.resnet import Conv3DSimple
+
         super().__init__(KINETICS_MEAN, KINETICS_STD)
         self.dim = 512
         net = r3d_18()

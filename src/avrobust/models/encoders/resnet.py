@@ -4,9 +4,6 @@ from collections import OrderedDict
 from typing import Literal, final
 
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights
-from torchvision.models.resnet import BasicBlock
-from torchvision.models.resnet import ResNet as TorchvisionResNet
 
 from avrobust.models.encoders.base import FrameEncoder
 from avrobust.models.encoders.weights import load_weights
@@ -55,6 +52,12 @@ def resnet_stages(layers: Layers, weights: str | None, stride: Stride) -> nn.Seq
     Raises:
         UserError: the weights cannot be fetched or read, or do not fit this net.
     """
+    # Imported where a net is built: a wrong command is refused before, and the import takes longer
+    # than all checks.
+    from torchvision.models import ResNet18_Weights
+    from torchvision.models.resnet import BasicBlock
+    from torchvision.models.resnet import ResNet as TorchvisionResNet
+
     net = TorchvisionResNet(BasicBlock, list(layers))
     if weights is not None:
         load_weights(net, weights, "imagenet", ResNet18_Weights.IMAGENET1K_V1)

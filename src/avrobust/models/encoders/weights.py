@@ -1,16 +1,19 @@
 """Weights that torchvision publishes or a file holds, with a message where they do not fit."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum
 
 from avrobust.errors import UserError
 
+if TYPE_CHECKING:  # its import takes longer than all checks of a command
+    from torchvision.models import WeightsEnum
 
-def load_weights(net: nn.Module, weights: str, name: str, published: WeightsEnum) -> None:
+
+def load_weights(net: nn.Module, weights: str, name: str, published: "WeightsEnum") -> None:
     """Loads weights into a network.
 
     Args:
@@ -32,7 +35,7 @@ def load_weights(net: nn.Module, weights: str, name: str, published: WeightsEnum
         ) from None
 
 
-def _fetch(name: str, published: WeightsEnum) -> dict[str, Tensor]:
+def _fetch(name: str, published: "WeightsEnum") -> dict[str, Tensor]:
     try:
         state: dict[str, Tensor] = published.get_state_dict(progress=False, check_hash=True)
     except (URLError, OSError, RuntimeError) as error:
