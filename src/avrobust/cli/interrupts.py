@@ -36,6 +36,8 @@ def end_interrupted() -> int:
     """Says that Ctrl-C ended the program; its exit status. A second Ctrl-C ends it at once."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _end_at_once)
+    if int(os.environ.get("LOCAL_RANK", 0)):  # DDP's first process says it
+        return STATUS
     program = Path(sys.argv[0]).name
     sys.stderr.write(f"{program}: interrupted; the same command goes on where this one stopped\n")
     return STATUS
