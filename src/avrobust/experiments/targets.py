@@ -156,7 +156,7 @@ def _check_kind(path: str, target: str, builder: Callable[..., Any], wanted: obj
             return
     kinds = _classes(wanted)
     if not kinds and ours:
-        kinds = {resolve_name(name) for name in KINDS.values()}
+        kinds = {resolve_name(name) for name in KINDS.values() if _within(name, OWN)}
     fits = bool(products) and all(issubclass(each, tuple(kinds)) for each in products)
     if kinds and not fits:
         names = " or ".join(sorted(kind.__name__ for kind in kinds)) if _classes(wanted) else ""
