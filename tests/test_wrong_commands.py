@@ -1,4 +1,4 @@
-"""Wrong commands of the program `avrobust`: each is one line, status 2, and leaves nothing behind."""
+"""Wrong commands of the program `avrobust`: each is one line, status 2, and leaves nothing."""
 
 import shlex
 from pathlib import Path
@@ -70,7 +70,7 @@ CASES = [
     ("embeddings empty --clips foo", "--clips"),
     ("localize", "RUN"),
     ("localize nowhere", "nowhere"),
-    ("localise nowhere", "nowhere"),
+    ("localise nowhere", "localise"),
     ("dashboard x", "x"),
     ("dashboard --project", "--project"),
     ("dashboard --entity", "--entity"),

@@ -89,7 +89,7 @@ def experiment_from(
 
 def typed_overrides(hydra: HydraConf | DictConfig) -> tuple[str, ...]:
     """The overrides as the user typed them: a "${name}" in them is not resolved."""
-    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)  # type: ignore[arg-type]
+    overrides = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     assert isinstance(overrides, list)
     return tuple(str(override) for override in overrides)
 
@@ -144,10 +144,11 @@ def _check_keys(task: Task, config: DictConfig) -> None:
     for prefix, (node, schema) in schemas.items():
         names = [field.name for field in fields(schema)]
         if not isinstance(node, DictConfig):
-            raise UserError(f"{prefix[:-1]}={node}: must have the keys {', '.join(names)}")
+            raise UserError(f"{prefix[:-1]}={node!s}: must have the keys {', '.join(names)}")
         for key in node:
             if key not in names:
-                raise UserError(f"{prefix}{key}: no such key{did_you_mean(str(key), names)}")
+                unknown = str(key)
+                raise UserError(f"{prefix}{unknown}: no such key{did_you_mean(unknown, names)}")
         for name in names:
             if name not in node:
                 raise UserError(f"{prefix}{name}: is missing; give {prefix}{name}=VALUE")

@@ -67,18 +67,6 @@ class ConditionResult:
         return round((self.own_accuracy.percent - self.accuracy.percent) / 100 * n)
 
     @property
-    def split_name(self) -> str:
-        """The clips that were attacked.
-
-        For example "test", "24 of test" with clips=24, "all 11 of test" where the split has no 24.
-        """
-        split, count = self.settings.split, self.settings.clips
-        if count is None:
-            return split
-        attempted = self.n + len(self.skipped)
-        return f"all {attempted} of {split}" if attempted < count else f"{count} of {split}"
-
-    @property
     def clean(self) -> bool:
         """Whether the clips are as they were recorded."""
         return not self.modalities
@@ -210,6 +198,18 @@ class EvaluationResult:
     def n(self) -> int:
         """The number of clips."""
         return self.clean.accuracy.n
+
+    @property
+    def split_name(self) -> str:
+        """The clips that were attacked.
+
+        For example "test", "24 of test" with clips=24, "all 11 of test" where the split has no 24.
+        """
+        split, count = self.settings.split, self.settings.clips
+        if count is None:
+            return split
+        attempted = self.n + len(self.skipped)
+        return f"all {attempted} of {split}" if attempted < count else f"{count} of {split}"
 
     @property
     def clean(self) -> ConditionResult:
