@@ -48,6 +48,15 @@ def test_a_row_of_few_clips_says_so(prepared: Path, tmp_path: Path) -> None:
     assert training_run(experiment, model, "d") == training_run(every_clip, model, "d")
 
 
+def test_more_clips_than_the_split_has_are_not_claimed(prepared: Path, tmp_path: Path) -> None:
+    _, *overrides = attack(prepared, tmp_path, "attack=fgsm", "training.epochs=1", "clips=24")
+    result = attack_task.main(experiment_for("attack", *overrides))
+    assert result.n == 9
+    assert title(result).endswith("all 9 of test split")
+    (entry,) = load(tmp_path).entries
+    assert entry.labels.split == "all 9 of test"
+
+
 def test_no_clip_at_all_is_refused() -> None:
     with pytest.raises(UserError, match="clips=0: must be an integer of at least 1 or null"):
         experiment_for("attack", "clips=0")

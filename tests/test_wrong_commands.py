@@ -70,7 +70,7 @@ CASES = [
     ("embeddings empty --clips foo", "--clips"),
     ("localize", "RUN"),
     ("localize nowhere", "nowhere"),
-    ("localise nowhere", "nowhere"),
+    ("localise nowhere", "localise"),
     ("dashboard x", "x"),
     ("dashboard --project", "--project"),
     ("dashboard --entity", "--entity"),
