@@ -30,7 +30,7 @@ class BeginMultirun(Callback):
         try:
             check_runs(str(config.runs))
             jobs = sweeps.expand(config.hydra, int(config.max_jobs))
-            sweep = sweeps.plan(config, jobs)
+            sweep = sweeps.plan_sweep(config, jobs)
             _check_jobs(config, sweep)
             sweeps.begin(sweep)
         except MISTAKES as error:

@@ -137,7 +137,7 @@ def _job_from(path: Path) -> Job:
 current: Sweep | None = None  # the one that this process has begun
 
 
-def plan(config: DictConfig, jobs: tuple[tuple[str, ...], ...]) -> Sweep:
+def plan_sweep(config: DictConfig, jobs: tuple[tuple[str, ...], ...]) -> Sweep:
     """The records of a multirun that is about to begin, and where they will be; writes nothing.
 
     The jobs are told where that is, in Hydra's part of the config.
