@@ -32,7 +32,7 @@ CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["audio=null"], "audio"),
     ("attack.py", ["trainer=null"], "trainer"),
     ("attack.py", ["defense=null"], "defense"),
-    ("defend.py", [], "--multirun"),
+    ("defend.py", [], "defense="),
     ("attack.py", ["fusion=[concat]"], "fusion"),
     ("attack.py", ["dataset=[]"], "dataset"),
     ("attack.py", ["logger=[wandb]"], "logger"),
