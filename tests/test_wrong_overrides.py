@@ -32,7 +32,7 @@ CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["audio=null"], "audio"),
     ("attack.py", ["trainer=null"], "trainer"),
     ("attack.py", ["defense=null"], "defense"),
-    ("defend.py", [], "--multirun"),
+    ("defend.py", [], "defense="),
     ("attack.py", ["fusion=[concat]"], "fusion"),
     ("attack.py", ["dataset=[]"], "dataset"),
     ("attack.py", ["logger=[wandb]"], "logger"),
@@ -229,10 +229,7 @@ CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["name=${nope}"], "name"),
     ("attack.py", ["name=${oc.env:NOPE}"], "name"),
     ("attack.py", ["attack={"], "attack"),
-]
-
-# What depends on ranges of single parameters, which the options declare where they are typed.
-NEEDS_RANGES: list[tuple[str, list[str], str]] = [
+    # Ranges.
     ("attack.py", ["seed=99999999999999999999999999999999"], "seed="),
     ("attack.py", ["attack=mim", "attack.decay=nan"], "attack.decay=nan"),
     ("attack.py", ["attack.steps=0"], "attack.steps=0"),

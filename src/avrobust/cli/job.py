@@ -1,5 +1,6 @@
 """One job of a script: from the composed config to a finished run and its printed row."""
 
+import gc
 import sys
 from functools import partial
 from importlib import import_module
@@ -57,6 +58,7 @@ def _work(task: "Task", config: DictConfig, hydra: HydraConf, *, multirun: bool)
         check_values(experiment)
         _check_options(experiment)
         made: Result = import_module(f"avrobust.tasks.{task}").main(experiment)
+        gc.collect()  # the next job in this process starts with the memory of this one given back
         return made
     folder = Path(experiment.execution.runs) / task / result.run_id
     publish(experiment, Run(task, result.run_id, folder))

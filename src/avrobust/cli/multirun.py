@@ -14,7 +14,8 @@ from avrobust.cli.job import LAUNCHER, check_values
 from avrobust.errors import UserError
 from avrobust.experiments import sweeps
 from avrobust.experiments.build import check
-from avrobust.experiments.config import check_runs, experiment_from
+from avrobust.experiments.config import experiment_from
+from avrobust.experiments.root_keys import check_runs
 from avrobust.experiments.settings import Experiment, Task
 
 # Hydra's launchers whose jobs run on this machine; a cluster's nodes have other hardware.
@@ -30,7 +31,7 @@ class BeginMultirun(Callback):
         try:
             check_runs(str(config.runs))
             jobs = sweeps.expand(config.hydra, int(config.max_jobs))
-            sweep = sweeps.plan(config, jobs)
+            sweep = sweeps.plan_sweep(config, jobs)
             _check_jobs(config, sweep)
             sweeps.begin(sweep)
         except MISTAKES as error:

@@ -3,11 +3,8 @@
 No other place looks keys of a config up.
 """
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypeVar
 
 from hydra.conf import HydraConf
@@ -15,11 +12,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from avrobust.errors import UserError, did_you_mean
+from avrobust.errors import UserError
 from avrobust.evaluation.metrics import EVALUATION_REVISION
 from avrobust.experiments.build import check_targets
 from avrobust.experiments.options import REVISION, Node, Option, option_from
-from avrobust.experiments.schema import SCHEMAS, SourceConfig
+from avrobust.experiments.root_keys import check_keys, check_labels, check_runs
 from avrobust.experiments.settings import (
     AttackSettings,
     Execution,
@@ -48,8 +45,6 @@ EXECUTION_KEYS = (
     "name",
 )
 
-LONGEST_LABEL = 64  # characters of a name or tag; W&B takes no longer tag
-
 # Keys of an option that its YAML file alone sets, and why.
 FIXED = {
     "_target_": "a class of your own needs an option of its own",
@@ -76,7 +71,7 @@ def experiment_from(
         UserError: a value is missing, cannot be resolved or makes no sense.
     """
     _refuse_identities(typed_overrides(hydra))
-    _check_keys(task, config)
+    check_keys(task, config)
     node = _resolve(config)
     chosen = _choices(hydra)
     model = _model(node, chosen)
@@ -110,50 +105,6 @@ def number(key: str, value: object) -> float:
     if not 0 <= parsed < float("inf"):
         raise UserError(f"{key}={value}: must be a finite number of at least 0")
     return parsed
-
-
-def check_runs(runs: str) -> None:
-    """Refuses a folder of runs in which nothing can be written.
-
-    Raises:
-        UserError: the name is empty or too long, or its nearest folder cannot be written to.
-    """
-    if not runs.strip():
-        raise UserError(f"runs={runs}: is empty; give a folder, such as runs=runs")
-    nearest = Path(runs).absolute()
-    try:
-        while not nearest.exists():
-            nearest = nearest.parent
-    except OSError as error:
-        raise UserError(f"runs={runs}: {error.strerror}") from None
-    if not nearest.is_dir():
-        raise UserError(f"runs={runs}: {nearest} is not a folder")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise UserError(f"runs={runs}: nothing can be written in {nearest}")
-
-
-def _check_keys(task: Task, config: DictConfig) -> None:
-    """Refuses keys that the schema does not have, and a schema's key that is gone.
-
-    Hydra takes any key after a plus sign, and removes any after a tilde.
-
-    Raises:
-        UserError: a key is unknown or missing.
-    """
-    schemas: dict[str, tuple[Any, type]] = {"": (config, SCHEMAS[task])}
-    schemas["training."] = (config.get("training"), Recipe)
-    if task != "train":
-        schemas["source."] = (config.get("source"), SourceConfig)
-    for prefix, (node, schema) in schemas.items():
-        names = [field.name for field in fields(schema)]
-        if not isinstance(node, DictConfig):
-            raise UserError(f"{prefix[:-1]}={node}: must have the keys {', '.join(names)}")
-        for name in map(str, node):
-            if name not in names:
-                raise UserError(f"{prefix}{name}: no such key{did_you_mean(name, names)}")
-        for name in names:
-            if name not in node:
-                raise UserError(f"{prefix}{name}: is missing; give {prefix}{name}=VALUE")
 
 
 def _resolve(config: DictConfig) -> Node:
@@ -274,7 +225,7 @@ def _execution(
 ) -> Execution:
     logger = _option(node, "logger", chosen) if node["logger"] else None
     check_runs(str(node["runs"]))
-    _check_labels(node)
+    check_labels(node["name"], node["tags"])
     trainer = node["trainer"]
     values = {key: node[key] for key in EXECUTION_KEYS if key in node}
     return _checked(
@@ -292,21 +243,6 @@ def _execution(
             "tags": tuple(node["tags"]),
         },
     )
-
-
-def _check_labels(node: Node) -> None:
-    """Refuses labels that no table can show.
-
-    Raises:
-        UserError: the name or a tag is too long.
-    """
-    for key, labels in (("name", [node["name"] or ""]), ("tags", node["tags"])):
-        for label in labels:
-            if len(str(label)) > LONGEST_LABEL:
-                raise UserError(
-                    f"{key}={str(label)[:20]}...: has {len(str(label)):,} characters; at most "
-                    f"{LONGEST_LABEL}"
-                )
 
 
 def _config_dirs(hydra: HydraConf) -> tuple[str, ...]:

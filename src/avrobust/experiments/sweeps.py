@@ -9,7 +9,6 @@ The same command has the same folder. The numbers are not here: a job's record n
 its run.
 """
 
-import gc
 import hashlib
 import json
 import os
@@ -153,7 +152,7 @@ def _job_from(path: Path) -> Job:
 current: Sweep | None = None  # the one that this process has begun
 
 
-def plan(config: DictConfig, jobs: tuple[tuple[str, ...], ...]) -> Sweep:
+def plan_sweep(config: DictConfig, jobs: tuple[tuple[str, ...], ...]) -> Sweep:
     """The records of a multirun that is about to begin, and where they will be; writes nothing.
 
     The jobs are told where that is, in Hydra's part of the config.
@@ -224,8 +223,6 @@ def record(
     run = str(folder_of(folder.parents[1], result.task, result.run_id))
     _write(path, job._replace(state="done", folder=run, seconds=_since(job))._asdict())
     out.print(f"{title} {_line(result)}", markup=False)
-    if "torch" in sys.modules:  # else the job was found finished
-        gc.collect()  # the next job in this process starts with the memory of this one given back
 
 
 def expand(hydra: DictConfig, limit: int) -> tuple[tuple[str, ...], ...]:

@@ -30,7 +30,7 @@ SET_BY_TRAINING = {
     "enable_model_summary": "the training needs its own value",
     "log_every_n_steps": "the training needs its own value",
 }
-Share = Annotated[int, Strict(), Ge(1)] | Annotated[float, Strict(), Interval(gt=0, le=1)]
+BatchLimit = Annotated[int, Strict(), Ge(1)] | Annotated[float, Strict(), Interval(gt=0, le=1)]
 Index = Annotated[int, Strict(), Ge(0)]
 
 
@@ -49,8 +49,8 @@ class TrainerSettings:
     precision: Literal[
         "32-true", "32", 32, "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true"
     ] = "32-true"
-    limit_train_batches: Share = 1.0
-    limit_val_batches: Share = 1.0
+    limit_train_batches: BatchLimit = 1.0
+    limit_val_batches: BatchLimit = 1.0
     gradient_clip_val: Annotated[float, Gt(0)] | None = None
     accumulate_grad_batches: Annotated[int, Strict(), Ge(1)] = 1
 
