@@ -234,7 +234,7 @@ CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["attack=mim", "attack.decay=nan"], "attack.decay=nan"),
     ("attack.py", ["attack.steps=0"], "attack.steps=0"),
     ("attack.py", ["attack.step=-1"], "attack.step=-1"),
-    ("attack.py", ["defense=adversarial", "defense.weight=nan"], "defense.weight=nan"),
+    ("defend.py", ["defense=minsim", "defense.weight=nan"], "defense.weight=nan"),
     ("attack.py", ["dataset.stride=0"], "dataset.stride=0"),
     ("attack.py", ["dataset.image_size=0"], "dataset.image_size=0"),
     ("train.py", ["training.milestones=[3,1]"], "training.milestones"),
