@@ -206,7 +206,7 @@ def test_mistakes_end_in_one_line(
         (("defense=minsim", "adaptive=all"), "adaptive=all: choices: worst, paper"),
         (
             ("defense=minsim", "defense.goal=mid"),
-            "defense.goal=mid: Input should be 'min' or 'max'",
+            "defense.goal=mid: choices: min, max",
         ),
         (
             ("defense=trades", "defense.condition=clean"),

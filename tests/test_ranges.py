@@ -54,7 +54,7 @@ FINITE = "must be a finite number of at least 0"
         ("eps=nan", f"eps=nan: {FINITE}"),
         ("eps=1e30", "eps=1e+30: must be at most 1e9"),
         ("threat=snr threat.snr=nan", "threat.snr=nan: must be a number from -200 to 200 or null"),
-        ("trainer.limit_train_batches=nan", "trainer.limit_train_batches=nan: must be a finite"),
+        ("trainer.limit_train_batches=nan", "trainer.limit_train_batches=nan: choices: a share"),
     ],
 )
 def test_a_config_is_refused_in_one_line(overrides: str, expected: str) -> None:

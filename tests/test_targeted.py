@@ -90,7 +90,7 @@ def test_what_cannot_lead_to_a_class_is_refused() -> None:
             UserError, match=r"maximizes a loss of its own and cannot lead to a class"
         ):
             Targeted(other, "next")
-    with pytest.raises(UserError, match=r"target=cello: choices: least_likely, random, next"):
+    with pytest.raises(ValueError, match=r"choice must be one of least_likely, random, next"):
         Targeted(PGD(), "cello")  # type: ignore[arg-type]
 
 

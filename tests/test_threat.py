@@ -76,9 +76,9 @@ def test_senseless_budgets_are_refused(eps: float) -> None:
 
 
 def test_units_and_norms_that_there_are_not_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"^units='foo': choices: imagenet, pixel$"):
+    with pytest.raises(ValueError, match=r"^units must be one of imagenet, pixel, not 'foo'$"):
         suite(0.1, units="foo")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"^norm='l1': choices: linf, l2$"):
+    with pytest.raises(ValueError, match=r"^norm must be one of linf, l2, not 'l1'$"):
         suite(0.1, norm="l1")  # type: ignore[arg-type]
 
 

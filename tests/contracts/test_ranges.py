@@ -14,9 +14,6 @@ from annotated_types import Ge, Gt, Le, Lt
 import avrobust
 from avrobust.analyses.discover import discover
 from avrobust.cli.commands import prepare_command, report_command
-from avrobust.errors import UserError
-from avrobust.experiments.build import check_option
-from avrobust.experiments.options import Option
 from avrobust.experiments.settings import AttackSettings, Execution, ModelSettings
 from avrobust.preparation.prepare import prepare
 from avrobust.ranges import NUMBERS, NonNegativeFloat, PositiveInt, leaves
@@ -154,12 +151,11 @@ def test_every_number_has_a_lower_and_an_upper_bound(target: Target) -> None:
 
 @pytest.mark.parametrize(("target", "name", "hint"), NUMBER_PARAMETERS)
 def test_a_config_with_a_value_outside_is_refused(target: Target, name: str, hint: Any) -> None:
-    path = f"{target.__module__}.{target.__qualname__}"
     for value in outside(hint):
-        with pytest.raises(UserError) as caught:
-            check_option("place", Option("option", path, {name: value}))
-        assert str(caught.value).startswith(f"place.{name}={value}: must be "), value
-        assert "\n" not in str(caught.value)
+        wrong = violation(target, {name: value})
+        assert wrong is not None, value
+        assert str(wrong).startswith(f"{name}={value}: must be "), value
+        assert "\n" not in str(wrong)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def test_the_limits_are_options_of_prepare(videos: Path, tmp_path: Path) -> None
     summary = run(videos, tmp_path / "root", limits=Limits(seconds=2))
     assert summary.reasons == {"too long": ["tuba/long.mp4"]}
     assert run(videos, tmp_path / "root").made == 1
-    with pytest.raises(UserError, match="--max-memory must be at least 1, not 0"):
-        run(videos, tmp_path / "root", limits=Limits(memory=0))
+    with pytest.raises(ValueError, match="memory must be an integer of at least 1, not 0"):
+        Limits(memory=0)
 
 
 def test_the_time_grows_with_the_length_up_to_a_ceiling() -> None:

@@ -213,7 +213,9 @@ def _cut(tmp_path: Path, share: float) -> Path:
 
 def test_a_cut_file_gives_what_is_left_and_says_so(tmp_path: Path) -> None:
     path = _cut(tmp_path, 0.5)
-    frame_numbers = numbers(path)
+    # decord decodes ahead: it may report the end as damage before it has given all frames, and
+    # preparation then reads the file with PyAV.
+    frame_numbers = numbers(path, "av")
     assert 8 <= len(frame_numbers) < 20
     assert frame_numbers == shown(steady(4, 25), 4)[: len(frame_numbers)]
     assert len(sound(path)) == round(len(frame_numbers) * RATE / 8)

@@ -1,7 +1,7 @@
 """Attacks that lead to one certain wrong class."""
 
 from collections.abc import Iterable
-from typing import final, get_args
+from typing import final
 
 import torch
 from torch import Tensor
@@ -29,12 +29,11 @@ class Targeted(Attack):
             Never the label.
 
     Raises:
-        UserError: the attack maximizes a loss of its own, or there is no such choice.
+        ValueError: there is no such choice.
+        UserError: the attack maximizes a loss of its own.
     """
 
     def __init__(self, attack: Attack, choice: Target = "least_likely") -> None:
-        if choice not in get_args(Target):
-            raise UserError(f"target={choice}: choices: {', '.join(get_args(Target))}")
         if not attack.supports_targeted:
             name = type(attack).__name__
             raise UserError(

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NoReturn
@@ -38,6 +39,7 @@ def end_interrupted() -> int:
         signal.signal(signal.SIGINT, _end_at_once)
     if int(os.environ.get("LOCAL_RANK", 0)):  # DDP's first process says it
         return STATUS
+    warnings.simplefilter("ignore")  # of files that stay open, and the like
     program = Path(sys.argv[0]).name
     sys.stderr.write(f"{program}: interrupted; the same command goes on where this one stopped\n")
     return STATUS

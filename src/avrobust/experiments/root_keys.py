@@ -61,7 +61,7 @@ def check_keys(task: Task, config: DictConfig) -> None:
                 raise UserError(f"{prefix}{name}: is missing; give {prefix}{name}=VALUE")
 
 
-def check_labels(name: str | None, tags: Sequence[str]) -> None:
+def check_name_and_tags(name: str | None, tags: Sequence[str]) -> None:
     """Refuses labels that no table can show.
 
     Raises:

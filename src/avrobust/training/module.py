@@ -41,9 +41,8 @@ class LitClassifier(pl.LightningModule):
         self.train_metrics = metrics.clone(prefix="train/")
         self.val_metrics = metrics.clone(prefix="val/")
         self.robust_metrics = metrics.clone(prefix="val/robust_")
-        # By default a mean leaves out what is not a number.
-        self.train_loss = MeanMetric(nan_strategy="disable")
-        self.val_loss = MeanMetric(nan_strategy="disable")
+        # A mean leaves out what is not a number, hence `_check_finite`.
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
         self.monitor = "val/robust_accuracy" if defense.robust_validation else "val/accuracy"
 
     def training_step(self, loaded: LoadedBatch, index: int) -> Tensor | None:
