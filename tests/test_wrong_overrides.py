@@ -229,6 +229,9 @@ CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["name=${nope}"], "name"),
     ("attack.py", ["name=${oc.env:NOPE}"], "name"),
     ("attack.py", ["attack={"], "attack"),
+    ("attack.py", ["threat.eps=1"], "threat.eps=1"),
+    ("train.py", ["dataset=folder", "dataset.root=5"], "dataset.root=5"),
+    ("train.py", ["dataset=folder", "dataset.root=true"], "dataset.root=True"),
     # Ranges.
     ("attack.py", ["seed=99999999999999999999999999999999"], "seed="),
     ("attack.py", ["attack=mim", "attack.decay=nan"], "attack.decay=nan"),

@@ -6,7 +6,7 @@ threat to measure.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final, get_args
+from typing import Literal, final
 
 import torch
 from torch import Generator, Tensor
@@ -174,7 +174,8 @@ def snr_budget(decibels: Decibels) -> Budget:
     return Budget(10 ** (-decibels / 20), -1.0, 1.0, norm="l2", relative=True)
 
 
-def visual_budget(eps: float, units: Units = "imagenet", norm: Norm = "linf") -> Budget:
+@checks_arguments
+def visual_budget(eps: NonNegativeFloat, units: Units = "imagenet", norm: Norm = "linf") -> Budget:
     """A budget for frames in [0, 1].
 
     Args:
@@ -186,8 +187,6 @@ def visual_budget(eps: float, units: Units = "imagenet", norm: Norm = "linf") ->
     Raises:
         ValueError: eps is negative or not finite, or there are no such units or norm.
     """
-    if units not in get_args(Units):
-        raise ValueError(f"units={units!r}: choices: {', '.join(get_args(Units))}")
     return Budget(eps, 0.0, 1.0, IMAGENET_STD if units == "imagenet" else (1.0,), norm)
 
 

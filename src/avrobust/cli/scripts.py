@@ -40,7 +40,7 @@ def run_script(main: Callable[[], Any]) -> None:
             return
         if _has(arguments, "-sc", "--shell-completion"):
             prepare_completion()
-        else:
+        elif "LOCAL_RANK" not in os.environ:  # Lightning adds words for the processes of its DDP
             check_command_line(script, arguments)
         _allow_typed(arguments)
         status = _run_hydra(main, shows_package=_has(arguments, "-p", "--package"))

@@ -188,11 +188,15 @@ def _attack(node: Node, chosen: Mapping[str, str], model: ModelSettings) -> Atta
             )
         conditions[name] = option_from(condition, f"conditions.{name}", chosen)
     values = {key: node[key] for key in ATTACK_KEYS if key in node}
+    threat = _option(node, "threat", chosen)
+    if threat.values.get("eps", node["eps"]) != node["eps"]:
+        # Tables, names and figures take the eps of a run from the root.
+        raise UserError(f"threat.eps={threat.values['eps']}: must be eps; set it by eps=VALUE")
     return _checked(
         AttackSettings,
         {
             "attack": _option(node, "attack", chosen),
-            "threat": _option(node, "threat", chosen),
+            "threat": threat,
             "eps": node["eps"],
             "source": _source(node["source"], chosen, model),
             "conditions": conditions,

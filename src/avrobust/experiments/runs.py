@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
-from avrobust.experiments.build import build
+from avrobust.experiments.build import build, check_option
 from avrobust.experiments.identity import run_id
 from avrobust.experiments.listing import choices, settings_tree
 from avrobust.experiments.result_files import (
@@ -195,6 +195,7 @@ def finished(experiment: Experiment) -> Result | None:
     # The first look at the code, before any of it is imported: see utils/source_code.py.
     sources(experiment)
     dataset = experiment.model.dataset
+    check_option("dataset", dataset)
     # Without its description a data set may have to be generated first, and only after all checks.
     described = (Path(dataset.values.get("root") or "") / "prepare.json").is_file()
     if experiment.execution.force or not described:
