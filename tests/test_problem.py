@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from avrobust.attacks.best import BestAdversarial
@@ -13,7 +13,7 @@ from avrobust.attacks.problem import Problem, put, take
 from avrobust.threats import Threat, suite
 from avrobust.types import Clip
 from avrobust.utils.randomness import generator
-from tests.support import batch_of, clip_of, model_for
+from tests.support import batch_of, build_short, clip_of, model_for
 
 MODEL, BATCH = model_for(), batch_of(5, seed=2)
 SOME = torch.tensor([3, 0])
@@ -120,3 +120,32 @@ def test_best_iterates_and_restarts_leave_no_clip_better_off(kind: type[PGD] | t
 def test_restarts_from_the_same_point_are_refused() -> None:
     with pytest.raises(ValueError, match="1 without random_start"):
         PGD(restarts=3)
+
+
+class NoGradient(nn.Module):
+    """Finite logits whose gradient is NaN: sqrt at 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = model_for()
+
+    def forward(self, clip: Clip) -> Tensor:
+        logits: Tensor = self.model(clip)
+        return logits + torch.sqrt(0 * logits)
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "pgd", "mim", "apgd_ce"])
+def test_a_gradient_that_is_not_finite_is_refused(attack: str) -> None:
+    model, batch = NoGradient().eval(), batch_of(3)
+    assert model(batch.clip).isfinite().all()
+    threat = suite(0.1)["audiovisual"]
+    generators = [torch.Generator().manual_seed(i) for i in range(3)]
+    with pytest.raises(ValueError, match="is not finite for a clip"):
+        build_short(attack)(model, batch.clip, batch.label, threat, generators=generators)
+
+
+def test_an_attack_without_gradients_takes_such_a_model() -> None:
+    model, batch = NoGradient().eval(), batch_of(3)
+    generators = [torch.Generator().manual_seed(i) for i in range(3)]
+    threat = suite(0.1)["audiovisual"]
+    build_short("square")(model, batch.clip, batch.label, threat, generators=generators)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from avrobust.analyses.base import Analyzed
-from avrobust.analyses.outcomes import write_outcome
+from avrobust.analyses.outcomes import read_outcome, write_outcome
 from avrobust.analyses.surface.analysis import ANALYSIS
 from avrobust.analyses.surface.outcome import BudgetCurve, Interaction, SurfaceOutcome
 from avrobust.analyses.surface.section import sentences, surface_chart
@@ -95,6 +95,16 @@ def test_a_damaged_file_is_listed_and_the_page_is_whole(runs: Path) -> None:
 
 
 def test_what_is_not_finite_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{}")
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_outcome(ANALYSIS, tmp_path, replace(outcome(), shares=(float("nan"),)))
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_an_analysis_of_another_result_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    write_outcome(ANALYSIS, tmp_path, outcome())
+    assert read_outcome(ANALYSIS, tmp_path) == outcome()
+    (tmp_path / "result.json").write_text('{"computed": "again"}')
+    with pytest.raises(ValueError, match="of another result than the run has now"):
+        read_outcome(ANALYSIS, tmp_path)

@@ -3,6 +3,7 @@
 import functools
 import importlib
 import operator
+import os
 import pickle
 import pkgutil
 import sys
@@ -17,6 +18,7 @@ import pytest
 import avrobust
 from avrobust.cli.allowed import typed_packages
 from avrobust.cli.main import main
+from avrobust.cli.own_options import own_folder
 from avrobust.errors import UserError
 from avrobust.experiments.build import build, check_option
 from avrobust.experiments.options import Node, Option
@@ -24,6 +26,7 @@ from avrobust.experiments.result_files import write_result
 from avrobust.experiments.results import EvaluationResult
 from avrobust.experiments.settings import AttackSettings, ModelSettings
 from avrobust.experiments.targets import ALLOW, KINDS, kind_of, locate
+from avrobust.utils.json_files import read_json
 from tests.results import put
 from tests.support import option_for, run_script
 
@@ -38,7 +41,9 @@ class Trap:
         package = folder / STRANGER
         package.mkdir()
         touch = f"from pathlib import Path\nPath({str(self.canary)!r}).touch()\n"
-        (package / "__init__.py").write_text(touch + "def run(**_): ...\n")
+        (package / "__init__.py").write_text(
+            touch + "class Attack: ...\ndef run(**_) -> Attack: ...\n"
+        )
         self.pickled = folder / "pickled"
         self.pickled.write_bytes(pickle.dumps(_Touch(self.canary)))
 
@@ -194,7 +199,9 @@ def test_a_package_that_the_user_allows_is_imported(
     with pytest.raises(UserError, match="is not allowed"):
         locate("attack", f"{STRANGER}.run")
     monkeypatch.setenv(ALLOW, f"other, {STRANGER}")
-    assert locate("attack", f"{STRANGER}.run", kind_of("attack")).__name__ == "run"
+    assert locate("part", f"{STRANGER}.run").__name__ == "run"
+    with pytest.raises(UserError, match="is no Attack"):
+        locate("attack", f"{STRANGER}.run", kind_of("attack"))
     with pytest.raises(UserError, match=f"{STRANGER}2 is not allowed"):
         locate("attack", f"{STRANGER}2.run")
 
@@ -310,3 +317,36 @@ def test_a_config_file_allows_nothing(trap: Trap) -> None:
 def test_packages_typed_after_allow() -> None:
     words = ["-m", "allow=[my_lab,'other']", "fusion=concat", "+allow=third", "allow=[]"]
     assert typed_packages(words) == ["my_lab", "other", "third"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("experiment/env.yaml", "# @package _global_\nhydra: {job: {env_set: {A: b}}}\n"),
+        ("experiment/call.yaml", "# @package _global_\nhydra.callbacks.x._target_: evil.Call\n"),
+        ("experiment/place.yaml", "# @package hydra.callbacks\nx: {_target_: evil.Call}\n"),
+        ("hydra/job_logging/log.yaml", "version: 1\n"),
+    ],
+)
+def test_a_folder_of_options_sets_nothing_else_of_hydra(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(UserError, match="of Hydra's own settings"):
+        own_folder(Path("train.py"), ["--config-dir", str(tmp_path)])
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "result.json")
+    with pytest.raises(ValueError, match="not a file"):
+        read_json(tmp_path / "result.json")
+
+
+def test_no_option_stands_where_a_value_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = {"_target_": "avrobust.synthetic.dataset.synthetic", "root": "elsewhere"}
+    waveform = option_for("audio", "waveform").with_values(widths=[node, 8, 8, 16])
+    for call in (check_option, build):
+        with pytest.raises(UserError, match=r"audio\.widths\.0: a value is wanted here"):
+            call("audio", waveform)

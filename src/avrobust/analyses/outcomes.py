@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from avrobust.analyses.base import Analysis
-from avrobust.experiments.result_files import Unreadable
-from avrobust.utils.files import atomic_write
+from avrobust.experiments.result_files import FILE, Unreadable
+from avrobust.utils.files import atomic_write, file_hash
 from avrobust.utils.json_files import read_json
 
-SCHEMA = 1  # goes up when an older file can no longer be read
+RESULT = "result"  # key of the hash of the result.json that was analyzed
+SCHEMA = 2  # goes up when an older file can no longer be read
 
 
 def write_outcome(analysis: Analysis[Any, Any], folder: Path, outcome: Any) -> Path:
@@ -24,7 +25,7 @@ def write_outcome(analysis: Analysis[Any, Any], folder: Path, outcome: Any) -> P
         ValueError: a number is not finite.
     """
     path = folder / f"{analysis.name}.json"
-    content = {"schema": SCHEMA, **asdict(outcome)}
+    content = {"schema": SCHEMA, RESULT: file_hash(folder / FILE), **asdict(outcome)}
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     with atomic_write(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
@@ -54,11 +55,15 @@ def read_outcome(analysis: Analysis[Any, Any], folder: Path) -> Any:
 
     Raises:
         OSError: the file is not there.
-        ValueError: it is damaged or of another version.
+        ValueError: it is damaged, of another version, or of a result that the run no longer has.
     """
     content = read_json(folder / f"{analysis.name}.json")
     if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
         raise ValueError(f"not of schema {SCHEMA}; run avrobust {analysis.name} again")
+    if content.pop(RESULT, None) != file_hash(folder / FILE):
+        raise ValueError(
+            f"of another result than the run has now; run avrobust {analysis.name} again"
+        )
     try:
         return _adapter(analysis).validate_python(content)
     except ValidationError as error:

@@ -120,8 +120,8 @@ class Attack(CheckedArguments, ABC):
             counters: one a clip, which count gradients and queries.
 
         Raises:
-            ValueError: the model's output cannot be differentiated, so that a gradient attack would
-                find nothing and overestimate robustness.
+            ValueError: the model's output cannot be differentiated, or a gradient is not finite, so
+                that a gradient attack would find nothing and overestimate robustness.
         """
         self.validate_norms(threat)
         with attack_problem(
@@ -133,6 +133,8 @@ class Attack(CheckedArguments, ABC):
                 clean_result = cache.clean_gradient(objective, problem.threat)
                 problem = replace(problem, clean_result=clean_result)
             result = self.perturb(problem)
+            if not self.judges_itself:  # a verdict says it in its own words
+                problem.watch.check()
         return result if isinstance(result, Outcome) else Outcome(result)
 
     @final

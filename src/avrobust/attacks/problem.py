@@ -1,7 +1,7 @@
 """What an attack has to solve: clips, the threat against them, and what a model says near them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import torch
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from avrobust.attacks import gradients
 from avrobust.attacks.cached_model import CachedModel
 from avrobust.attacks.gradients import LossGradient, Objective, cross_entropy, wrong
-from avrobust.attacks.outputs import check_shape
+from avrobust.attacks.outputs import InvalidOutputError, check_shape
 from avrobust.threats import Threat
 from avrobust.types import Classifier, Clip
 
@@ -28,6 +28,33 @@ class QueryCounter:
     gradients: int = 0
     queries: int = 0  # forward passes without a gradient
     shared_gradients: int = 0  # those gradients that one pass served to all conditions
+
+
+@final
+class GradientWatch:
+    """Whether every gradient of an attack was finite. It reads no value until it is asked."""
+
+    def __init__(self) -> None:
+        self._finite: Tensor | None = None
+
+    def add(self, gradient: Clip) -> None:
+        """Looks at one more gradient."""
+        for part in gradient:
+            finite = part.isfinite().all()
+            self._finite = finite if self._finite is None else self._finite & finite
+
+    def check(self) -> None:
+        """Refuses an attack that had nothing to follow.
+
+        Raises:
+            InvalidOutputError: a gradient was not finite.
+        """
+        if self._finite is not None and not self._finite:
+            raise InvalidOutputError(
+                "the gradient of the attacker's loss is not finite for a clip: an attack that "
+                "follows it overestimates robustness (attack=av_auto also searches without "
+                "gradients, and says whether its result is to be trusted)"
+            )
 
 
 @final
@@ -50,6 +77,7 @@ class Problem:
         must_reach_target: a clip counts as fooled only where the model predicts its target.
         clean_result: loss, logits and gradient at the clean clips, if they are known.
         counters: one a clip; empty where nobody counts.
+        watch: of all gradients, also of those for some of the clips.
     """
 
     model: Classifier
@@ -62,6 +90,7 @@ class Problem:
     must_reach_target: bool = False
     clean_result: LossGradient | None = None
     counters: Sequence[QueryCounter] = ()
+    watch: GradientWatch = field(default_factory=GradientWatch)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -109,6 +138,7 @@ class Problem:
         result = gradients.value_and_grad(
             self.model, self.objective, x, self.label, self.threat.modalities, self.target
         )
+        self.watch.add(result.gradient)
         gradient = gradients.in_budget_units(result.gradient, self.threat)
         return result._replace(gradient=gradient)
 
@@ -123,6 +153,7 @@ class Problem:
         for counter in self.counters:
             counter.gradients += 1
             counter.shared_gradients += 1
+        self.watch.add(self.clean_result.gradient)
         return self.clean_result
 
     @torch.no_grad()

@@ -1,14 +1,14 @@
 """From a checked option to an object."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from avrobust.errors import UserError, did_you_mean
 from avrobust.experiments.options import Option, nodes_in, option_from
 from avrobust.experiments.settings import Experiment, ModelSettings
-from avrobust.experiments.targets import check_names, kind_of, locate
+from avrobust.experiments.targets import check_names, kind_of, locate, may_be_option
 from avrobust.utils.arguments import parameter_types, violation
 
 
@@ -48,11 +48,23 @@ def _built(path: str, option: Option, wanted: object, more: Mapping[str, object]
     types = parameter_types(builder)
     arguments: dict[str, object] = {}
     for name, value in option.values.items():
-        arguments[name] = _built_value(f"{path}.{name}", value, types.get(name, Any))
+        wanted_value = types.get(name, Any)
+        _refuse_options(list(nodes_in(f"{path}.{name}", value)), wanted_value)
+        arguments[name] = _built_value(f"{path}.{name}", value, wanted_value)
     for name, part in option.parts.items():
         arguments[name] = _built(f"{path}.{name}", part, types.get(name, Any), {})
     arguments.update(more)
     return partial(builder, **arguments) if option.partial else builder(**arguments)
+
+
+def _refuse_options(nested: Sequence[tuple[str, Option]], wanted: object) -> None:
+    """Refuses options where the parameter's type names plain values, such as a list of numbers.
+
+    Raises:
+        UserError: there is one.
+    """
+    if nested and not may_be_option(wanted):
+        raise UserError(f"{nested[0][0]}: a value is wanted here, and no option")
 
 
 def _built_value(path: str, value: Any, wanted: object) -> Any:
@@ -126,6 +138,7 @@ def _check_option(path: str, option: Option, wanted: object) -> None:
             raise UserError(f"{path}.{name}: no such key{did_you_mean(name, list(parameters))}")
     for name, value in option.values.items():
         nested = list(nodes_in(f"{path}.{name}", value))
+        _refuse_options(nested, types.get(name, Any))
         for place, node in nested:
             _check_option(place, node, types.get(name, Any))
         if not nested:

@@ -112,8 +112,10 @@ def unreadable_file(folder: Path, result: EvaluationResult) -> tuple[Path, str] 
     records, clips = folder / RECORDS_FILE, folder / CLIPS_FILE
     for path, check in ((records, _check_records), (clips, _check_clips)):
         try:
-            if path.exists():
+            if path.is_file():
                 check(path, result)
+            elif path.exists():
+                return path, "damaged: not a file"
         except OSError as error:
             return path, f"cannot be read: {error.strerror}"
         except (ValueError, csv.Error) as error:

@@ -38,6 +38,8 @@ KINDS = {
     "logger": "avrobust.tracking.loggers.Tracker",
     "trainer": "pytorch_lightning.Trainer",
 }
+NEVER_A_PART = ("dataset", "trainer")  # groups whose options are not built inside another option
+LONGEST_NAME = 300  # characters of a target
 # Modules of the classes in a type that say nothing about what is built: dict, Callable, None.
 CONTAINERS = ("builtins", "collections.abc", "typing", "types")
 
@@ -98,6 +100,11 @@ def kind_of(path: str) -> object:
     return resolve_name(KINDS[group]) if group in KINDS else Any
 
 
+def may_be_option(wanted: object) -> bool:
+    """Whether an option can stand where this type is wanted: it names a class, or says nothing."""
+    return wanted is Any or bool(_classes(wanted))
+
+
 def built_class(group: str, option: Option) -> type:
     """The class of what an option builds, without building it.
 
@@ -126,6 +133,8 @@ def _targets(path: str, option: Option) -> Iterator[tuple[str, str]]:
 def _check_name(path: str, target: str) -> None:
     """Refuses a target by its text alone."""
     module, _, name = target.rpartition(".")
+    if len(target) > LONGEST_NAME:
+        raise UserError(f"{path}._target_={target[:80]}...: no name has {len(target)} characters")
     if not module or not all(part.isidentifier() for part in target.split(".")):
         raise UserError(f"{path}._target_={target}: not a module and a name in it, such as a.b.C")
     if name.startswith("_"):
@@ -145,18 +154,20 @@ def _check_kind(path: str, target: str, builder: Callable[..., Any], wanted: obj
 
     A class has to be of a class that the place's type names, and a function has to say that it
     returns such an object. Where the type names no class, our own code still has to be an option of
-    some group. A function of the user's own packages may leave out its return type.
+    some group, and no data set, which may be generated and written when it is built.
     """
     ours = _within(str(builder.__module__), OWN)
     if isinstance(builder, type):
         products = {builder}
     else:
         products = _classes(_returned(builder))
-        if not products and not ours:
-            return
+        if not products:
+            raise UserError(
+                f"{path}._target_={target}: does not say what it returns; give it a return type"
+            )
     kinds = _classes(wanted)
     if not kinds and ours:
-        kinds = {resolve_name(name) for name in KINDS.values() if _within(name, OWN)}
+        kinds = {resolve_name(KINDS[group]) for group in KINDS if group not in NEVER_A_PART}
     fits = bool(products) and all(issubclass(each, tuple(kinds)) for each in products)
     if kinds and not fits:
         names = " or ".join(sorted(kind.__name__ for kind in kinds)) if _classes(wanted) else ""

@@ -53,7 +53,7 @@ def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
     if "frames" in settings.dataset.values:  # refused before the data is generated
         _check_frames(settings, settings.dataset.values["frames"])
     data: Prepared | None = None
-    if locate("dataset", settings.dataset.target) is Prepared:
+    if locate("dataset", settings.dataset.target, kind_of("dataset")) is Prepared:
         # Its lists are read at once: a wrong folder is refused before weights are fetched.
         data = build("dataset", settings.dataset)
     defense: Defense = build("defense", settings.defense)

@@ -13,10 +13,12 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        OSError: the file cannot be read, or is a folder.
-        ValueError: it is no JSON, too large or nested too deeply, or holds a number that is not
-            finite. The text is the reason in one line.
+        OSError: the file cannot be read.
+        ValueError: it is no regular file, no JSON, too large or nested too deeply, or holds a
+            number that is not finite. The text is the reason in one line.
     """
+    if not path.is_file():  # nobody writes to the other end of a pipe
+        raise ValueError("not a file")
     size = path.stat().st_size
     if size > LARGEST:
         raise ValueError(f"{size} bytes, at most {LARGEST} are read")
