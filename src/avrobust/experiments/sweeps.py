@@ -173,7 +173,8 @@ def plan_sweep(config: DictConfig, jobs: tuple[tuple[str, ...], ...]) -> Sweep:
         if (
             config.hydra.launcher.get("n_jobs") == -1
         ):  # joblib's default: a job for every core, whatever the GPUs
-            config.hydra.launcher.n_jobs = side_by_side(config.jobs_per_gpu)
+            # A worker without a job would outlive this process when it is killed.
+            config.hydra.launcher.n_jobs = min(side_by_side(config.jobs_per_gpu), len(jobs))
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
     return Sweep(folder, name, command, jobs)
 
