@@ -310,4 +310,3 @@ def test_epochs_of_other_code_are_not_gone_on_from(
     assert "set aside, the training starts again" in said
     assert (folder / "metrics.csv").read_text() == before
     assert trainings(runs)[0].weights == training.weights
-    assert "epoch is missing" in interrupted(training.sources)  # of this code, but not whole
