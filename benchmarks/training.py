@@ -27,6 +27,7 @@ from avrobust.data.clips import collate
 from avrobust.experiments.build import build
 from avrobust.experiments.settings import Experiment
 from avrobust.tasks.setup import Parts, build_parts
+from avrobust.training.checkpoints import Origin
 from avrobust.training.datamodule import LitData
 from avrobust.training.fit import fit
 from avrobust.training.module import LitClassifier
@@ -157,7 +158,15 @@ def train_on_lightning(experiment: Experiment, parts: Parts, folder: Path) -> Ti
     module.on_validation_start = lambda: mark("validation")  # type: ignore[method-assign]
     module.on_validation_end = lambda: mark("validated")  # type: ignore[method-assign]
     trainer = build("trainer", settings.trainer)
-    fit(module, data, folder, trainer, loggers=[], one_device=execution.one_device)
+    fit(
+        module,
+        data,
+        folder,
+        trainer,
+        origin=Origin(folder.name, {}, {}),
+        loggers=[],
+        one_device=execution.one_device,
+    )
     validation = marks["validated"][1] - marks["validation"][1]
     return Timed(
         marks["end"][1] - marks["start"][1] - validation, marks["start"][1] - marks["end"][0]

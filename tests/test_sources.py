@@ -1,6 +1,5 @@
 """Finished runs of other code, of other weights or of unknown code are not taken for today's."""
 
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from avrobust.experiments.runs import Run
 from avrobust.experiments.settings import Experiment
 from avrobust.experiments.sources import sources, stale
 from avrobust.tasks import attack as attack_task
+from avrobust.training.checkpoints import write_checkpoint
 from avrobust.utils.source_code import OURS
 from tests.results import evaluation_result, evaluations, trainings, write
 from tests.support import NARROW, SHORT, attack, experiment_for, run_script
@@ -295,15 +295,18 @@ def test_epochs_of_other_code_are_not_gone_on_from(
     (training,) = trainings(runs)
     before = (folder / "metrics.csv").read_text()
 
-    def interrupted(made_of: Mapping[str, str]) -> str:
+    def interrupted(sources: Mapping[str, str]) -> str:
         (folder / "result.json").unlink(missing_ok=True)
         (folder / "training").mkdir()
-        (folder / "training" / "last.ckpt").write_bytes(b"of other code")
-        (folder / "training" / "made_of.json").write_text(json.dumps([made_of, {}], sort_keys=True))
+        origin = {"run_id": training.run_id, "sources": dict(sources), "weights": {}}
+        write_checkpoint({"origin": origin}, folder / "training" / "last.ckpt")
         attack_task.main(fgsm(prepared, runs, "eps=0.3"))
         return capsys.readouterr().err
 
     said = interrupted({**training.sources, "fusion": "0"})
-    assert f"{training.run_id}: its training was interrupted, and its code" in said
+    assert (
+        f"{training.run_id}/training: last.ckpt (its code or the stage before has changed" in said
+    )
+    assert "set aside, the training starts again" in said
     assert (folder / "metrics.csv").read_text() == before
     assert trainings(runs)[0].weights == training.weights

@@ -31,7 +31,10 @@ def job(task: "Task", config: DictConfig) -> None:
     work = partial(_work, task, config, hydra, multirun=multirun)
     if multirun:
         from avrobust.experiments.sweeps import record
+        from avrobust.utils.system import end_with_parent
 
+        if hydra.runtime.choices.get(LAUNCHER) == "joblib":
+            end_with_parent()
         return record(work, Path(hydra.sweep.dir), int(hydra.job.num), explain)
     try:
         result = work()

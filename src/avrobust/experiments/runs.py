@@ -12,7 +12,6 @@ import platform
 import shutil
 import subprocess
 import traceback
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -39,7 +38,7 @@ from avrobust.experiments.results import Provenance, Result, TrainResult
 from avrobust.experiments.settings import Experiment, ModelSettings, Task
 from avrobust.experiments.sources import sources, stale
 from avrobust.utils.console import warn
-from avrobust.utils.files import atomic_write, leftovers, remove_leftovers
+from avrobust.utils.files import atomic_write, leftovers, remove_leftovers, zip_problem
 
 PACKAGES = (
     "avrobust",
@@ -133,14 +132,7 @@ class Run(NamedTuple):
 
     def weights_problem(self) -> str | None:
         """Why the trained weights cannot be used; None if they are there, whole."""
-        try:
-            with zipfile.ZipFile(self.checkpoint) as file:
-                damaged = file.testzip()  # compares the checksum of every tensor
-        except FileNotFoundError:
-            return "missing"
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            return f"damaged ({' '.join(str(error).split())})"
-        return f"damaged ({damaged})" if damaged else None
+        return zip_problem(self.checkpoint)
 
     def forget(self) -> None:
         """Makes a finished run an unfinished one."""

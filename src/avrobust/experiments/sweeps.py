@@ -32,7 +32,7 @@ from avrobust.experiments.jobs import check_count
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Result, TrainResult
 from avrobust.utils.console import err, out
-from avrobust.utils.files import atomic_write, remove_leftovers
+from avrobust.utils.files import atomic_write, remove_leftovers, write_file
 from avrobust.utils.json_files import read_json
 from avrobust.utils.system import process_alive, side_by_side
 
@@ -173,7 +173,8 @@ def plan_sweep(config: DictConfig, jobs: tuple[tuple[str, ...], ...]) -> Sweep:
         if (
             config.hydra.launcher.get("n_jobs") == -1
         ):  # joblib's default: a job for every core, whatever the GPUs
-            config.hydra.launcher.n_jobs = side_by_side(config.jobs_per_gpu)
+            # A worker without a job would outlive this process when it is killed.
+            config.hydra.launcher.n_jobs = min(side_by_side(config.jobs_per_gpu), len(jobs))
         config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{quoted}'")
     return Sweep(folder, name, command, jobs)
 
@@ -212,7 +213,7 @@ def record(
         reason = explain(error)
         if not isinstance(error, UserError):
             trace = path.with_suffix(".txt")
-            trace.write_text(traceback.format_exc(), encoding="utf-8")
+            write_file(trace, traceback.format_exc().encode())
             reason = f"{type(error).__name__}: {reason} (where: {trace})"
         _write(path, job._replace(state="failed", reason=reason, seconds=_since(job))._asdict())
         err.print(

@@ -1,6 +1,5 @@
 """Trains one classifier, or finds that it is trained already."""
 
-import json
 import os
 import shutil
 import sys
@@ -41,11 +40,9 @@ from avrobust.tasks.setup import (
 from avrobust.tracking.loggers import curves, publish
 from avrobust.types import Modality
 from avrobust.utils.console import track, warn
-from avrobust.utils.files import atomic_write, file_hash
+from avrobust.utils.files import file_hash
 
 ADDED_BY_A_STAGE = ("restorers.", "extra_modules.")  # weights that the stage before has not
-
-MADE_OF = "made_of.json"  # beside the checkpoints of a training: the hashes of code and weights
 
 
 def main(experiment: Experiment) -> TrainResult:
@@ -139,7 +136,6 @@ class _Training:
         data, model = self.parts.data, self.parts.model
         samples = [readable_sample(data, split) for split in SPLITS]
         self.run.write_config(self.experiment)
-        self._drop_epochs_of_other_code()
         self.prepare_model()
         for sample in samples:
             try_model(model, sample, data.form)
@@ -152,28 +148,13 @@ class _Training:
         self.run.write_result(self._result(started, best_epoch=state["epoch"] + 1))
         shutil.rmtree(self.run.training)
 
-    def _drop_epochs_of_other_code(self) -> None:
-        """Forgets the epochs of an interrupted training if code or first weights have changed."""
-        folder = self.run.training
-        made_of = json.dumps([self.sources, self._weights_before()], sort_keys=True)
-        note = folder / MADE_OF
-        if note.is_file() and note.read_text(encoding="utf-8") != made_of:
-            warn(
-                f"{self.run.run_id}: its training was interrupted, and its code or the stage "
-                "before has changed since; it begins again"
-            )
-            shutil.rmtree(folder)
-            (self.run.folder / "metrics.csv").unlink(missing_ok=True)
-        folder.mkdir(exist_ok=True)
-        with atomic_write(note) as temporary:
-            temporary.write_text(made_of, encoding="utf-8")
-
     def _weights_before(self) -> dict[str, str]:
         """The hashes of the checkpoints of all stages before."""
         return self.stage_before.weights if self.stage_before else {}
 
     def fit(self) -> Path:
         """Trains on Lightning; the path of the best epoch's checkpoint."""
+        from avrobust.training.checkpoints import Origin
         from avrobust.training.datamodule import LitData  # Lightning takes long to import
         from avrobust.training.fit import fit
         from avrobust.training.module import LitClassifier
@@ -198,6 +179,7 @@ class _Training:
                 data,
                 self.run.folder,
                 build("trainer", settings.trainer),
+                origin=Origin(self.run.run_id, self.sources, self._weights_before()),
                 loggers=loggers,
                 one_device=execution.one_device,
                 leased=leased,

@@ -1,26 +1,27 @@
 """The checkpoints of a training: each is whole or absent, and one before the last is kept.
 
 training/  last.ckpt  previous.ckpt  best-<epoch>.ckpt
+
+Each says which training it is of (`ORIGIN`). `training/resuming.py` decides which one is gone on
+from.
 """
 
 import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import CheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
-from torch import Tensor
 
 from avrobust.training.metrics_file import MetricsFile
-from avrobust.utils.console import warn
 from avrobust.utils.files import atomic_write
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
-DAMAGED = ".damaged"  # suffix of a checkpoint that is set aside
+ORIGIN = "origin"  # key of a checkpoint
 
 
 def write_checkpoint(state: Mapping[str, Any], path: Path) -> None:
@@ -47,14 +48,35 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return state
 
 
+class Origin(NamedTuple):
+    """What a training is of. Its checkpoints belong to no training of another origin.
+
+    Attributes:
+        run_id: of the training run.
+        sources: the fingerprint of the code of each option.
+        weights: the hash of each checkpoint of the stages before, by its run.
+    """
+
+    run_id: str
+    sources: Mapping[str, str]
+    weights: Mapping[str, str]
+
+
 @final
 class AtomicCheckpointIO(CheckpointIO):
-    """Lightning's way to files. Its own goes through the temporary folder and is not atomic."""
+    """Lightning's way to files. Its own goes through the temporary folder and is not atomic.
+
+    Args:
+        origin: of the training, which every checkpoint then says.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        write_checkpoint(checkpoint, Path(path))
+        write_checkpoint({**checkpoint, ORIGIN: self.origin._asdict()}, Path(path))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
@@ -129,43 +151,3 @@ class EpochCheckpoints(Checkpoint):
 def best_path(folder: Path, epoch: int | None) -> Path:
     """The weights of an epoch that was the best when it ended."""
     return folder / f"best-{epoch}.ckpt"
-
-
-def resumable(folder: Path, weights: Mapping[str, Tensor]) -> Path | None:
-    """The checkpoint that a training goes on from; None if it starts.
-
-    What cannot be read is set aside, with one warning.
-
-    Args:
-        folder: of the checkpoints.
-        weights: of the module, whose names and shapes the checkpoint has to have.
-    """
-    problems = []
-    resumed = None
-    for path in (folder / LAST, folder / PREVIOUS):
-        if not path.is_file():
-            continue
-        problem = _damage(path, weights)
-        if problem is None:
-            resumed = path
-            break
-        path.replace(path.with_name(path.name + DAMAGED))
-        problems.append(f"{path.name} ({problem})")
-    if problems:
-        start = "goes on from the epoch before" if resumed else "starts again"
-        warn(f"{folder}: {', '.join(problems)} cannot be read; set aside, the training {start}")
-    return resumed
-
-
-def _damage(path: Path, weights: Mapping[str, Tensor]) -> str | None:
-    """Why a training cannot go on from a checkpoint, in one line; None if it can."""
-    try:
-        state = read_checkpoint(path)
-        progress = state["callbacks"][EpochCheckpoints.__qualname__]
-        read_checkpoint(best_path(path.parent, progress["best_epoch"]))
-        saved = {name: value.shape for name, value in state["state_dict"].items()}
-    except Exception as error:  # torch.load raises many kinds for a damaged file
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-    if saved != {name: value.shape for name, value in weights.items()}:
-        return "the weights of another model"
-    return None

@@ -15,10 +15,11 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
-from avrobust.training.checkpoints import AtomicCheckpointIO, EpochCheckpoints, resumable
+from avrobust.training.checkpoints import AtomicCheckpointIO, EpochCheckpoints, Origin
 from avrobust.training.datamodule import LitData
 from avrobust.training.metrics_file import MetricsFile
 from avrobust.training.module import LitClassifier
+from avrobust.training.resuming import resumable, whole_state
 from avrobust.training.sync_batch_norm import SyncBatchNorm
 from avrobust.utils.console import err
 
@@ -31,6 +32,7 @@ def fit(
     folder: Path,
     trainer: Callable[..., pl.Trainer],
     *,
+    origin: Origin,
     loggers: Loggers,
     one_device: bool,
     leased: torch.device | None = None,
@@ -42,6 +44,7 @@ def fit(
         data: the clips.
         folder: of the run; metrics.csv and the folder `training` with the checkpoints go there.
         trainer: makes Lightning's trainer from the arguments that are not the user's.
+        origin: of the training. It goes on from checkpoints of the same origin alone.
         loggers: where else the learning curves go.
         one_device: whether a single device trains.
         leased: the GPU to train on; None leaves that to `trainer`.
@@ -67,7 +70,7 @@ def fit(
             **_devices(leased),
             max_epochs=module.recipe.epochs,
             callbacks=callbacks,
-            plugins=[AtomicCheckpointIO(), _devices_plugin(one_device)],
+            plugins=[AtomicCheckpointIO(origin), _devices_plugin(one_device)],
             logger=list(loggers),
             enable_progress_bar=show_bar,
             enable_model_summary=False,
@@ -78,7 +81,7 @@ def fit(
             inference_mode=False,  # an attack on validation clips needs gradients
             log_every_n_steps=1,
         )
-        start = resumable(checkpoints.folder, module.state_dict())
+        start = resumable(checkpoints.folder, origin, whole_state(made, module))
         with _ctrl_c(made):
             made.fit(module, data, ckpt_path=start, weights_only=True)
     return checkpoints.best

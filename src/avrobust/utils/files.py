@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from avrobust.utils.system import process_alive
 
 HASH_LENGTH = 16  # characters
 TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)(@(?P<host>.+))?")  # older versions wrote no host
+DAMAGED = ".damaged"  # suffix of what is set aside
 ABANDONED = 24 * 3600  # seconds after which a file that another host was writing is a leftover
 
 
@@ -78,6 +80,42 @@ def _being_written(path: Path, pid: int, host: str | None) -> bool:
         return time.time() - path.stat().st_mtime < ABANDONED
     except FileNotFoundError:  # it has just taken its place
         return True
+
+
+def zip_problem(path: Path) -> str | None:
+    """Why a zip archive, such as `torch.save` writes, cannot be used; None if it is whole.
+
+    Args:
+        path: of the file. What is no file (a folder, a FIFO) is not opened.
+
+    Raises:
+        OSError: the file may not be read.
+    """
+    if not os.path.lexists(path):
+        return "missing"
+    if not path.is_file():
+        return "not a file"
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                damaged = archive.testzip()  # compares the checksum of every tensor
+        except Exception as error:  # zipfile raises many kinds for a damaged archive
+            return f"damaged ({' '.join(str(error).split()) or type(error).__name__})"
+    return f"damaged ({damaged})" if damaged else None
+
+
+def set_aside(path: Path) -> None:
+    """Renames what cannot be used to a free name: `<name>.damaged`, `<name>.damaged2` and so on.
+
+    Args:
+        path: of a file, a folder or anything else.
+    """
+    aside = path.with_name(path.name + DAMAGED)
+    number = 2
+    while os.path.lexists(aside):
+        aside = path.with_name(f"{path.name}{DAMAGED}{number}")
+        number += 1
+    path.rename(aside)
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:

@@ -4,8 +4,15 @@ It is asked how many jobs can run side by side, and told who keeps freed memory.
 """
 
 import ctypes
+import multiprocessing
 import os
+import signal
+import threading
+import time
+from functools import cache
 from pathlib import Path
+
+LOOK_EVERY = 0.5  # seconds between two looks at whether the parent is there
 
 
 def side_by_side(per_gpu: int) -> int:
@@ -31,6 +38,25 @@ def process_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+@cache
+def end_with_parent() -> None:
+    """Ends this process by SIGKILL, from now on, when the process that started it is gone.
+
+    A worker of `multiprocessing` or loky would else work on, or wait for minutes for more work.
+    Linux could send a signal (PR_SET_PDEATHSIG), but does so already when the thread ends that
+    started the worker. In a process that is no such worker nothing happens.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None:
+        threading.Thread(target=_watch, args=(parent.pid,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_EVERY)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def keep_freed_memory() -> None:
