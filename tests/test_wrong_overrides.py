@@ -241,6 +241,26 @@ CASES: list[tuple[str, list[str], str]] = [
     ("train.py", ["training.epochs=0"], "training"),
     ("train.py", ["training.lr_head=nan"], "training"),
     ("train.py", ["audio.widths=[0,0]"], "audio.widths"),
+    # The keys of the trainer are a closed list.
+    ("attack.py", ["+trainer.fast_dev_run=true"], "trainer.fast_dev_run"),
+    ("attack.py", ["+trainer.max_time=00:00:00:01"], "trainer.max_time"),
+    ("attack.py", ["+trainer.max_steps=1"], "trainer.max_steps"),
+    ("attack.py", ["+trainer.check_val_every_n_epoch=2"], "trainer.check_val_every_n_epoch"),
+    ("attack.py", ["+trainer.overfit_batches=2"], "trainer.overfit_batches"),
+    ("attack.py", ["+trainer.barebones=true"], "trainer.barebones"),
+    ("attack.py", ["+trainer.profiler=simple"], "trainer.profiler"),
+    ("attack.py", ["+trainer.callbacks=[]"], "trainer.callbacks"),
+    ("attack.py", ["+trainer.enable_checkpointing=false"], "trainer.enable_checkpointing"),
+    ("attack.py", ["+trainer.min_epochs=9"], "trainer.min_epochs"),
+    ("attack.py", ["+trainer.gradient_clip_algorithm=foo"], "trainer.gradient_clip_algorithm"),
+    ("attack.py", ["+trainer.gradient_clip_val=0"], "trainer.gradient_clip_val"),
+    ("attack.py", ["+trainer.gradient_clip_val=inf"], "trainer.gradient_clip_val"),
+    ("attack.py", ["+trainer.accumulate_grad_batches=1.5"], "trainer.accumulate_grad_batches"),
+    ("attack.py", ["+trainer.detect_anomaly=1"], "trainer.detect_anomaly"),
+    # Sizes that the model cannot take, before data are generated and folders made.
+    ("attack.py", ["dataset=synthetic_tiny", "dataset.image_size=1"], "dataset.image_size=1"),
+    ("train.py", ["dataset=synthetic_tiny", "dataset.audio_samples=1"], "dataset.audio_samples=1"),
+    ("train.py", ["dataset=synthetic_tiny", "dataset.train=1"], "dataset.train=1"),
 ]
 
 
