@@ -6,6 +6,8 @@ import pytest
 
 from tests.wrong import assert_refused, user_seconds
 
+JOBLIB = ("-m", "seed=0,1", "hydra/launcher=joblib")
+
 # (script, words, what the message has to name)
 CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["fusion=nope"], "fusion"),
@@ -241,6 +243,19 @@ CASES: list[tuple[str, list[str], str]] = [
     ("train.py", ["training.epochs=0"], "training"),
     ("train.py", ["training.lr_head=nan"], "training"),
     ("train.py", ["audio.widths=[0,0]"], "audio.widths"),
+    # A multirun is refused as a whole.
+    ("attack.py", ["-m", "seed=0,1", "dataset=folder", "dataset.root=nowhere"], "dataset.root"),
+    ("attack.py", ["-m", "seed=0,1", "dataset.image_size=3"], "dataset.image_size=3"),
+    ("attack.py", ["-m", "sweep=table1,table2"], "sweep=table1,table2"),
+    ("attack.py", ["-m", "experiment=paper_size,null"], "experiment=paper_size,null"),
+    ("attack.py", ["-m", "runs=a,b"], "runs=a,b"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.timeout=-1"], "hydra.launcher.timeout=-1"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.batch_size=foo"], "hydra.launcher.batch_size=foo"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.pre_dispatch=foo"], "hydra.launcher.pre_dispatch=foo"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.max_nbytes=foo"], "hydra.launcher.max_nbytes=foo"),
+    ("attack.py", [*JOBLIB, "hydra.launcher._target_=os.system"], "hydra.launcher._target_"),
+    ("attack.py", ["-m", "seed=0,1", "hydra/launcher=submitit_slurm"], "sbatch"),
     # The keys of the trainer are a closed list.
     ("attack.py", ["+trainer.fast_dev_run=true"], "trainer.fast_dev_run"),
     ("attack.py", ["+trainer.max_time=00:00:00:01"], "trainer.max_time"),

@@ -239,6 +239,17 @@ def check_readable(data: Prepared, split: Split) -> None:
     )
 
 
+def check_beforehand(settings: ModelSettings) -> None:
+    """Refuses data that are not there and clips that the model cannot take; generates nothing.
+
+    Raises:
+        UserError: the data are not there, or the model does not fit them.
+    """
+    if locate("dataset", settings.dataset.target) is Prepared:
+        _check_training_clips(build("dataset", settings.dataset))
+    check_clip_size(settings)
+
+
 def check_clip_size(settings: ModelSettings) -> None:
     """Refuses clips that the model cannot take, without the data; as far as the config says it.
 
