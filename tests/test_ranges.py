@@ -53,7 +53,7 @@ FINITE = "must be a finite number of at least 0"
         ("source.seed=-1", "source.seed=-1: must be an integer from 0 to 4294967295"),
         ("eps=nan", f"eps=nan: {FINITE}"),
         ("eps=1e30", "eps=1e+30: must be at most 1e9"),
-        ("threat=snr threat.snr=nan", "threat.snr=nan: must be a number from -200 to 200 or null"),
+        ("threat=snr threat.snr=nan", "threat.snr=nan: must be a number from -200 to 200"),
         ("trainer.limit_train_batches=nan", "trainer.limit_train_batches=nan: choices: a share"),
     ],
 )

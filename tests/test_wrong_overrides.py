@@ -243,6 +243,32 @@ CASES: list[tuple[str, list[str], str]] = [
     ("train.py", ["training.epochs=0"], "training"),
     ("train.py", ["training.lr_head=nan"], "training"),
     ("train.py", ["audio.widths=[0,0]"], "audio.widths"),
+    # Nonsense, and messages that have to name their key.
+    ("attack.py", ["attack.step=1e-308"], "attack.step=1e-308"),
+    ("attack.py", ["threat=snr", "threat.norm=linf"], "threat.norm=linf"),
+    ("attack.py", ["threat=snr", "threat.snr=null"], "threat.snr=None"),
+    ("attack.py", ["threat=l2", "attack=square"], "threat"),
+    ("attack.py", ["hydra.verbose=foo"], "hydra.verbose=foo"),
+    ("attack.py", ["max_jobs=0"], "max_jobs=0"),
+    ("attack.py", ["hydra.job.env_copy=[NOPE]"], "hydra.job.env_copy=NOPE"),
+    ("attack.py", ["hydra.job.env_set={A: 1}"], "+hydra.job.env_set.NAME=VALUE"),
+    ("attack.py", ["hydra.searchpath=[pkg://nope]"], "hydra.searchpath=pkg://nope"),
+    ("train.py", ["dataset=folder", "dataset.root=blank", "dataset.lists=5"], "dataset.lists=5"),
+    (
+        "train.py",
+        ["dataset=folder", "dataset.root=blank", "dataset.list_name='{split'"],
+        "dataset.list_name",
+    ),
+    (
+        "train.py",
+        ["dataset=folder", "dataset.root=listed", "dataset.classes=[bell,horn,horn]"],
+        "dataset.classes=[bell,horn,horn]",
+    ),
+    (
+        "train.py",
+        ["dataset=folder", "dataset.root=listed", "dataset.classes=[]"],
+        "dataset.classes=[]",
+    ),
     # A multirun is refused as a whole.
     ("attack.py", ["-m", "seed=0,1", "dataset=folder", "dataset.root=nowhere"], "dataset.root"),
     ("attack.py", ["-m", "seed=0,1", "dataset.image_size=3"], "dataset.image_size=3"),
@@ -289,6 +315,11 @@ def folder(tmp_path: Path) -> Path:
             (tmp_path / name / part).mkdir(parents=True)
     for split in ("train", "val", "test"):
         (tmp_path / "blank" / f"{split}.csv").write_text("")
+    for part in ("audio", "frames"):
+        (tmp_path / "listed" / part).mkdir(parents=True)
+    for split in ("train", "val", "test"):
+        rows = "/bell/a.wav,/bell/a.mp4,8\n/horn/b.wav,/horn/b.mp4,8\n"
+        (tmp_path / "listed" / f"{split}.csv").write_text(rows)
     return tmp_path
 
 

@@ -1,6 +1,7 @@
 """The settings of Hydra's launchers, checked before a multirun writes anything."""
 
 import shutil
+from importlib import import_module
 from typing import Annotated, final
 
 from annotated_types import Ge, Le
@@ -55,11 +56,11 @@ def check_launcher(name: str, launcher: DictConfig) -> None:
 
 
 def _check_joblib(launcher: DictConfig) -> None:
-    from hydra_plugins.hydra_joblib_launcher.config import JobLibLauncherConf
-
-    defaults = vars(JobLibLauncherConf())
+    defaults = vars(
+        import_module("hydra_plugins.hydra_joblib_launcher.config").JobLibLauncherConf()
+    )
     settings = {"n_jobs": launcher.get("n_jobs"), "verbose": launcher.get("verbose")}
-    for key, value in launcher.items():
+    for key, value in dict(launcher).items():
         if key not in settings and value != defaults.get(str(key)):
             raise UserError(
                 f"hydra.launcher.{key}={value}: cannot be set here; of joblib's keys there are "

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
-from avrobust.experiments.build import build
+from avrobust.experiments.build import build, check_option
 from avrobust.experiments.identity import run_id
 from avrobust.experiments.listing import choices, settings_tree
 from avrobust.experiments.result_files import (
@@ -199,6 +199,7 @@ def finished(experiment: Experiment) -> Result | None:
     described = (Path(dataset.values.get("root") or "") / "prepare.json").is_file()
     if experiment.execution.force or not described:
         return None
+    check_option("dataset", dataset)
     data: Prepared = build("dataset", dataset)
     run = run_for(experiment, data.fingerprint())
     result = run.result_for(experiment)

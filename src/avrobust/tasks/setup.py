@@ -240,14 +240,23 @@ def check_readable(data: Prepared, split: Split) -> None:
 
 
 def check_beforehand(settings: ModelSettings) -> None:
-    """Refuses data that are not there and clips that the model cannot take; generates nothing.
+    """Refuses data that are not there and clips that an encoder cannot take; generates nothing.
+
+    Whether the parts of a model fit each other is left to the job, which stops no other one.
 
     Raises:
-        UserError: the data are not there, or the model does not fit them.
+        UserError: the data are not there, or an encoder does not fit them.
     """
     if locate("dataset", settings.dataset.target) is Prepared:
         _check_training_clips(build("dataset", settings.dataset))
-    check_clip_size(settings)
+    form = clip_format(settings.dataset.values)
+    uses = getattr(locate("fusion", settings.used_fusion.target), "uses", ("audio", "visual"))
+    if form is None:
+        return
+    for modality in uses:
+        encoder = build(modality, getattr(settings, modality))
+        with _clips_that_fit(form), eval_mode(encoder), torch.no_grad():
+            encoder(getattr(_clip_of_zeros(form), modality))
 
 
 def check_clip_size(settings: ModelSettings) -> None:
@@ -270,9 +279,12 @@ def _try_model(model: AVClassifier, form: Format) -> None:
         UserError: the model cannot take clips of this size.
     """
     with _clips_that_fit(form), eval_mode(model), torch.no_grad():
-        frames = torch.zeros(1, form.frames, 3, form.image_size, form.image_size)
-        clip = Clip(torch.zeros(1, 1, form.audio_samples), frames)
-        model.fuse(model.encode(clip))
+        model.fuse(model.encode(_clip_of_zeros(form)))
+
+
+def _clip_of_zeros(form: Format) -> Clip:
+    frames = torch.zeros(1, form.frames, 3, form.image_size, form.image_size)
+    return Clip(torch.zeros(1, 1, form.audio_samples), frames)
 
 
 @contextmanager
