@@ -271,7 +271,7 @@ CASES: list[tuple[str, list[str], str]] = [
     ),
     # A multirun is refused as a whole.
     ("attack.py", ["-m", "seed=0,1", "dataset=folder", "dataset.root=nowhere"], "dataset.root"),
-    ("attack.py", ["-m", "seed=0,1", "dataset.image_size=3"], "dataset.image_size=3"),
+    ("attack.py", ["-m", "seed=0,1", "visual=cnn", "dataset.image_size=3"], "dataset.image_size=3"),
     ("attack.py", ["-m", "sweep=table1,table2"], "sweep=table1,table2"),
     ("attack.py", ["-m", "experiment=paper_size,null"], "experiment=paper_size,null"),
     ("attack.py", ["-m", "runs=a,b"], "runs=a,b"),

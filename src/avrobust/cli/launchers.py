@@ -60,10 +60,10 @@ def _check_joblib(launcher: DictConfig) -> None:
         import_module("hydra_plugins.hydra_joblib_launcher.config").JobLibLauncherConf()
     )
     settings = {"n_jobs": launcher.get("n_jobs"), "verbose": launcher.get("verbose")}
-    for key, value in dict(launcher).items():
+    for key, value in launcher.items():
         if key not in settings and value != defaults.get(str(key)):
             raise UserError(
-                f"hydra.launcher.{key}={value}: cannot be set here; of joblib's keys there are "
+                f"hydra.launcher.{key!s}={value}: cannot be set here; of joblib's keys there are "
                 f"{', '.join(settings)}"
             )
     if wrong := violation(JoblibSettings, settings):
