@@ -6,6 +6,8 @@ import pytest
 
 from tests.wrong import assert_refused, user_seconds
 
+JOBLIB = ("-m", "seed=0,1", "hydra/launcher=joblib")
+
 # (script, words, what the message has to name)
 CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["fusion=nope"], "fusion"),
@@ -244,6 +246,65 @@ CASES: list[tuple[str, list[str], str]] = [
     ("train.py", ["training.epochs=0"], "training"),
     ("train.py", ["training.lr_head=nan"], "training"),
     ("train.py", ["audio.widths=[0,0]"], "audio.widths"),
+    # Nonsense, and messages that have to name their key.
+    ("attack.py", ["attack.step=1e-308"], "attack.step=1e-308"),
+    ("attack.py", ["threat=snr", "threat.norm=linf"], "threat.norm=linf"),
+    ("attack.py", ["threat=snr", "threat.snr=null"], "threat.snr=None"),
+    ("attack.py", ["threat=l2", "attack=square"], "threat"),
+    ("attack.py", ["hydra.verbose=foo"], "hydra.verbose=foo"),
+    ("attack.py", ["max_jobs=0"], "max_jobs=0"),
+    ("attack.py", ["hydra.job.env_copy=[NOPE]"], "hydra.job.env_copy=NOPE"),
+    ("attack.py", ["hydra.job.env_set={A: 1}"], "+hydra.job.env_set.NAME=VALUE"),
+    ("attack.py", ["hydra.searchpath=[pkg://nope]"], "hydra.searchpath=pkg://nope"),
+    ("train.py", ["dataset=folder", "dataset.root=blank", "dataset.lists=5"], "dataset.lists=5"),
+    (
+        "train.py",
+        ["dataset=folder", "dataset.root=blank", "dataset.list_name='{split'"],
+        "dataset.list_name",
+    ),
+    (
+        "train.py",
+        ["dataset=folder", "dataset.root=listed", "dataset.classes=[bell,horn,horn]"],
+        "dataset.classes=[bell,horn,horn]",
+    ),
+    (
+        "train.py",
+        ["dataset=folder", "dataset.root=listed", "dataset.classes=[]"],
+        "dataset.classes=[]",
+    ),
+    # A multirun is refused as a whole.
+    ("attack.py", ["-m", "seed=0,1", "dataset=folder", "dataset.root=nowhere"], "dataset.root"),
+    ("attack.py", ["-m", "seed=0,1", "visual=cnn", "dataset.image_size=3"], "dataset.image_size=3"),
+    ("attack.py", ["-m", "sweep=table1,table2"], "sweep=table1,table2"),
+    ("attack.py", ["-m", "experiment=paper_size,null"], "experiment=paper_size,null"),
+    ("attack.py", ["-m", "runs=a,b"], "runs=a,b"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.timeout=-1"], "hydra.launcher.timeout=-1"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.batch_size=foo"], "hydra.launcher.batch_size=foo"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.pre_dispatch=foo"], "hydra.launcher.pre_dispatch=foo"),
+    ("attack.py", [*JOBLIB, "hydra.launcher.max_nbytes=foo"], "hydra.launcher.max_nbytes=foo"),
+    ("attack.py", [*JOBLIB, "hydra.launcher._target_=os.system"], "hydra.launcher._target_"),
+    ("attack.py", ["-m", "seed=0,1", "hydra/launcher=submitit_slurm"], "sbatch"),
+    # The keys of the trainer are a closed list.
+    ("attack.py", ["+trainer.fast_dev_run=true"], "trainer.fast_dev_run"),
+    ("attack.py", ["+trainer.max_time=00:00:00:01"], "trainer.max_time"),
+    ("attack.py", ["+trainer.max_steps=1"], "trainer.max_steps"),
+    ("attack.py", ["+trainer.check_val_every_n_epoch=2"], "trainer.check_val_every_n_epoch"),
+    ("attack.py", ["+trainer.overfit_batches=2"], "trainer.overfit_batches"),
+    ("attack.py", ["+trainer.barebones=true"], "trainer.barebones"),
+    ("attack.py", ["+trainer.profiler=simple"], "trainer.profiler"),
+    ("attack.py", ["+trainer.callbacks=[]"], "trainer.callbacks"),
+    ("attack.py", ["+trainer.enable_checkpointing=false"], "trainer.enable_checkpointing"),
+    ("attack.py", ["+trainer.min_epochs=9"], "trainer.min_epochs"),
+    ("attack.py", ["+trainer.gradient_clip_algorithm=foo"], "trainer.gradient_clip_algorithm"),
+    ("attack.py", ["+trainer.gradient_clip_val=0"], "trainer.gradient_clip_val"),
+    ("attack.py", ["+trainer.gradient_clip_val=inf"], "trainer.gradient_clip_val"),
+    ("attack.py", ["+trainer.accumulate_grad_batches=1.5"], "trainer.accumulate_grad_batches"),
+    ("attack.py", ["+trainer.detect_anomaly=1"], "trainer.detect_anomaly"),
+    # Sizes that the model cannot take, before data are generated and folders made.
+    ("attack.py", ["dataset=synthetic_tiny", "dataset.image_size=1"], "dataset.image_size=1"),
+    ("train.py", ["dataset=synthetic_tiny", "dataset.audio_samples=1"], "dataset.audio_samples=1"),
+    ("train.py", ["dataset=synthetic_tiny", "dataset.train=1"], "dataset.train=1"),
 ]
 
 
@@ -257,6 +318,11 @@ def folder(tmp_path: Path) -> Path:
             (tmp_path / name / part).mkdir(parents=True)
     for split in ("train", "val", "test"):
         (tmp_path / "blank" / f"{split}.csv").write_text("")
+    for part in ("audio", "frames"):
+        (tmp_path / "listed" / part).mkdir(parents=True)
+    for split in ("train", "val", "test"):
+        rows = "/bell/a.wav,/bell/a.mp4,8\n/horn/b.wav,/horn/b.mp4,8\n"
+        (tmp_path / "listed" / f"{split}.csv").write_text(rows)
     return tmp_path
 
 

@@ -37,6 +37,8 @@ OneOrMore = Annotated[float, Ge(1), Le(LARGEST)]
 NonNegativeFloat = Annotated[float, Ge(0), Le(LARGEST)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 BelowOne = Annotated[float, Ge(0), Lt(1)]
+# Of a gradient step, in shares of eps. A smaller one is lost in the rounding of float32.
+Step = Annotated[float, Ge(1e-6), Le(LARGEST)]
 PositiveFraction = Annotated[float, Gt(0), Le(1)]
 Decibels = Annotated[float, Ge(-200), Le(200)]  # amplitudes from 1e10 to 1e-10
 Milestones = Annotated[tuple[PositiveInt, ...], Predicate(increasing)]

@@ -303,3 +303,36 @@ def suite(
         "visual": Threat(visual=visual_budget(eps * visual * alone, units, norm)),
         "audiovisual": Threat(waveform(1.0), visual_budget(eps * visual, units, norm)),
     }
+
+
+@checks_arguments
+def snr_suite(
+    eps: NonNegativeFloat,
+    *,
+    snr: Decibels,
+    visual: NonNegativeFloat = 1.0,
+    single_modality_factor: NonNegativeFloat = 1.0,
+    units: Units = "pixel",
+    norm: Literal["l2"] = "l2",
+) -> dict[str, Threat]:
+    """`suite` with the sound bounded by a signal-to-noise ratio and the frames by an L2 ball.
+
+    Args:
+        eps: the budget of the frames in the joint attack.
+        snr: the budget of the waveform, in dB.
+        visual: factor on eps.
+        single_modality_factor: as in `suite`.
+        units: as in `suite`.
+        norm: of both budgets.
+
+    Raises:
+        ValueError: a number is out of range, or there are no such units or norm.
+    """
+    return suite(
+        eps,
+        visual=visual,
+        single_modality_factor=single_modality_factor,
+        units=units,
+        norm=norm,
+        snr=snr,
+    )

@@ -154,7 +154,8 @@ class Attack(CheckedArguments, ABC):
             if budget and budget.norm not in self.norms:
                 name, norms = type(self).__name__, ", ".join(self.norms)
                 raise UserError(
-                    f"{name} is not defined for budgets of the norm {budget.norm}: {norms}"
+                    f"threat: its budgets are of the norm {budget.norm}, and the attack {name} is "
+                    f"defined for the norm {norms} alone"
                 )
 
     def validate(self, classes: int) -> None:

@@ -9,7 +9,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.restarts import OnIterate, Restarts
-from avrobust.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+from avrobust.ranges import NonNegativeFloat, PositiveInt, Step
 from avrobust.threats import each
 from avrobust.types import Clip
 
@@ -42,7 +42,7 @@ class MIM(Attack):
     def __init__(
         self,
         steps: PositiveInt = 10,
-        step: PositiveFloat = 0.125,
+        step: Step = 0.125,
         decay: NonNegativeFloat = 1.0,
         normalizer: Normalizer = "modality",
         random_start: bool = False,

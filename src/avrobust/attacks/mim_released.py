@@ -8,7 +8,7 @@ from torch import Tensor
 from avrobust.attacks.base import Attack
 from avrobust.attacks.mim import accumulate, normalize_each
 from avrobust.attacks.problem import Problem
-from avrobust.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
+from avrobust.ranges import NonNegativeFloat, PositiveInt, Step
 from avrobust.threats import Threat
 from avrobust.types import IMAGENET_MEAN, IMAGENET_STD, Clip
 
@@ -41,7 +41,7 @@ class MIMReleased(Attack):
     def __init__(
         self,
         steps: PositiveInt = 10,
-        step: PositiveFloat = 0.125,
+        step: Step = 0.125,
         decay: NonNegativeFloat = 1.0,
     ) -> None:
         self.steps, self.step, self.decay = steps, step, decay

@@ -6,7 +6,7 @@ from avrobust.attacks.base import Attack
 from avrobust.attacks.gradients import LossGradient
 from avrobust.attacks.problem import Problem
 from avrobust.attacks.restarts import OnIterate, Restarts
-from avrobust.ranges import PositiveFloat, PositiveInt
+from avrobust.ranges import PositiveInt, Step
 from avrobust.types import Clip
 
 
@@ -34,7 +34,7 @@ class PGD(Attack):
     def __init__(
         self,
         steps: PositiveInt = 10,
-        step: PositiveFloat = 0.125,
+        step: Step = 0.125,
         random_start: bool = False,
         restarts: PositiveInt = 1,
         best: bool = False,

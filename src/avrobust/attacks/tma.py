@@ -14,7 +14,7 @@ from avrobust.attacks.cached_model import has_embeddings
 from avrobust.attacks.losses import comparable_embeddings, cosine
 from avrobust.attacks.problem import Problem
 from avrobust.models.classifier import eval_mode
-from avrobust.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, TwoOrMore
+from avrobust.ranges import NonNegativeFloat, PositiveInt, Step, TwoOrMore
 from avrobust.threats import Threat
 from avrobust.types import MODALITIES, Classifier, Clip, Features, Modality
 
@@ -49,7 +49,7 @@ class TMA(Attack):
     def __init__(
         self,
         steps: PositiveInt = 10,
-        step: PositiveFloat = 0.125,
+        step: Step = 0.125,
         temporal: NonNegativeFloat = 1.0,
         misalignment: NonNegativeFloat = 1.0,
         shifts: TwoOrMore = 4,

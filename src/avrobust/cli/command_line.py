@@ -4,10 +4,12 @@ Hydra answers some mistakes over many lines, and takes others without a word: a 
 option is wanted, a folder of its own, keys that nothing reads.
 """
 
+import os
 import unicodedata
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,6 +70,32 @@ def check_command_line(script: Path, words: Sequence[str]) -> None:
             raise UserError(f"~{key}: a key cannot be removed; set it by {key}=VALUE")
     if flags.multirun or "hydra.mode=MULTIRUN" in flags.overrides:
         _check_axes(parsed)
+
+
+def without_null_choices(script: Path, words: Sequence[str]) -> list[str]:
+    """The words without `experiment=null` and its like, and without what these take back.
+
+    Hydra takes no null as the choice of a group, not even where null is the default.
+
+    Args:
+        script: train.py, attack.py or defend.py.
+        words: what follows it, checked.
+    """
+    groups = groups_of(script)
+    overrides = set(_parse_flags(words).overrides)
+    kept: list[tuple[str, str]] = []
+    for word in words:
+        group = ""
+        if word in overrides:
+            override = _parse(word)
+            key, place = override.key_or_group, override.package
+            group = f"{key}@{place}" if place else key
+            optional = group in groups and groups[group] is None
+            if optional and not override.is_delete() and override.value() is None:
+                kept = [(other, text) for other, text in kept if other != group]
+                continue
+        kept.append((group, word))
+    return [word for _, word in kept]
 
 
 def _check_characters(word: str) -> None:
@@ -143,8 +171,24 @@ def _check_hydra_key(script: Path, override: Override) -> None:
         raise UserError(f"{override.input_line}: must be a mapping of keys to their values")
     if key == "hydra.searchpath":
         _check_search_path(override.value())
+    if key == "hydra.verbose" and not isinstance(override.value(), bool):
+        raise UserError(f"{override.input_line}: must be true or false")
+    if key == "hydra.job.env_set":
+        raise UserError(f"{key}: is set name by name: +{key}.NAME=VALUE")
+    if key == "hydra.job.env_copy":
+        _check_variables(override)
     if key == "hydra/launcher":
         _check_option_name(key, override, configs_of(script))
+
+
+def _check_variables(override: Override) -> None:
+    """Refuses to copy environment variables that are not set."""
+    names: Any = override.value()
+    if not isinstance(names, list):
+        raise UserError(f"{override.input_line}: must be a list of environment variables")
+    for name in map(str, names):
+        if name not in os.environ:
+            raise UserError(f"hydra.job.env_copy={name}: no such environment variable")
 
 
 def _check_search_path(folders: object) -> None:
@@ -156,6 +200,9 @@ def _check_search_path(folders: object) -> None:
         path = str(folder).removeprefix("file://")
         if str(folder).startswith("file://") and not Path(path).is_dir():
             raise UserError(f"hydra.searchpath={folder}: no such folder")
+        package = str(folder).removeprefix("pkg://")
+        if package != folder and find_spec(package.partition(".")[0]) is None:
+            raise UserError(f"hydra.searchpath={folder}: no such package")
 
 
 def _check_place(override: Override, keys: list[str]) -> None:

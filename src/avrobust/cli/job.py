@@ -97,10 +97,8 @@ def _check_options(experiment: "Experiment") -> None:
         UserError: a value does not fit, or the logger cannot be had.
     """
     from avrobust.experiments.build import check, check_trainer
-    from avrobust.experiments.trainer import has_other_settings
     from avrobust.tracking.loggers import build_tracker
 
     check(experiment)
-    if has_other_settings(experiment.model.trainer):
-        check_trainer(experiment.model)
+    check_trainer(experiment.model)
     build_tracker(experiment)

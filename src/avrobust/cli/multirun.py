@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from avrobust.cli.explain import MISTAKES, complain
 from avrobust.cli.job import LAUNCHER, check_values
+from avrobust.cli.launchers import check_launcher
 from avrobust.errors import UserError
 from avrobust.experiments import sweeps
 from avrobust.experiments.build import check
@@ -30,6 +31,7 @@ class BeginMultirun(Callback):
         # Hydra turns an exception of a callback into a warning and goes on; SystemExit ends it.
         try:
             check_runs(str(config.runs))
+            check_launcher(_launcher(config), config.hydra.launcher)
             jobs = sweeps.expand(config.hydra, int(config.max_jobs))
             sweep = sweeps.plan_sweep(config, jobs)
             _check_jobs(config, sweep)
@@ -49,7 +51,7 @@ def _check_jobs(config: DictConfig, sweep: sweeps.Sweep) -> None:
         HydraException: a job does not compose.
     """
     task = cast(Task, config.hydra.job.config_name)
-    launcher = str(config.hydra.runtime.choices.get(LAUNCHER))
+    launcher = _launcher(config)
     experiments = []
     for job_config in _compose(config, sweep.jobs):
         hydra = job_config.hydra
@@ -69,6 +71,31 @@ def _check_jobs(config: DictConfig, sweep: sweeps.Sweep) -> None:
         for experiment in _distinct(experiments):
             check_values(experiment, here=launcher in LOCAL)
             check(experiment)
+        if launcher in LOCAL:
+            _check_data(experiments)
+
+
+def _launcher(config: DictConfig) -> str:
+    return str(config.hydra.runtime.choices.get(LAUNCHER))
+
+
+def _check_data(experiments: list[Experiment]) -> None:
+    """Refuses a data set that is not there, and clips that a model cannot take.
+
+    One experiment is tried for each combination of data and encoders.
+
+    Raises:
+        UserError: data and model do not fit, or there are no data.
+    """
+    from avrobust.tasks.setup import check_beforehand  # imports torch
+
+    tried: set[str] = set()
+    for experiment in experiments:
+        model = experiment.model
+        combination = repr([model.dataset, model.audio, model.visual, model.used_fusion])
+        if combination not in tried:
+            tried.add(combination)
+            check_beforehand(model)
 
 
 def _compose(config: DictConfig, jobs: Sequence[tuple[str, ...]]) -> list[DictConfig]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from avrobust.cli.allowed import typed_packages
-from avrobust.cli.command_line import check_command_line
+from avrobust.cli.command_line import check_command_line, without_null_choices
 from avrobust.cli.completion import prepare_completion
 from avrobust.cli.explain import MISTAKES, complain, explain, is_mistake
 from avrobust.cli.help import help_text
@@ -42,6 +42,7 @@ def run_script(main: Callable[[], Any]) -> None:
             prepare_completion()
         elif "LOCAL_RANK" not in os.environ:  # Lightning adds words for the processes of its DDP
             check_command_line(script, arguments)
+            sys.argv[1:] = without_null_choices(script, arguments)
         _allow_typed(arguments)
         status = _run_hydra(main, shows_package=_has(arguments, "-p", "--package"))
     except MISTAKES as error:

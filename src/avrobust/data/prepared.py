@@ -103,7 +103,12 @@ class Prepared:
                 )
         entries = {}
         for split in SPLITS:
-            path = self._lists / self._list_name.format(split=split)
+            try:
+                path = self._lists / self._list_name.format(split=split)
+            except (IndexError, KeyError, ValueError):
+                raise UserError(
+                    f"dataset.list_name={self._list_name}: must be a name with {{split}} in it"
+                ) from None
             entries[split] = read_list(path)
             if not entries[split]:
                 raise UserError(f"{path}: names no clip")
@@ -114,6 +119,11 @@ class Prepared:
         names_in_lists: set[str] = set()
         for entries in self.entries.values():
             names_in_lists.update(entry.label for entry in entries)
+        if classes is not None and len(set(classes)) < max(2, len(classes)):
+            raise UserError(
+                f"dataset.classes=[{','.join(classes)}]: must be at least two names, each of them "
+                "once; null takes those in the lists"
+            )
         classes = classes or sorted(names_in_lists)
         if unknown := sorted(names_in_lists - set(classes)):
             raise UserError(

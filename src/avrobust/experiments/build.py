@@ -9,6 +9,7 @@ from avrobust.errors import UserError, did_you_mean
 from avrobust.experiments.options import Option, nodes_in, option_from
 from avrobust.experiments.settings import Experiment, ModelSettings
 from avrobust.experiments.targets import check_names, kind_of, locate, may_be_option
+from avrobust.experiments.trainer import trainer_settings
 from avrobust.utils.arguments import parameter_types, violation
 
 
@@ -96,7 +97,8 @@ def check_targets(experiment: Experiment) -> None:
 def check(experiment: Experiment) -> None:
     """Checks every option against the signature of what it builds, before any work.
 
-    The trainer is left out: `check_trainer` imports Lightning, which a trained model does not need.
+    The trainer is left out: `check_trainer` may import Lightning, which a trained model does not
+    need.
 
     Raises:
         UserError: a value is of a wrong type or belongs to no parameter.
@@ -108,10 +110,13 @@ def check(experiment: Experiment) -> None:
 def check_trainer(model: ModelSettings) -> None:
     """Checks the trainer's values as `check` checks the others.
 
+    Lightning's own trainer has a closed list of keys, for which nothing is imported.
+
     Raises:
         UserError: a value is of a wrong type or belongs to no parameter.
     """
-    check_option("trainer", model.trainer)
+    if trainer_settings(model.trainer) is None:
+        check_option("trainer", model.trainer)
 
 
 def check_option(path: str, option: Option) -> None:

@@ -16,7 +16,12 @@ from avrobust.errors import UserError
 from avrobust.evaluation.metrics import EVALUATION_REVISION
 from avrobust.experiments.build import check_targets
 from avrobust.experiments.options import REVISION, Node, Option, option_from
-from avrobust.experiments.root_keys import check_keys, check_name_and_tags, check_runs
+from avrobust.experiments.root_keys import (
+    check_keys,
+    check_max_jobs,
+    check_name_and_tags,
+    check_runs,
+)
 from avrobust.experiments.settings import (
     AttackSettings,
     Execution,
@@ -229,6 +234,7 @@ def _execution(
 ) -> Execution:
     logger = _option(node, "logger", chosen) if node["logger"] else None
     check_runs(str(node["runs"]))
+    check_max_jobs(node["max_jobs"])
     check_name_and_tags(node["name"], node["tags"])
     trainer = node["trainer"]
     values = {key: node[key] for key in EXECUTION_KEYS if key in node}

@@ -1,5 +1,6 @@
 """Refuses clips and batches that no memory holds, before anything is generated or built."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -22,7 +23,7 @@ def check_memory(experiment: Experiment) -> None:
         UserError: the memory does not suffice; the message has the numbers.
     """
     values = experiment.model.dataset.values
-    form = _form(values)
+    form = clip_format(values)
     if form is None:
         return  # other code makes the clips, or a size is wrong, which the data set says itself
     key, batch = _largest_batch(experiment)
@@ -44,7 +45,12 @@ def check_memory(experiment: Experiment) -> None:
     )
 
 
-def _form(values: dict[str, Any]) -> Format | None:
+def clip_format(values: Mapping[str, Any]) -> Format | None:
+    """The size of a clip, as the values of an option of the group `dataset` name it.
+
+    Returns:
+        None if a size is not there or is wrong, which the data set says itself.
+    """
     sizes = {}
     for name in ("image_size", "audio_samples", "frames"):
         value = values.get(name)

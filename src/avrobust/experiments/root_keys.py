@@ -61,6 +61,16 @@ def check_keys(task: Task, config: DictConfig) -> None:
                 raise UserError(f"{prefix}{name}: is missing; give {prefix}{name}=VALUE")
 
 
+def check_max_jobs(limit: object) -> None:
+    """Refuses a limit that no multirun can keep.
+
+    Raises:
+        UserError: it is less than 1.
+    """
+    if type(limit) is not int or limit < 1:
+        raise UserError(f"max_jobs={limit}: must be an integer of at least 1")
+
+
 def check_name_and_tags(name: str | None, tags: Sequence[str]) -> None:
     """Refuses labels that no table can show.
 

@@ -192,6 +192,7 @@ def finished(experiment: Experiment) -> Result | None:
     described = (Path(dataset.values.get("root") or "") / "prepare.json").is_file()
     if experiment.execution.force or not described:
         return None
+    check_option("dataset", dataset)
     data: Prepared = build("dataset", dataset)
     run = run_for(experiment, data.fingerprint())
     result = run.result_for(experiment)

@@ -31,7 +31,7 @@ from avrobust.errors import UserError
 from avrobust.experiments.jobs import check_count
 from avrobust.experiments.result_files import folder_of
 from avrobust.experiments.results import Result, TrainResult
-from avrobust.utils.console import err, out
+from avrobust.utils.console import out
 from avrobust.utils.files import atomic_write, remove_leftovers, write_file
 from avrobust.utils.json_files import read_json
 from avrobust.utils.system import process_alive, side_by_side
@@ -51,6 +51,8 @@ BOOKKEEPING = (
     "logger.",
     "allow=",
 )
+
+ONE_VALUE = ("sweep", "experiment", "runs", "max_jobs", "allow")  # of a whole multirun
 
 
 class Job(NamedTuple):
@@ -216,9 +218,8 @@ def record(
             write_file(trace, traceback.format_exc().encode())
             reason = f"{type(error).__name__}: {reason} (where: {trace})"
         _write(path, job._replace(state="failed", reason=reason, seconds=_since(job))._asdict())
-        err.print(
-            f"{title} failed ({' '.join(job.overrides)}): {reason}", style="red", markup=False
-        )
+        # The list at the end of the sweep has the reason.
+        out.print(f"{title} failed ({' '.join(job.overrides)})", style="red", markup=False)
         return
     # Not the `runs` in the result's config: the folder may have moved since that run was made.
     run = str(folder_of(folder.parents[1], result.task, result.run_id))
@@ -234,13 +235,20 @@ def expand(hydra: DictConfig, limit: int) -> tuple[tuple[str, ...], ...]:
         limit: the largest number of jobs.
 
     Raises:
-        UserError: there is no job, or there are more than `limit`.
+        UserError: there is no job, or there are more than `limit`, or a key has several values that
+            belongs to the whole multirun.
     """
     axes = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     typed = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     assert isinstance(typed, list)
     parsed = parser.parse_overrides([*axes, *map(str, typed)])
+    for override in parsed:
+        if override.is_sweep_override() and override.key_or_group in ONE_VALUE:
+            raise UserError(
+                f"{override.input_line}: has several values, and all jobs of a multirun share one "
+                f"{override.key_or_group}; start one command for each"
+            )
     if parsed:
         check_count(parsed, limit)
     return tuple(

@@ -2,33 +2,29 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
-from annotated_types import Ge, Gt, Interval, MinLen
-from pydantic import Strict, TypeAdapter, ValidationError
+from annotated_types import Ge, Gt, Interval, Le, MinLen
+from pydantic import AllowInfNan, Strict, TypeAdapter, ValidationError
 
 from avrobust.errors import UserError
 from avrobust.experiments.options import Option
+from avrobust.ranges import LARGEST
 
 LIGHTNING = "pytorch_lightning.Trainer"
 # One of these is there wherever torch has a GPU on Linux: NVIDIA's driver, that of WSL, AMD's.
 DRIVERS = ("/proc/driver/nvidia", "/dev/dxg", "/dev/kfd")
-# Arguments of the trainer that the training sets itself.
+# Arguments of the trainer that the training sets itself, where the reason helps to find the key.
 SET_BY_TRAINING = {
     "max_epochs": "training.epochs sets it",
     "logger": "logger=OPTION sets it",
-    "callbacks": "the training needs its own",
-    "plugins": "the training needs its own",
-    "deterministic": "the training needs its own value",
-    "benchmark": "the training needs its own value",
-    "inference_mode": "the training needs its own value",
-    "use_distributed_sampler": "the training needs its own value",
-    "num_sanity_val_steps": "the training needs its own value",
+    "max_steps": "training.epochs says how long a model is trained",
+    "fast_dev_run": "trainer=smoke is a short training that says so",
+    "overfit_batches": "trainer.limit_train_batches shortens an epoch",
     "enable_progress_bar": "it is shown where standard error is a terminal",
-    "enable_model_summary": "the training needs its own value",
-    "log_every_n_steps": "the training needs its own value",
 }
 BatchLimit = Annotated[int, Strict(), Ge(1)] | Annotated[float, Strict(), Interval(gt=0, le=1)]
 Index = Annotated[int, Strict(), Ge(0)]
@@ -37,7 +33,11 @@ Index = Annotated[int, Strict(), Ge(0)]
 @final
 @dataclass(frozen=True)
 class TrainerSettings:
-    """What of the trainer's settings says which hardware trains, how precisely and on how much."""
+    """The arguments of Lightning's trainer that a config may set; every other one is refused.
+
+    The others stop a training early, leave out its validation or its checkpoints, or are set by the
+    training. An option of another project may set no other key of Lightning's trainer either.
+    """
 
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     devices: (
@@ -51,8 +51,12 @@ class TrainerSettings:
     ] = "32-true"
     limit_train_batches: BatchLimit = 1.0
     limit_val_batches: BatchLimit = 1.0
-    gradient_clip_val: Annotated[float, Gt(0)] | None = None
+    gradient_clip_val: (
+        Annotated[float, Strict(), AllowInfNan(allow_inf_nan=False), Gt(0), Le(LARGEST)] | None
+    ) = None
+    gradient_clip_algorithm: Literal["norm", "value"] | None = None
     accumulate_grad_batches: Annotated[int, Strict(), Ge(1)] = 1
+    detect_anomaly: Annotated[bool, Strict()] = False
 
 
 ALLOWED = {
@@ -62,7 +66,9 @@ ALLOWED = {
     "limit_train_batches": "a share of the batches such as 0.5 or 1.0, or a number such as 10",
     "limit_val_batches": "a share of the batches such as 0.5 or 1.0, or a number such as 10",
     "gradient_clip_val": "a number above 0, or null",
+    "gradient_clip_algorithm": "norm, value, null",
     "accumulate_grad_batches": "a whole number of at least 1",
+    "detect_anomaly": "true or false",
 }
 
 
@@ -70,25 +76,19 @@ def trainer_settings(option: Option) -> TrainerSettings | None:
     """The checked settings; None for a trainer of another class than Lightning's.
 
     Raises:
-        UserError: a value is not allowed, or the training sets the argument itself.
+        UserError: an argument or a value is not allowed.
     """
     if option.target != LIGHTNING:
         return None
-    for key, reason in SET_BY_TRAINING.items():
-        if key in option.values:
-            raise UserError(f"trainer.{key}={option.values[key]}: cannot be set here; {reason}")
-    known = {field.name for field in fields(TrainerSettings)}
-    values = {key: value for key, value in option.values.items() if key in known}
+    names = [field.name for field in fields(TrainerSettings)]
+    for key in (*option.values, *option.parts):
+        if key not in names:
+            reason = SET_BY_TRAINING.get(key) or f"the keys of trainer are {', '.join(names)}"
+            raise UserError(f"trainer.{key}: cannot be set here; {reason}")
     try:
-        return TypeAdapter(TrainerSettings).validate_python(values)
+        return TypeAdapter(TrainerSettings).validate_python(option.values)
     except ValidationError as error:
-        raise UserError(_explain(error, values)) from None
-
-
-def has_other_settings(option: Option) -> bool:
-    """Whether the trainer has settings that only Lightning itself can check."""
-    known = {field.name for field in fields(TrainerSettings)}
-    return not known.issuperset(option.values)
+        raise UserError(_explain(error, option.values)) from None
 
 
 def _explain(error: ValidationError, values: dict[str, Any]) -> str:
@@ -103,6 +103,25 @@ def _explain(error: ValidationError, values: dict[str, Any]) -> str:
 
 def _text(value: object) -> str:
     return "null" if value is None else str(value)
+
+
+def check_limits(settings: TrainerSettings, batches: Mapping[str, int]) -> None:
+    """Refuses limits that leave nothing of an epoch.
+
+    Args:
+        settings: the checked settings.
+        batches: how many batches an epoch has, by the key that limits them.
+
+    Raises:
+        UserError: a share of the batches is less than one.
+    """
+    for key, count in batches.items():
+        limit = getattr(settings, key)
+        if isinstance(limit, float) and int(limit * count) == 0:
+            raise UserError(
+                f"trainer.{key}={limit}: leaves none of an epoch's {count} batches; give a larger "
+                "share, or a number of batches such as 1"
+            )
 
 
 def check_hardware(option: Option, settings: TrainerSettings) -> None:

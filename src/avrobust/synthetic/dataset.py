@@ -9,7 +9,7 @@ from filelock import FileLock
 from avrobust.data.layout import Split
 from avrobust.data.prepared import Prepared
 from avrobust.errors import UserError
-from avrobust.ranges import PositiveInt, Seed
+from avrobust.ranges import PositiveInt, Seed, TwoOrMore
 from avrobust.synthetic.difficulty import SCENES, Scene
 from avrobust.synthetic.settings import Settings
 from avrobust.utils.arguments import checks_arguments
@@ -22,7 +22,7 @@ SETTINGS_FILE = "synthetic.json"
 @checks_arguments
 def synthetic(
     root: str,
-    train: PositiveInt = 312,
+    train: TwoOrMore = 312,
     val: PositiveInt = 104,
     test: PositiveInt = 104,
     generation_seed: Seed = 0,
@@ -39,7 +39,7 @@ def synthetic(
 
     Args:
         root: Folder of the data set.
-        train: Number of training clips.
+        train: Number of training clips; at least 2.
         val: Number of validation clips.
         test: Number of test clips.
         generation_seed: Seed of the films, independent of the seed of a training.

@@ -3,6 +3,7 @@
 Each is refused early and in one line if it does not fit.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
@@ -18,12 +19,14 @@ from avrobust.defenses.base import Defense
 from avrobust.errors import UserError
 from avrobust.evaluation.batch_size import choose_batch_size
 from avrobust.experiments.build import build
+from avrobust.experiments.memory import clip_format
 from avrobust.experiments.options import Option
 from avrobust.experiments.settings import Execution, ModelSettings
 from avrobust.experiments.targets import kind_of, locate
+from avrobust.experiments.trainer import check_limits, trainer_settings
 from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.models.fusion.base import Fusion
-from avrobust.types import Clip, Sample
+from avrobust.types import Clip
 from avrobust.utils.console import warn
 from avrobust.utils.gpus import lease
 from avrobust.utils.randomness import seed_for
@@ -56,22 +59,56 @@ def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
     if locate("dataset", settings.dataset.target, kind_of("dataset")) is Prepared:
         # Its lists are read at once: a wrong folder is refused before weights are fetched.
         data = build("dataset", settings.dataset)
+        _check_training_clips(data)
     defense: Defense = build("defense", settings.defense)
     model = None
     # Where the classes are known without touching the data, a wrong model is refused at once.
     if classes := settings.dataset.values.get("classes"):
         model = build_model(settings, len(classes), defense)
     if data is None:
+        check_clip_size(settings)  # refused before the data is generated
         data = build("dataset", settings.dataset)
         assert data is not None
+        _check_training_clips(data)
     _check_frames(settings, data.form.frames)
     if model is None:
         model = build_model(settings, len(data.classes), defense)
+    _try_model(model, data.form)
     with _clips_that_fit(data.form):
         batch_size = choose_batch_size(
             execution.batch_size, model, data.form, execution.accelerator
         )
-    return Parts(data, model, defense, batch_size)
+    parts = Parts(data, model, defense, batch_size)
+    _check_limits(settings, parts)
+    return parts
+
+
+def _check_training_clips(data: Prepared) -> None:
+    """Refuses a training split that no batch can be made of.
+
+    Raises:
+        UserError: there is one clip, and BatchNorm needs two.
+    """
+    if (count := len(data.entries["train"])) < 2:
+        raise UserError(f"{data.root}: {count} train clip; a training needs at least 2")
+
+
+def _check_limits(settings: ModelSettings, parts: Parts) -> None:
+    """Refuses a share of the batches of an epoch that is less than one batch.
+
+    Raises:
+        UserError: nothing is left to train on, or to validate with.
+    """
+    trainer = trainer_settings(settings.trainer)
+    if trainer is None:
+        return
+    train, val = len(parts.data.entries["train"]), len(parts.data.entries["val"])
+    batch = settings.training.batch_size
+    whole, left_over = divmod(train, batch)  # an epoch does not end on a batch of one clip
+    check_limits(trainer, {"limit_train_batches": whole + (left_over > 1)})
+    check_limits(trainer, {"limit_val_batches": math.ceil(val / parts.batch_size)})
+    if robust := parts.defense.robust_validation:
+        check_limits(trainer, {"limit_val_batches": math.ceil(min(robust.clips, val) / batch)})
 
 
 def check_data(dataset: Option) -> None:
@@ -173,8 +210,8 @@ def report_overlaps(data: Prepared) -> None:
         warn(f"{data.root}: {pair} share {count} clips")
 
 
-def readable_sample(data: Prepared, split: Split) -> Sample:
-    """The first clip of a split that can be read.
+def check_readable(data: Prepared, split: Split) -> None:
+    """Refuses a split whose clips cannot be read; it reads no more of them than it needs.
 
     Args:
         data: the data set.
@@ -185,32 +222,69 @@ def readable_sample(data: Prepared, split: Split) -> Sample:
     """
     least = 2 if split == "train" else 1
     clips = data.clips(split, training=split == "train")
-    samples: list[Sample] = []
+    readable = 0
     skipped: list[Skipped] = []
     for position in range(len(clips)):
         item = clips[0, position]
         if isinstance(item, Skipped):
             skipped.append(item)
             continue
-        samples.append(item)
-        if len(samples) == least:
-            return samples[0]
+        readable += 1
+        if readable == least:
+            return
     reason = f"; the first, {skipped[0].key}: {skipped[0].reason}" if skipped else ""
     raise UserError(
-        f"{data.root}: {len(samples)} of {len(clips)} {split} clips can be read, a training needs "
+        f"{data.root}: {readable} of {len(clips)} {split} clips can be read, a training needs "
         f"at least {least}{reason}"
     )
 
 
-def try_model(model: AVClassifier, sample: Sample, form: Format) -> None:
-    """Runs one clip through the model, so that sizes that do not fit are refused before training.
+def check_beforehand(settings: ModelSettings) -> None:
+    """Refuses data that are not there and clips that an encoder cannot take; generates nothing.
+
+    Whether the parts of a model fit each other is left to the job, which stops no other one.
+
+    Raises:
+        UserError: the data are not there, or an encoder does not fit them.
+    """
+    if locate("dataset", settings.dataset.target) is Prepared:
+        _check_training_clips(build("dataset", settings.dataset))
+    form = clip_format(settings.dataset.values)
+    uses = getattr(locate("fusion", settings.used_fusion.target), "uses", ("audio", "visual"))
+    if form is None:
+        return
+    for modality in uses:
+        encoder = build(modality, getattr(settings, modality))
+        with _clips_that_fit(form), eval_mode(encoder), torch.no_grad():
+            encoder(getattr(_clip_of_zeros(form), modality))
+
+
+def check_clip_size(settings: ModelSettings) -> None:
+    """Refuses clips that the model cannot take, without the data; as far as the config says it.
+
+    Raises:
+        UserError: a part of the model does not fit the clips, or another part.
+    """
+    if form := clip_format(settings.dataset.values):
+        _check_frames(settings, form.frames)
+        _try_model(build_model(settings, 2, build("defense", settings.defense)), form)
+
+
+def _try_model(model: AVClassifier, form: Format) -> None:
+    """Runs a clip of zeros through the model, so that sizes that do not fit are refused at once.
+
+    What a defense restores is left out: it keeps the shapes, and may have to be prepared first.
 
     Raises:
         UserError: the model cannot take clips of this size.
     """
-    one = Clip(sample.clip.audio.unsqueeze(0), sample.clip.visual.unsqueeze(0))
     with _clips_that_fit(form), eval_mode(model), torch.no_grad():
-        model(one)
+        model.fuse(model.encode(_clip_of_zeros(form)))
+
+
+def _clip_of_zeros(form: Format) -> Clip:
+    frames = torch.zeros(1, form.frames, 3, form.image_size, form.image_size)
+    return Clip(torch.zeros(1, 1, form.audio_samples), frames)
 
 
 @contextmanager

@@ -32,10 +32,9 @@ from avrobust.tasks.loaded import load_trained
 from avrobust.tasks.setup import (
     Parts,
     build_parts,
+    check_readable,
     lease_for,
-    readable_sample,
     report_overlaps,
-    try_model,
 )
 from avrobust.tracking.loggers import curves, publish
 from avrobust.types import Modality
@@ -133,17 +132,16 @@ class _Training:
     def work(self) -> None:
         """Trains and writes everything that the run leaves, the result last."""
         started = time.monotonic()
-        data, model = self.parts.data, self.parts.model
-        samples = [readable_sample(data, split) for split in SPLITS]
+        for split in SPLITS:
+            check_readable(self.parts.data, split)
         self.run.write_config(self.experiment)
         self.prepare_model()
-        for sample in samples:
-            try_model(model, sample, data.form)
         from avrobust.training.checkpoints import read_checkpoint  # imports Lightning
 
         state = read_checkpoint(self.fit())
         weights = {name.removeprefix("model."): w for name, w in state["state_dict"].items()}
-        model.float().load_state_dict(weights)  # trainer.precision=64-true has made it float64
+        model = self.parts.model.float()  # trainer.precision=64-true has made it float64
+        model.load_state_dict(weights)
         self._save_checkpoint(state["epoch"])
         self.run.write_result(self._result(started, best_epoch=state["epoch"] + 1))
         shutil.rmtree(self.run.training)
