@@ -189,6 +189,27 @@ def test_a_hash_that_a_killed_run_cut_is_not_believed(prepared_once: tuple[Path,
     assert fingerprint(root) == before
 
 
+DAMAGE = {
+    "a byte that is not UTF-8": lambda content: content[:-20] + b"\xff" + content[-19:],
+    "a field too long for CSV": lambda content: content[:-20] + b"0" * 200_000 + b"\n",
+    "a quote that is never closed": lambda content: content[:-150] + b',"' + content[-148:],
+    "noise": lambda content: np.random.default_rng(0).bytes(len(content)),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_rows_of_the_manifest_are_left_out(
+    prepared_once: tuple[Path, Path], kind: str
+) -> None:
+    videos, root = prepared_once
+    before, manifest = fingerprint(root), root / "manifest.csv"
+    manifest.write_bytes(DAMAGE[kind](manifest.read_bytes()))
+    fingerprint(root)  # does not fail
+    # The other clips are kept.
+    assert 1 <= run(videos, root).made <= (6 if kind == "noise" else 2)
+    assert fingerprint(root) == before
+
+
 @pytest.mark.parametrize("kind", ["sound", "frame", "frame added", "sound gone"])
 def test_without_a_manifest_sizes_and_times_tell(tmp_path: Path, kind: str) -> None:
     root, entry = tmp_path / "root", Entry("drum", "test 1", 20)

@@ -11,7 +11,7 @@ import pytest
 
 from avrobust.errors import UserError
 from avrobust.preparation.extract import ExtractionJob, ExtractionResult, extract_clip
-from avrobust.preparation.limits import Limits, limit_memory, limit_time
+from avrobust.preparation.limits import Limits, check_header, limit_memory, limit_time
 from avrobust.preparation.media import UnusableClip
 from avrobust.preparation.pool import WorkerFailure, map_unordered
 from avrobust.preparation.prepare import PRELOAD
@@ -81,8 +81,39 @@ def test_the_limits_are_options_of_prepare(videos: Path, tmp_path: Path) -> None
 
 
 def test_the_time_grows_with_the_length_up_to_a_ceiling() -> None:
-    times = [Limits().decoding_seconds(length) for length in (0, 10, 40, 3600, 10**9)]
-    assert times == [120, 320, 920, 1200, 1200]
+    times = [Limits().decoding_seconds(length) for length in (0, 10, 40, 3600, 10**9, None)]
+    assert times == [120, 320, 920, 3600, 3600, 3600]
+
+
+def test_an_hour_of_full_hd_has_the_time_it_takes() -> None:
+    """Some 51 minutes on a busy core; `--max-seconds` is an hour."""
+    limits = Limits()
+    assert limits.decoding_seconds(limits.seconds) >= 51 * 60
+
+
+def test_headers_without_a_length_leave_the_whole_time(tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "live.webm",
+        codec="libvpx",
+        sound_codec="libopus",
+        rate=48_000,
+        options={"live": "1"},
+    )
+    limits = Limits(minutes=30)
+    assert limits.decoding_seconds(check_header(path, limits)) == 30 * 60
+
+
+def test_a_picture_wider_than_jpeg_files_costs_its_own_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wide = plain((65_504, 16))
+    path = write_video(tmp_path / "wide.mov", times=[0.0, 0.5], paint=wide, codec="png")
+    job = ExtractionJob(path, tmp_path / "root", tmp_path / "scratch", "a", "wide", 256)
+    note = extract_clip(job).note
+    assert note == "a picture is too large: 65504 x 16 pixels; a side has at most 65500"
+    # Whatever else the encoder refuses is the video's problem, not the disk's.
+    monkeypatch.setattr("avrobust.preparation.limits.JPEG_SIDE", 10**6)
+    assert extract_clip(job).note.startswith("a picture cannot be stored as JPEG: ")
 
 
 def allocate(mebibytes: int) -> int:

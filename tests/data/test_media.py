@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -201,6 +202,45 @@ def test_what_is_no_clip_is_refused(tmp_path: Path, make, reason: str) -> None:
     with pytest.raises(UnusableClip, match=reason) as caught:
         sound(tmp_path / "clip.mp4")
     assert "\n" not in str(caught.value)
+
+
+LISTS = {
+    "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n",
+    "list.mp4": "ffconcat version 1.0\nfile private.ts\n",
+    "%02d.jpg": "the pattern of private pictures",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_other_files_is_refused(tmp_path: Path, name: str) -> None:
+    """Its author could otherwise have any video on the disk put into the data set."""
+    private = write_video(tmp_path / "private.ts")
+    path = write_video(tmp_path / "01.avi", codec="mjpeg", sound_codec="pcm_s16le")
+    path.rename(tmp_path / "01.jpg")
+    path = tmp_path / name
+    path.write_text(LISTS[name].format(private))
+    with av.open(str(path)) as container:
+        assert container.format.name in ("hls", "concat", "image2")  # FFmpeg itself takes it
+    with pytest.raises(UnusableClip, match=r"a list of other files|its format is not supported"):
+        scan(path)
+
+
+def test_ffmpeg_does_not_open_lists_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("avrobust.preparation.media.PLAYLISTS", ())
+    for name in ("list.m3u8", "list.mp4"):
+        write_video(tmp_path / "private.ts")
+        (tmp_path / name).write_text(LISTS[name].format(tmp_path / "private.ts"))
+        with pytest.raises(UnusableClip, match="its format is not supported"):
+            scan(tmp_path / name)
+
+
+def test_decord_never_sees_a_list_that_passes_for_a_video(tmp_path: Path) -> None:
+    """MPEG-TS may begin with anything; FFmpeg finds its packets further on."""
+    video = write_video(tmp_path / "video.ts")
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(LISTS["list.m3u8"].format("private.ts").encode() + video.read_bytes())
+    with pytest.raises(UnusableClip, match="a list of other files"):
+        scan(path)
 
 
 def _cut(tmp_path: Path, share: float) -> Path:

@@ -125,6 +125,24 @@ def test_hostile_names_are_trained_on_and_reported(root: Path, tmp_path: Path) -
     assert "\r" not in page.read_text("utf-8")
 
 
+def test_hostile_names_come_through_a_hostile_root(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    folder = os.fsencode(tmp_path) + b"/\xff"
+    try:
+        _write(folder + b"/videos/a", [b"\xff.mp4", b"plain.mp4"], clip)
+    except OSError:
+        pytest.skip("this file system refuses such names")
+    monkeypatch.chdir(os.fsdecode(folder))
+    summary = run(Path("videos"), Path(os.fsdecode(folder + b"/root")))
+    assert (summary.made, summary.reasons) == (2, {})
+    assert not list(temporary.glob("avrobust-*"))
+
+
 def test_ordinary_names_are_kept() -> None:
     for name in ("a b", "Flöte", "笛", "100%", "my%20video", "x.y.z", "-", "a\u200db"):
         assert (printable(name), safe_name(name)) == (name, name)

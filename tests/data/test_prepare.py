@@ -180,6 +180,22 @@ def test_done_clips_are_not_done_again_and_changed_ones_are(videos: Path, tmp_pa
         assert redone == (entry.key in ("flute/0", "flute/1", "tuba/1"))
 
 
+def test_pipes_and_devices_are_never_read(tmp_path: Path, clip: Path) -> None:
+    """Reading one would not end. An empty pipe hangs and /dev/zero has no end."""
+    videos, root = tmp_path / "videos", tmp_path / "root"
+    (videos / "a").mkdir(parents=True)
+    for name in ("ok.mp4", "pipe.mp4", "zero.mp4"):
+        shutil.copy(clip, videos / "a" / name)
+    assert run(videos, root).made == 3
+    (videos / "a" / "pipe.mp4").unlink()
+    os.mkfifo(videos / "a" / "pipe.mp4")
+    (videos / "a" / "zero.mp4").unlink()
+    (videos / "a" / "zero.mp4").symlink_to("/dev/zero")
+    reasons = {"no such file": ["a/pipe.mp4", "a/zero.mp4"]}
+    assert run(videos, root).reasons == reasons
+    assert run(videos, tmp_path / "first").reasons == reasons
+
+
 def test_frames_are_capped(tmp_path: Path) -> None:
     write_video(tmp_path / "videos" / "a" / "x.mp4", paint=noisy((160, 120)))
     run(tmp_path / "videos", tmp_path / "root", short_side=90)

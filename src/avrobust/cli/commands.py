@@ -28,7 +28,7 @@ def prepare_command(
     max_frames: PositiveInt = 250_000,
     max_pixels: PositiveInt = 36_000_000,
     max_memory: PositiveInt = 2048,
-    max_minutes: PositiveInt = 20,
+    max_minutes: PositiveInt = 60,
 ) -> None:
     """Decode raw videos once into frames, sound and split lists.
 

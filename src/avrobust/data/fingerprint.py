@@ -11,7 +11,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +84,26 @@ def contents(root: Path, entries: Iterable[Entry]) -> dict[str, str]:
     return by_key
 
 
+def manifest_rows(path: Path) -> Iterator[list[str]]:
+    """Yields the fields of each row of a manifest, the header's too; nothing if there is no file.
+
+    Damaged rows are left out: those that are not UTF-8 or no CSV.
+    """
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        reader = csv.reader(file)
+        while True:
+            try:
+                fields = next(reader)
+                "".join(fields).encode()
+            except StopIteration:
+                return
+            except (csv.Error, UnicodeEncodeError):
+                continue
+            yield fields
+
+
 class _Kept(NamedTuple):
     """The content of a clip and the stamp that its files had then."""
 
@@ -112,13 +132,13 @@ def _read_manifest(manifest: Path) -> dict[str, _Kept]:
 
     It is empty if there is no manifest, or if it is of a version that kept no hashes.
     """
-    if not manifest.is_file():
-        return {}
+    rows = manifest_rows(manifest)
+    header = next(rows, [])
     kept = {}
-    with manifest.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if content := row.get(CONTENT):
-                kept[f"{row.get('class')}/{row.get('stem')}"] = _Kept(content, row.get(STAMP) or "")
+    for fields in rows:
+        row = dict(zip(header, fields, strict=False))
+        if content := row.get(CONTENT):
+            kept[f"{row.get('class')}/{row.get('stem')}"] = _Kept(content, row.get(STAMP, ""))
     return kept
 
 

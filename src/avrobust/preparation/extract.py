@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import soundfile
@@ -15,7 +16,7 @@ from avrobust.data.fingerprint import clip_stamp, content_hash
 from avrobust.data.layout import SAMPLE_RATE, Entry
 from avrobust.preparation.frames import Decoder, Pixels, read_frames
 from avrobust.preparation.limits import Limits, check_header, limit_time
-from avrobust.preparation.media import UnusableClip
+from avrobust.preparation.media import UnusableClip, check_file
 from avrobust.preparation.names import safe_name
 from avrobust.preparation.sound import ClipAudio, read_audio
 from avrobust.preparation.timeline import Timeline, scan
@@ -82,8 +83,13 @@ def _extract(job: ExtractionJob) -> ExtractionResult:
     if job.problem:
         raise UnusableClip(job.problem)
     (job.scratch / "frames").mkdir(parents=True)
-    job = job._replace(video=_decodable_path(job))
+    with _decodable_path(job.video) as video:
+        return _extract_from(job._replace(video=video))
+
+
+def _extract_from(job: ExtractionJob) -> ExtractionResult:
     with _reading():
+        check_file(job.video)
         source_content = file_hash(job.video)  # before the first look: a later change is noticed
         seconds = check_header(job.video, job.limits)
         limit_time(job.limits.decoding_seconds(seconds))
@@ -104,15 +110,21 @@ def _extract(job: ExtractionJob) -> ExtractionResult:
     )
 
 
-def _decodable_path(job: ExtractionJob) -> Path:
-    """The video, by way of a link if its path is not UTF-8, which decord cannot open."""
+@contextmanager
+def _decodable_path(video: Path) -> Iterator[Path]:
+    """The video, by way of a link if its path is not UTF-8, which decord cannot open.
+
+    The link is in the system's folder for temporary files: the root may be no UTF-8 either.
+    """
     try:
-        str(job.video).encode()
+        str(video).encode()
     except UnicodeEncodeError:
-        link = job.scratch / safe_name(f"video{job.video.suffix}")
-        link.symlink_to(job.video)
-        return link
-    return job.video
+        with TemporaryDirectory(prefix="avrobust-") as folder:
+            link = Path(folder, safe_name(f"video{video.suffix}"))
+            link.symlink_to(video.absolute())
+            yield link
+    else:
+        yield video
 
 
 @contextmanager
@@ -144,9 +156,17 @@ def _write_frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> N
     for number, pixels in enumerate(_frames(job, timeline, decoder), start=1):
         # A frame that is shown for long comes several times.
         if pixels is not encoded:
-            content, encoded = BytesIO(), pixels
-            Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
+            content, encoded = _jpeg(pixels), pixels
         write_file(job.scratch / "frames" / f"{number:06d}.jpg", content.getbuffer())
+
+
+def _jpeg(pixels: Pixels) -> BytesIO:
+    content = BytesIO()
+    try:
+        Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
+    except OSError as error:  # Nothing is written to a disk here.
+        raise UnusableClip(f"a picture cannot be stored as JPEG: {error}") from error
+    return content
 
 
 def _frames(job: ExtractionJob, timeline: Timeline, decoder: Decoder) -> Iterator[Pixels]:

@@ -71,6 +71,8 @@ def _with_source(video: Path, row: ManifestRow) -> ManifestRow | None:
     if not row.source_content and stamp[:2] != (row.size, row.modified):
         return None  # an older version kept no hash
     try:
+        if not video.is_file():
+            return None  # A pipe or a device would never end.
         content = file_hash(video)
     except OSError:
         return None

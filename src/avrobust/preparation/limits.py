@@ -20,6 +20,7 @@ from avrobust.utils.arguments import checks_arguments
 # twice; a busy core decodes a second of 4K in some ten seconds.
 TIME_TO_START = 120
 TIME_PER_SECOND = 20
+JPEG_SIDE = 65_500  # pixels; Pillow writes no wider or higher JPEG file
 
 
 @final
@@ -36,7 +37,7 @@ class Limits:
     frames: PositiveInt = 250_000  # pictures in a file; an hour at 60 a second has 216,000
     pixels: PositiveInt = 36_000_000  # of one picture; 8K has 35.4 million
     memory: PositiveInt = 2048  # MiB that a decoder process may take for a video
-    minutes: PositiveInt = 20  # that the decoding of a video may take
+    minutes: PositiveInt = 60  # that the decoding of a video may take
 
     def check_length(self, seconds: float) -> None:
         """Refuses clips that are too long.
@@ -66,17 +67,23 @@ class Limits:
             raise UnusableClip(
                 f"a picture is too large: {width} x {height} pixels; --max-pixels is {self.pixels}"
             )
+        if max(width, height) > JPEG_SIDE:
+            raise UnusableClip(
+                f"a picture is too large: {width} x {height} pixels; a side has at most {JPEG_SIDE}"
+            )
 
-    def decoding_seconds(self, length: float) -> float:
-        """Seconds that a video of some length, in seconds, may take."""
+    def decoding_seconds(self, length: float | None) -> float:
+        """Seconds that a video of some length, in seconds, may take; None is an unknown length."""
+        if length is None:
+            return 60 * self.minutes
         return min(TIME_TO_START + TIME_PER_SECOND * length, 60 * self.minutes)
 
 
-def check_header(path: Path, limits: Limits) -> float:
+def check_header(path: Path, limits: Limits) -> float | None:
     """Checks what the headers of a video promise. Little or nothing is decoded.
 
     Returns:
-        The length in seconds, 0 if the headers do not tell.
+        The length in seconds, None if the headers do not tell.
 
     Raises:
         UnusableClip: The video exceeds the limits, or has no picture or no sound.
@@ -86,10 +93,11 @@ def check_header(path: Path, limits: Limits) -> float:
         limits.check_size(stream.codec_context.width, stream.codec_context.height)
         end = promised_end(container, stream)
         start = float((stream.start_time or 0) * stream.time_base)
-        length = 0.0 if end is None else max(0.0, end - start)
-        limits.check_length(length)
         limits.check_frames(stream.frames)
-    return length
+        if end is None or end <= start:
+            return None
+        limits.check_length(end - start)
+    return end - start
 
 
 def limit_time(seconds: float) -> None:

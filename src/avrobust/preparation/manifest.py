@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from avrobust.data.fingerprint import CONTENT, STAMP
+from avrobust.data.fingerprint import CONTENT, STAMP, manifest_rows
 from avrobust.utils.files import HASH_LENGTH, atomic_write
 
 Status = Literal["ok", "skipped"]
@@ -57,19 +57,16 @@ OLDER = {len(HEADER) - NEW: ["0", "", ""], len(HEADER) - NEW - 1: ["", "0", "", 
 def read_manifest(path: Path) -> list[ManifestRow]:
     """Reads the rows of a manifest.
 
-    The header, and a row that a killed run has left incomplete, are left out.
+    The header, damaged rows, and a row that a killed run has left incomplete are left out.
 
     Returns:
         [] if there is no manifest.
     """
-    if not path.is_file():
-        return []
     rows = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for fields in csv.reader(file):
-            row = _parse_row(fields)
-            if row is not None:
-                rows.append(row)
+    for fields in manifest_rows(path):
+        row = _parse_row(fields)
+        if row is not None:
+            rows.append(row)
     return rows
 
 

@@ -7,6 +7,18 @@ from typing import Any
 
 import av
 
+# What FFmpeg may open. Its other formats are photos, rare kinds of sound, and lists of other files
+# (HLS, DASH, concat, numbered pictures, SDP, IMF): a list could bring in any file of the disk.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,kux,asf,asf_o,"
+    "ogg,rm,nut,nuv,nsv,mxf,mxf_d10,mxf_opatom,gxf,wtv,dv,dhav,ty,pva,swf,amv,film_cpk,smk,bink,"
+    # Refused later, with the reason: one track only, or a photo.
+    "h264,hevc,m4v,ivf,mjpeg,gif,mp3,wav,flac,aac,"
+    "jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe"
+)
+# How lists begin. Older versions of FFmpeg, such as decord's, take a file that begins so for a list
+# whatever its extension is and whatever follows.
+PLAYLISTS = (b"#EXTM3U", b"ffconcat")
 CLOCK_SLACK = 0.25  # seconds by which a time stamp may be earlier than the one before it
 
 
@@ -30,19 +42,38 @@ def restarting_clock(stream: str, seconds: float) -> UnusableClip:
     )
 
 
-def open_media(path: Path) -> Any:
-    """Opens a container for reading, whatever the extension of the file. To be used in a `with`.
+def check_file(path: Path) -> None:
+    """Refuses what is no file with content, such as a device or a pipe, without opening it.
 
     Raises:
-        UnusableClip: The file is missing, empty, unreadable or no media file.
+        UnusableClip: There is no such file, or it is empty.
     """
     if not path.is_file():
         raise UnusableClip("no such file")
     if path.stat().st_size == 0:
         raise UnusableClip("empty file")
+
+
+def open_media(path: Path) -> Any:
+    """Opens a container for reading, whatever the extension of the file. To be used in a `with`.
+
+    No other file is opened.
+
+    Raises:
+        UnusableClip: The file is missing, empty, unreadable, or of a format that is not in FORMATS.
+    """
+    check_file(path)
+    with path.open("rb") as file:
+        if file.read(16).startswith(PLAYLISTS):
+            raise UnusableClip("a list of other files, not a video")
     try:
-        # A playlist may name other places. Only files are ever opened.
-        return av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file"})
+        return av.open(
+            str(path),
+            metadata_errors="replace",
+            options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+        )
+    except av.ArgumentError as error:
+        raise UnusableClip("not a readable media file: its format is not supported") from error
     except av.FFmpegError as error:
         _check_memory(error)
         raise UnusableClip(f"not a readable media file: {error.strerror}") from error
@@ -55,7 +86,7 @@ def open_video_stream(container: Any) -> Any:
         UnusableClip: The container has no video stream or no audio stream.
     """
     stream = container.streams.best("video")
-    if container.format.name.endswith("_pipe") or container.format.name == "image2":
+    if container.format.name.endswith("_pipe"):
         raise UnusableClip("a photo, not a video")
     if stream is None or stream.disposition & stream.disposition.attached_pic:
         raise UnusableClip("no video track")
