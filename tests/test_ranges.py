@@ -119,9 +119,8 @@ def test_prepare_refuses_a_number_in_one_line(
 
 
 def test_python_users_get_the_same_check() -> None:
-    with pytest.raises(
-        ValueError, match=r"^step must be a finite number of at least 1e-06, not nan$"
-    ):
+    rule = r"^step must be a finite number of at least 1e-06, not nan$"
+    with pytest.raises(ValueError, match=rule):
         avr.PGD(step=float("nan"))
     with pytest.raises(ValueError, match=r"^eps must be a finite number of at least 0, not -0.1$"):
         avr.suite(-0.1)

@@ -66,8 +66,8 @@ def test_a_split_without_a_readable_clip_is_refused_before_training(split: str, 
 def test_one_training_clip_is_refused_before_training(data: Path) -> None:
     entries = read_list(data / "train.csv")
     rewrite(data, "train", entries[:1])
-    run = refused(data, "1 of 1 train clips can be read, a training needs at least 2")
-    assert not run.training.exists()
+    with pytest.raises(UserError, match="1 train clip; a training needs at least 2"):
+        training(data)
     rewrite(data, "train", entries[:2])
     entries[1].audio_path(data).unlink()
     refused(data, "1 of 2 train clips can be read, a training needs at least 2; the first, drum/")
