@@ -239,6 +239,7 @@ def test_of_our_functions_only_the_two_factories_are_options() -> None:
     # Beside the two factories what computes from objects alone.
     assert buildable == {
         "avrobust.synthetic.dataset.synthetic",
+        "avrobust.threats.snr_suite",
         "avrobust.threats.suite",
         "avrobust.analyses.localization.compute.scaled",
         "avrobust.tracking.loggers.build_tracker",

@@ -80,7 +80,7 @@ def test_inside_an_l2_budget_or_refused(
 ) -> None:
     threat = suite(0.4, units="pixel", norm="l2", snr=snr)["audiovisual"]
     if "l2" not in attack.norms:
-        with pytest.raises(UserError, match="not defined for budgets of the norm l2"):
+        with pytest.raises(UserError, match="is defined for the norm linf alone"):
             run(attack, model, threat)
         return
     adversarial = run(attack, model, threat)

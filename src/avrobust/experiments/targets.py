@@ -63,17 +63,19 @@ def check_names(path: str, option: Option) -> None:
         _check_name(place, target)
 
 
-def locate(path: str, target: str, wanted: object = Any) -> Callable[..., Any]:
+def locate(path: str, target: str, wanted: object = None) -> Callable[..., Any]:
     """The class or function that a target names.
 
     Args:
         path: of the option in the config, for messages.
         target: its dotted path: a module and a name in it.
-        wanted: the type of the parameter that it is for; `Any` if that says nothing.
+        wanted: the type of the parameter that it is for; `Any` if that says nothing, None for that
+            of the group at `path`.
 
     Raises:
         UserError: it is not allowed there, or cannot be imported.
     """
+    wanted = kind_of(path) if wanted is None else wanted
     _check_name(path, target)
     module, _, name = target.rpartition(".")
     try:
@@ -115,7 +117,7 @@ def built_class(group: str, option: Option) -> type:
     Raises:
         UserError: its target is not allowed, cannot be imported or is no class.
     """
-    target = locate(group, option.target, kind_of(group))
+    target = locate(group, option.target)
     if not isinstance(target, type):
         raise UserError(f"{group}._target_={option.target}: not a class")
     return target

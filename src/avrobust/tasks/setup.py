@@ -22,7 +22,7 @@ from avrobust.experiments.build import build
 from avrobust.experiments.memory import clip_format
 from avrobust.experiments.options import Option
 from avrobust.experiments.settings import Execution, ModelSettings
-from avrobust.experiments.targets import kind_of, locate
+from avrobust.experiments.targets import locate
 from avrobust.experiments.trainer import check_limits, trainer_settings
 from avrobust.models.classifier import AVClassifier, eval_mode
 from avrobust.models.fusion.base import Fusion
@@ -56,7 +56,7 @@ def build_parts(settings: ModelSettings, execution: Execution) -> Parts:
     if "frames" in settings.dataset.values:  # refused before the data is generated
         _check_frames(settings, settings.dataset.values["frames"])
     data: Prepared | None = None
-    if locate("dataset", settings.dataset.target, kind_of("dataset")) is Prepared:
+    if locate("dataset", settings.dataset.target) is Prepared:
         # Its lists are read at once: a wrong folder is refused before weights are fetched.
         data = build("dataset", settings.dataset)
         _check_training_clips(data)
@@ -120,7 +120,7 @@ def check_data(dataset: Option) -> None:
     Raises:
         UserError: the data set is not there, or is another one.
     """
-    factory = locate("dataset", dataset.target, kind_of("dataset"))
+    factory = locate("dataset", dataset.target)
     if "generate" in signature(factory).parameters:
         build("dataset", dataset, generate=False)
 
@@ -132,7 +132,7 @@ def _check_frames(settings: ModelSettings, frames: int) -> None:
         UserError: the encoder sees motion, and there is one frame.
     """
     # A class, or a function of another project.
-    encoder = locate("visual", settings.visual.target, kind_of("visual"))
+    encoder = locate("visual", settings.visual.target)
     needed: int = getattr(encoder, "min_frames", 1)
     if frames < needed:
         raise UserError(
