@@ -276,7 +276,7 @@ CASES: list[tuple[str, list[str], str]] = [
     ("attack.py", ["-m", "seed=0,1", "dataset=folder", "dataset.root=nowhere"], "dataset.root"),
     ("attack.py", ["-m", "seed=0,1", "visual=cnn", "dataset.image_size=3"], "dataset.image_size=3"),
     ("attack.py", ["-m", "sweep=table1,table2"], "sweep=table1,table2"),
-    ("attack.py", ["-m", "experiment=paper_size,null"], "experiment=paper_size,null"),
+    ("attack.py", ["-m", "experiment=paper_size,null"], "experiment="),
     ("attack.py", ["-m", "runs=a,b"], "runs=a,b"),
     ("attack.py", [*JOBLIB, "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0"),
     ("attack.py", [*JOBLIB, "hydra.launcher.timeout=-1"], "hydra.launcher.timeout=-1"),
