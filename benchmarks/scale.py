@@ -9,7 +9,7 @@ the largest resident set of any one of its processes. The last column compares t
 last doubling added with those that the one before added: 2 is linear, 4 is quadratic. `--share 0.1`
 takes a tenth of every size.
 
-The clips are hard links to one clip, the videos copies of one mp4 file, the runs those of one tiny
+The clips are copies of one clip, the videos copies of one mp4 file, the runs those of one tiny
 attack with other seeds.
 """
 
@@ -89,7 +89,7 @@ def start_training(folder: Path, count: int) -> Cost:
         entries = []
         for _ in range(round(share * count)):
             entry = Entry(CLASSES[number % len(CLASSES)], f"clip {number}", first.frames)
-            _link_clip(root, first, entry)
+            _copy_clip(root, first, entry)
             entries.append(entry)
             number += 1
         write_list(root / f"{split}.csv", entries)
@@ -105,12 +105,12 @@ def start_training(folder: Path, count: int) -> Cost:
     )
 
 
-def _link_clip(root: Path, source: Entry, target: Entry) -> None:
+def _copy_clip(root: Path, source: Entry, target: Entry) -> None:
     target.audio_path(root).parent.mkdir(parents=True, exist_ok=True)
     target.frames_path(root).mkdir(parents=True)
-    os.link(source.audio_path(root), target.audio_path(root))
+    shutil.copyfile(source.audio_path(root), target.audio_path(root))
     for number in range(1, source.frames + 1):
-        os.link(source.frame_path(root, number), target.frame_path(root, number))
+        shutil.copyfile(source.frame_path(root, number), target.frame_path(root, number))
 
 
 def prepare(folder: Path, count: int) -> Cost:
