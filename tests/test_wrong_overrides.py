@@ -326,8 +326,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def marked(number: int) -> list[pytest.MarkDecorator]:
+    """Two of three cases are slow tests: all of them take a minute and a half."""
+    return [] if number % 3 == 0 else [pytest.mark.slow]
+
+
 @pytest.mark.parametrize(
-    ("script", "words", "at_fault"), CASES, ids=[" ".join(words)[:50] for _, words, _ in CASES]
+    ("script", "words", "at_fault"),
+    [
+        pytest.param(*case, id=" ".join(case[1])[:50], marks=marked(number))
+        for number, case in enumerate(CASES)
+    ],
 )
 def test_a_wrong_override_is_one_line(
     script: str, words: list[str], at_fault: str, folder: Path
